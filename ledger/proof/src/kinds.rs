@@ -1,0 +1,190 @@
+//! The table of protocol version 1: every kind of item, its class and its sealed fields.
+//!
+//! A new kind is one file under `kinds/` with its fields, one line in the table below, and one file
+//! of rules in `custos-state`. What a kind *means* is in `docs/spec/items.md`; whether an item is
+//! *admitted* is decided in `custos-state`, not here.
+//!
+//! Rules for linkage (DESIGN, section 4) that formats have to keep: subject trails know the outer
+//! kinds `trail.open`, `trail.close`, `rule.put` and `access.event` only; inner kind and outcome are
+//! sealed; every field is always present; no field takes free text.
+
+use alloc::vec::Vec;
+
+use crate::cbor::{DecodeError, Reader, View, Wire, Writer};
+use crate::seal::Seal;
+
+pub mod access;
+pub mod key;
+pub mod participant;
+pub mod rule;
+pub mod trail;
+
+/// Whether an invalid item is refused or recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Changes what is allowed; refused when it is invalid.
+    Act,
+    /// States that something happened; never refused for its content.
+    Testimony,
+}
+
+impl Class {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        match self {
+            Class::Act => 1,
+            Class::Testimony => 2,
+        }
+    }
+
+    /// The word that people and JSON use.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Class::Act => "act",
+            Class::Testimony => "testimony",
+        }
+    }
+}
+
+impl Wire for Class {
+    fn write(&self, w: &mut Writer) {
+        w.u64(self.number());
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let at = r.position();
+        match r.u64()? {
+            1 => Ok(Class::Act),
+            2 => Ok(Class::Testimony),
+            _ => Err(DecodeError::OutOfBounds { at, what: "class" }),
+        }
+    }
+    fn view(&self) -> View {
+        View::Text(self.word().into())
+    }
+}
+
+macro_rules! table {
+    ($( $variant:ident($type:ty) = $name:literal, $class:ident, $sealed:expr; )*) => {
+        /// A kind of item.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kind {
+            $( #[doc = concat!("`", $name, "`")] $variant, )*
+        }
+
+        /// The fields of an item, by kind.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[allow(clippy::large_enum_variant)] // Items are short-lived; a box each costs more than it saves.
+        pub enum Fields {
+            $( #[doc = concat!("`", $name, "`")] $variant($type), )*
+        }
+
+        impl Kind {
+            /// Every kind of protocol version 1.
+            pub const ALL: &'static [Kind] = &[$( Kind::$variant, )*];
+
+            /// The kind's name: what stands on the wire.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $( Kind::$variant => $name, )* }
+            }
+
+            /// Act or testimony.
+            #[must_use]
+            pub const fn class(self) -> Class {
+                match self { $( Kind::$variant => Class::$class, )* }
+            }
+
+            /// The names of the sealed fields, in the order of the seal's leaves. Field numbers count from 1.
+            #[must_use]
+            pub const fn sealed_fields(self) -> &'static [&'static str] {
+                match self { $( Kind::$variant => $sealed, )* }
+            }
+
+            /// The kind of this name.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Kind> {
+                match name { $( $name => Some(Kind::$variant), )* _ => None }
+            }
+        }
+
+        impl Fields {
+            /// The kind of these fields.
+            #[must_use]
+            pub const fn kind(&self) -> Kind {
+                match self { $( Fields::$variant(_) => Kind::$variant, )* }
+            }
+
+            /// Appends the fields' array.
+            pub fn write(&self, w: &mut Writer) {
+                match self { $( Fields::$variant(fields) => fields.write(w), )* }
+            }
+
+            /// Reads the fields' array of an item of this kind.
+            ///
+            /// # Errors
+            /// Anything but the one spelling that the kind's format allows.
+            pub fn read(kind: Kind, r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                match kind { $( Kind::$variant => Wire::read(r).map(Fields::$variant), )* }
+            }
+
+            /// The fields as people and JSON see them.
+            #[must_use]
+            pub fn view(&self) -> View {
+                match self { $( Fields::$variant(fields) => fields.view(), )* }
+            }
+        }
+    };
+}
+
+table! {
+    ParticipantRegister(participant::Register) = "participant.register", Act, participant::SEALED;
+    ParticipantUpdate(participant::Update) = "participant.update", Act, participant::SEALED;
+    ParticipantSuspend(participant::Suspend) = "participant.suspend", Act, &[];
+    KeyAdd(key::Add) = "key.add", Act, &[];
+    KeyRotate(key::Rotate) = "key.rotate", Act, &[];
+    KeyRevoke(key::Revoke) = "key.revoke", Act, &[];
+    TrailOpen(trail::Open) = "trail.open", Act, trail::SEALED;
+    TrailClose(trail::Close) = "trail.close", Act, &[];
+    RulePut(rule::Put) = "rule.put", Act, rule::SEALED;
+    AccessEvent(access::Event) = "access.event", Testimony, access::SEALED;
+}
+
+impl Fields {
+    /// The seal over the sealed fields, if the item has any.
+    #[must_use]
+    pub fn seal(&self) -> Option<&Seal> {
+        match self {
+            Fields::ParticipantRegister(f) => f.sealed_name.as_ref(),
+            Fields::ParticipantUpdate(f) => f.sealed_name.as_ref(),
+            Fields::TrailOpen(f) => Some(&f.seal),
+            Fields::RulePut(f) => Some(&f.seal),
+            Fields::AccessEvent(f) => Some(&f.seal),
+            Fields::ParticipantSuspend(_)
+            | Fields::KeyAdd(_)
+            | Fields::KeyRotate(_)
+            | Fields::KeyRevoke(_)
+            | Fields::TrailClose(_) => None,
+        }
+    }
+}
+
+/// The names of the kinds of one class, for help texts.
+#[must_use]
+pub fn names(class: Class) -> Vec<&'static str> {
+    Kind::ALL.iter().filter(|kind| kind.class() == class).map(|kind| kind.name()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_found_by_its_name() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::from_name(kind.name()), Some(*kind));
+            assert!(kind.sealed_fields().len() <= crate::seal::MAX_SEALED_FIELDS);
+        }
+    }
+}

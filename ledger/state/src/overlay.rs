@@ -1,0 +1,371 @@
+//! The state while a block is being applied: what was read, and what has changed since.
+//!
+//! Two layers lie over the view: the block so far, and the submission in progress. A submission that
+//! is refused leaves no trace; one that is admitted is merged into the block. Reading sees the
+//! submission first, then the block, then the view.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use custos_proof::cbor::Wire;
+use custos_proof::hash::{Digest, ItemHash, KeyId, StateKey, TrailKey, sha256};
+use custos_proof::ids::{Height, LogIndex, ParticipantId, Random16, TimeMs};
+use custos_proof::merkle::Frontier;
+use custos_proof::record::{Listing, Record};
+use custos_proof::registry::{self, Bucket, KeyEntry, Participant, Policy, RuleStatus, SubjectTrail, TrailHead};
+use custos_proof::state_map::{self, NibblePath, Page, PageError, PageSource, Update};
+use custos_proof::submission::Author;
+
+use crate::changes::{NewListing, NewRecord};
+use crate::view::{Head, View, ViewError};
+
+/// What one layer changes.
+#[derive(Debug, Default)]
+struct Layer {
+    entries: BTreeMap<StateKey, Option<Vec<u8>>>,
+    records: Vec<NewRecord>,
+    listings: Vec<NewListing>,
+    trails: BTreeMap<TrailKey, Frontier>,
+    nonces: BTreeSet<(u64, Author, Random16)>,
+    events: BTreeMap<(Author, Random16), (LogIndex, ItemHash)>,
+    participants: BTreeSet<ParticipantId>,
+    keys: BTreeSet<(ParticipantId, KeyId)>,
+}
+
+/// A view with the changes of a block and of the submission in progress.
+pub struct Overlay<'v> {
+    view: &'v dyn View,
+    head: Head,
+    height: Height,
+    time: TimeMs,
+    block: Layer,
+    submission: Layer,
+}
+
+/// What a block changed, before roots are computed.
+pub(crate) struct Changed {
+    pub(crate) entries: Vec<(StateKey, Option<Vec<u8>>)>,
+    pub(crate) records: Vec<NewRecord>,
+    pub(crate) listings: Vec<NewListing>,
+    pub(crate) trails: BTreeMap<TrailKey, Frontier>,
+    pub(crate) nonces: Vec<(Author, u64, Random16)>,
+    pub(crate) events: Vec<(Author, Random16, LogIndex, ItemHash)>,
+    pub(crate) participants: Vec<ParticipantId>,
+    pub(crate) keys: Vec<(ParticipantId, KeyId)>,
+    pub(crate) map: Update,
+}
+
+impl<'v> Overlay<'v> {
+    /// Begins a block of time `time` after the view's head.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub fn new(view: &'v dyn View, time: TimeMs) -> Result<Self, ViewError> {
+        let head = view.head()?;
+        Ok(Self {
+            height: head.height.next(),
+            view,
+            head,
+            time,
+            block: Layer::default(),
+            submission: Layer::default(),
+        })
+    }
+
+    /// Where the chain stood before this block.
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The height of this block.
+    #[must_use]
+    pub fn height(&self) -> Height {
+        self.height
+    }
+
+    /// The time of this block.
+    #[must_use]
+    pub fn time(&self) -> TimeMs {
+        self.time
+    }
+
+    /// The view below.
+    #[must_use]
+    pub fn view(&self) -> &'v dyn View {
+        self.view
+    }
+
+    /// Keeps what the submission in progress changed.
+    pub(crate) fn keep(&mut self) {
+        let kept = std::mem::take(&mut self.submission);
+        self.block.entries.extend(kept.entries);
+        self.block.records.extend(kept.records);
+        self.block.listings.extend(kept.listings);
+        self.block.trails.extend(kept.trails);
+        self.block.nonces.extend(kept.nonces);
+        self.block.events.extend(kept.events);
+        self.block.participants.extend(kept.participants);
+        self.block.keys.extend(kept.keys);
+    }
+
+    /// Forgets what the submission in progress changed.
+    pub(crate) fn discard(&mut self) {
+        self.submission = Layer::default();
+    }
+
+    /// The index that the next record will have.
+    #[must_use]
+    pub fn next_index(&self) -> LogIndex {
+        let new = self.block.records.len() + self.submission.records.len();
+        LogIndex(self.head.log_size.0 + new as u64)
+    }
+
+    /// The time of an earlier block.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub fn block_time(&self, height: Height) -> Result<Option<TimeMs>, ViewError> {
+        self.view.block_time(height)
+    }
+
+    fn read<T: Wire>(&self, key: &StateKey, what: &str) -> Result<Option<T>, ViewError> {
+        let changed = self.submission.entries.get(key).or_else(|| self.block.entries.get(key));
+        let bytes = match changed {
+            Some(changed) => changed.clone(),
+            None => self.view.entry(key)?,
+        };
+        bytes.map(|bytes| decode_entry(&bytes, what)).transpose()
+    }
+
+    fn put<T: Wire>(&mut self, key: StateKey, value: &T) {
+        self.submission.entries.insert(key, Some(value.to_bytes()));
+    }
+
+    /// Removes an entry.
+    pub(crate) fn remove(&mut self, key: StateKey) {
+        self.submission.entries.insert(key, None);
+    }
+
+    /// A participant's entry.
+    ///
+    /// # Errors
+    /// As for all readers here: when the view cannot be read or holds what it must not.
+    pub fn participant(&self, id: &ParticipantId) -> Result<Option<Participant>, ViewError> {
+        self.read(&registry::participant_key(id), "participant")
+    }
+
+    /// Replaces a participant's entry.
+    pub(crate) fn put_participant(&mut self, id: &ParticipantId, participant: &Participant) {
+        self.put(registry::participant_key(id), participant);
+        self.submission.participants.insert(id.clone());
+    }
+
+    /// A key's entry.
+    pub fn key(&self, id: &KeyId) -> Result<Option<KeyEntry>, ViewError> {
+        self.read(&registry::key_key(id), "key")
+    }
+
+    /// A key's entry as it stood before this block.
+    pub fn key_before(&self, id: &KeyId) -> Result<Option<KeyEntry>, ViewError> {
+        let bytes = self.view.entry(&registry::key_key(id))?;
+        bytes.map(|bytes| decode_entry(&bytes, "key")).transpose()
+    }
+
+    /// Replaces a key's entry.
+    pub(crate) fn put_key(&mut self, id: &KeyId, entry: &KeyEntry) {
+        self.put(registry::key_key(id), entry);
+        self.submission.keys.insert((entry.owner.clone(), *id));
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> Result<Policy, ViewError> {
+        self.read(&registry::policy_key(), "policy")?
+            .ok_or_else(|| ViewError::Damaged { what: "the state has no policy".into() })
+    }
+
+    /// A subject's trail.
+    pub fn subject(&self, trail: &TrailKey) -> Result<Option<SubjectTrail>, ViewError> {
+        self.read(&registry::subject_key(trail), "subject trail")
+    }
+
+    /// Replaces a subject trail's entry.
+    pub(crate) fn put_subject(&mut self, trail: &TrailKey, entry: &SubjectTrail) {
+        self.put(registry::subject_key(trail), entry);
+    }
+
+    /// A rule's status.
+    pub fn rule(&self, trail: &TrailKey, rule: &Random16) -> Result<Option<RuleStatus>, ViewError> {
+        self.read(&registry::rule_key(trail, rule), "rule")
+    }
+
+    /// Replaces a rule's status.
+    pub(crate) fn put_rule(&mut self, trail: &TrailKey, rule: &Random16, status: &RuleStatus) {
+        self.put(registry::rule_key(trail, rule), status);
+    }
+
+    /// The last number of a stream.
+    pub fn stream(&self, author: &Author, stream: u32) -> Result<Option<u64>, ViewError> {
+        self.read(&registry::stream_key(author, stream), "stream")
+    }
+
+    /// Sets the last number of a stream.
+    pub(crate) fn put_stream(&mut self, author: &Author, stream: u32, last: u64) {
+        self.put(registry::stream_key(author, stream), &last);
+    }
+
+    /// Whether a nonce was used.
+    pub fn has_nonce(&self, author: &Author, bucket: u64, nonce: &Random16) -> Result<bool, ViewError> {
+        let member = (bucket, author.clone(), *nonce);
+        if self.submission.nonces.contains(&member) || self.block.nonces.contains(&member) {
+            return Ok(true);
+        }
+        self.view.has_nonce(author, bucket, nonce)
+    }
+
+    /// How many nonces an author uses in a bucket.
+    pub fn nonce_bucket(&self, author: &Author, bucket: u64) -> Result<Bucket, ViewError> {
+        Ok(self.read(&registry::nonce_key(author, bucket), "nonce bucket")?.unwrap_or(Bucket::EMPTY))
+    }
+
+    /// Uses a nonce.
+    pub(crate) fn use_nonce(&mut self, author: &Author, bucket: u64, nonce: &Random16) -> Result<(), ViewError> {
+        let entry = self.nonce_bucket(author, bucket)?.with(&nonce.0);
+        self.put(registry::nonce_key(author, bucket), &entry);
+        self.submission.nonces.insert((bucket, author.clone(), *nonce));
+        Ok(())
+    }
+
+    /// Where an author's event was recorded first.
+    pub fn event(&self, author: &Author, event: &Random16) -> Result<Option<(LogIndex, ItemHash)>, ViewError> {
+        let member = (author.clone(), *event);
+        let changed = self.submission.events.get(&member).or_else(|| self.block.events.get(&member));
+        match changed {
+            Some(found) => Ok(Some(*found)),
+            None => self.view.event(author, event),
+        }
+    }
+
+    /// Uses an event id.
+    pub(crate) fn use_event(
+        &mut self,
+        author: &Author,
+        event: &Random16,
+        index: LogIndex,
+        item: ItemHash,
+    ) -> Result<(), ViewError> {
+        let key = registry::event_key(author, self.time.year());
+        let bucket: Bucket = self.read(&key, "event bucket")?.unwrap_or(Bucket::EMPTY);
+        let mut member = event.0.to_vec();
+        member.extend_from_slice(&item.0);
+        self.put(key, &bucket.with(&member));
+        self.submission.events.insert((author.clone(), *event), (index, item));
+        Ok(())
+    }
+
+    /// The positions that a record will have in these trails; each trail once.
+    pub(crate) fn places(&self, trails: &[TrailKey]) -> Result<Vec<Listing>, ViewError> {
+        let unique: BTreeSet<_> = trails.iter().collect();
+        unique
+            .into_iter()
+            .map(|trail| Ok(Listing { trail: *trail, position: self.frontier(trail)?.size() }))
+            .collect()
+    }
+
+    /// Appends a record to the log and to the trails it is listed in.
+    pub(crate) fn append(&mut self, record: &Record, item: Option<(ItemHash, Vec<u8>)>) -> Result<(), ViewError> {
+        let bytes = record.to_bytes();
+        let leaf = custos_proof::merkle::leaf_hash(&bytes);
+        for Listing { trail, position } in record.listings() {
+            let mut frontier = self.frontier(trail)?;
+            frontier.append(leaf);
+            self.submission.trails.insert(*trail, frontier);
+            self.submission.listings.push(NewListing { trail: *trail, position: *position, index: record.index, leaf });
+        }
+        self.submission.records.push(NewRecord { bytes, leaf, item });
+        Ok(())
+    }
+
+    fn frontier(&self, trail: &TrailKey) -> Result<Frontier, ViewError> {
+        if let Some(frontier) = self.submission.trails.get(trail).or_else(|| self.block.trails.get(trail)) {
+            return Ok(frontier.clone());
+        }
+        let head: Option<TrailHead> = self.read(&registry::trail_key(trail), "trail head")?;
+        let Some(head) = head else { return Ok(Frontier::new()) };
+        let damaged = || ViewError::Damaged { what: format!("the frontier of trail {trail}") };
+        let frontier =
+            Frontier::from_parts(head.size, self.view.trail_frontier(trail)?).map_err(|_| damaged())?;
+        if frontier.root() == head.root { Ok(frontier) } else { Err(damaged()) }
+    }
+
+    /// Ends the block: trail heads become entries, and the state map is brought up to date.
+    pub(crate) fn finish(mut self) -> Result<Changed, ViewError> {
+        let heads: Vec<_> = self
+            .block
+            .trails
+            .iter()
+            .map(|(trail, frontier)| (*trail, TrailHead { size: frontier.size(), root: frontier.root() }))
+            .collect();
+        for (trail, head) in heads {
+            self.put(registry::trail_key(&trail), &head);
+        }
+        self.keep();
+        let hashes: Vec<(StateKey, Option<Digest>)> =
+            self.block.entries.iter().map(|(key, value)| (*key, value.as_deref().map(sha256))).collect();
+        let map = update_map(self.view, &hashes)?;
+        let mut listings = self.block.listings;
+        listings.sort_by_key(|l| (l.trail, l.position));
+        Ok(Changed {
+            entries: self.block.entries.into_iter().collect(),
+            records: self.block.records,
+            listings,
+            trails: self.block.trails,
+            nonces: self.block.nonces.into_iter().map(|(bucket, author, nonce)| (author, bucket, nonce)).collect(),
+            events: self
+                .block
+                .events
+                .into_iter()
+                .map(|((author, event), (index, item))| (author, event, index, item))
+                .collect(),
+            participants: self.block.participants.into_iter().collect(),
+            keys: self.block.keys.into_iter().collect(),
+            map,
+        })
+    }
+}
+
+/// Reads an entry that the state must hold in its one spelling.
+fn decode_entry<T: Wire>(bytes: &[u8], what: &str) -> Result<T, ViewError> {
+    T::from_bytes(bytes).map_err(|error| ViewError::Damaged { what: format!("a {what} entry of the state: {error}") })
+}
+
+struct Pages<'v>(&'v dyn View);
+
+impl PageSource for Pages<'_> {
+    type Error = ViewError;
+    fn page(&self, path: &NibblePath) -> Result<Option<Page>, ViewError> {
+        self.0.page(path)
+    }
+}
+
+fn page_error(error: PageError<ViewError>) -> ViewError {
+    match error {
+        PageError::Source(error) => error,
+        other => ViewError::Damaged { what: other.to_string() },
+    }
+}
+
+/// The state map after these changes.
+///
+/// # Errors
+/// When pages cannot be read or do not fit together.
+pub fn update_map(view: &dyn View, changes: &[(StateKey, Option<Digest>)]) -> Result<Update, ViewError> {
+    state_map::update(&Pages(view), changes).map_err(page_error)
+}
+
+/// The proof of an entry, or of its absence, in the view's state map.
+///
+/// # Errors
+/// When pages cannot be read or do not fit together.
+pub fn prove_entry(view: &dyn View, key: &StateKey) -> Result<state_map::Proof, ViewError> {
+    state_map::prove(&Pages(view), key).map_err(page_error)
+}

@@ -1,0 +1,109 @@
+//! Keys are added, rotated and revoked by their owner or the registrar.
+//!
+//! A consensus key of a current validator changes by vote only. A key that begins in a block speaks
+//! from the next block on, so that everybody who checks a block knows its keys from the state before.
+
+use custos_proof::hash::KeyId;
+use custos_proof::ids::{FAR, LogIndex, ParticipantId};
+use custos_proof::keys::{KeyPurpose, PublicKey, Signature, is_registrable, key_id, verify_zip215};
+use custos_proof::kinds::key::{Add, Revoke, Rotate, possession_preimage};
+use custos_proof::registry::KeyEntry;
+use custos_proof::trail::TrailName;
+
+use super::{Saying, refuse, registry_trail};
+use crate::error::{AdmitError, RefusalCode};
+use crate::overlay::Overlay;
+
+/// The longest overlap of a rotation: 30 days.
+const MAX_OVERLAP_MS: u64 = 30 * 86_400_000;
+
+/// How far back an owner may date a compromise: 72 hours.
+const MAX_BACK_MS: u64 = 72 * 3_600_000;
+
+pub(super) fn add(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Add) -> Result<Vec<TrailName>, AdmitError> {
+    if *saying.id != f.owner {
+        saying.must_be_registrar(overlay)?;
+    }
+    if overlay.participant(&f.owner)?.is_none() {
+        return refuse(RefusalCode::NotFound, format!("participant {} is not registered", f.owner));
+    }
+    begin(overlay, saying, &f.owner, &f.key, f.purpose, &f.possession)
+}
+
+pub(super) fn rotate(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Rotate) -> Result<Vec<TrailName>, AdmitError> {
+    let mut old = owned(overlay, saying, &f.old)?;
+    if f.overlap_ms > MAX_OVERLAP_MS {
+        return refuse(RefusalCode::OutOfRange, format!("an overlap is at most {MAX_OVERLAP_MS} ms"));
+    }
+    old.not_after = old.not_after.min(overlay.time().plus(f.overlap_ms));
+    overlay.put_key(&f.old, &old);
+    begin(overlay, saying, &old.owner, &f.key, old.purpose, &f.possession)
+}
+
+pub(super) fn revoke(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Revoke) -> Result<Vec<TrailName>, AdmitError> {
+    let mut entry = owned(overlay, saying, &f.key)?;
+    if let Some(from) = f.compromised_from {
+        if from > overlay.time() {
+            return refuse(RefusalCode::OutOfRange, "a compromise cannot lie in the future");
+        }
+        if from.plus(MAX_BACK_MS) < overlay.time() {
+            return refuse(RefusalCode::TooFarBack, "a compromise more than 72 hours back takes a vote");
+        }
+    }
+    // The revocation itself may be signed by the key that it revokes.
+    entry.revoked = Some(LogIndex(saying.index.0 + 1));
+    entry.compromised_from = f.compromised_from;
+    overlay.put_key(&f.key, &entry);
+    Ok(registry_trail(overlay))
+}
+
+/// A key that the author may end: its own, or any when the author is the registrar.
+fn owned(overlay: &Overlay<'_>, saying: &Saying<'_>, id: &KeyId) -> Result<KeyEntry, AdmitError> {
+    let Some(entry) = overlay.key(id)? else {
+        return refuse(RefusalCode::NotFound, format!("key {id} is not registered"));
+    };
+    if *saying.id != entry.owner {
+        saying.must_be_registrar(overlay)?;
+    }
+    if overlay.head().next_validators.by_key(&entry.key).is_some() {
+        return refuse(RefusalCode::ByVoteOnly, format!("key {id} votes on blocks: it changes by vote only"));
+    }
+    if !entry.is_valid_at(saying.index, overlay.time()) {
+        return refuse(RefusalCode::RevokedKey, format!("key {id} has ended"));
+    }
+    Ok(entry)
+}
+
+/// Registers a key, with proof that its owner holds it.
+fn begin(
+    overlay: &mut Overlay<'_>,
+    saying: &Saying<'_>,
+    owner: &ParticipantId,
+    key: &PublicKey,
+    purpose: KeyPurpose,
+    possession: &Signature,
+) -> Result<Vec<TrailName>, AdmitError> {
+    let id = key_id(key);
+    if let Err(defect) = is_registrable(key) {
+        return refuse(RefusalCode::BadKey, format!("key {id} cannot be registered: {defect}"));
+    }
+    if !verify_zip215(key, &possession_preimage(&overlay.head().chain, owner, purpose, key), possession) {
+        return refuse(RefusalCode::NoPossession, format!("key {id} did not sign for {owner} as its {purpose} key"));
+    }
+    if overlay.key(&id)?.is_some() {
+        return refuse(RefusalCode::Exists, format!("key {id} is registered: a key has one owner and one purpose, ever"));
+    }
+    overlay.put_key(
+        &id,
+        &KeyEntry {
+            owner: owner.clone(),
+            key: *key,
+            purpose,
+            valid_from: LogIndex(saying.index.0 + 1),
+            revoked: None,
+            not_after: FAR,
+            compromised_from: None,
+        },
+    );
+    Ok(registry_trail(overlay))
+}
