@@ -1,0 +1,355 @@
+//! FHIR R4 Consent to `rule.put`.
+//!
+//! An act: what is ambiguous is refused. A root without `type`, rules nested below a nested rule,
+//! expressions, modifier extensions, and any element inside `provision` that is not understood
+//! would each change what the subject agreed to.
+//!
+//! | `Consent.status` | becomes |
+//! |---|---|
+//! | `active`, root permits | `grant` |
+//! | `active`, root denies | `restriction` |
+//! | `rejected` | `refuse`: the subject was asked and said no; recorded, permits nothing |
+//! | `inactive` | the end (`revoke`) of the rule that was imported from it; refused if there is none |
+//! | `entered-in-error` | the end (`invalidate`) of the rule that was imported from it; refused if there is none |
+//! | `draft`, `proposed`, anything else | refused as `not-in-force` |
+//!
+//! How it was collected is taken from the source document's media type where that says so, else
+//! from the custodian's setting; the evidence records which.
+
+use custos_proof::cbor::List;
+use custos_proof::kinds::rule::Collected;
+use custos_proof::sealed_values::{
+    Actor, DataReference, Effect, Evidence, Format, InnerKind, Meaning, Party, Policy, Provision, Rule, RuleBody, Source, Token,
+    Verification,
+};
+
+use super::datatypes::{
+    child_concept, child_moment, child_party, child_span, coding, concept, identifier, meta, party, token,
+};
+use super::element::{Carried, Element};
+use super::json::Json;
+use super::{Context, Document, Refusal, RefusalCode, attachment, not_carried};
+use crate::draft::{Intent, RuleDraft, expiry_after};
+use crate::terminology;
+
+const SCOPE: &str = "http://terminology.hl7.org/CodeSystem/consentscope";
+
+/// Reads one Consent.
+pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<RuleDraft, Refusal> {
+    let carried = Carried::default();
+    let consent = Element::resource(json, "Consent", &carried);
+    check_version(&consent)?;
+    for name in ["implicitRules", "modifierExtension"] {
+        if let Some(child) = consent.child(name) {
+            return Err(child.refuse(RefusalCode::NotUnderstood, "it may change the meaning of the whole consent"));
+        }
+    }
+    if let Some(resource_type) = consent.child("resourceType") {
+        resource_type.mark();
+    }
+    let (profiles, labels) = meta(&consent)?;
+    let status = consent.required("status")?;
+    let status_code = token(&status)?;
+    let (intent, ended) = match status_code.as_deref() {
+        Some("active" | "rejected") => (Intent::Put, None),
+        Some("inactive") => (Intent::End, Some(InnerKind::Revoke)),
+        Some("entered-in-error") => (Intent::End, Some(InnerKind::Invalidate)),
+        _ => return Err(status.refuse(RefusalCode::NotInForce, "only active, rejected, inactive and entered-in-error consents are recorded")),
+    };
+
+    let (subject_party, subject) = subject(&consent, json, context)?;
+    let scope = scope(&consent)?;
+    let categories = consent.values("category", concept)?;
+    let performers: List<Party, 16> = consent.values("performer", party)?;
+    let organisations: List<Party, 16> = consent.values("organization", party)?;
+    let policies = consent.values("policy", policy)?;
+    let policy_rule = child_concept(&consent, "policyRule")?;
+    let agreed = child_moment(&consent, "dateTime")?;
+    let (collected, evidence) = evidence(&consent, json, context)?;
+    let own_id = consent.child_text("id", Token::new)?;
+
+    // An ending needs no rule: it says which one ends, and that the source says so.
+    let (root, nested) = match (intent, consent.child("provision")) {
+        (Intent::End, provision) => {
+            provision.iter().for_each(Element::mark_all);
+            (None, List::default())
+        }
+        (Intent::Put, None) => {
+            return Err(consent.refuse_child("provision.type", RefusalCode::NoBaseEffect, "the consent neither permits nor denies; a policyRule alone does not say which"));
+        }
+        (Intent::Put, Some(provision)) => {
+            let (root, nested) = rules(&provision)?;
+            check_in_force(&provision, &root, context)?;
+            (Some(root), nested)
+        }
+    };
+
+    let inner = match (ended, status_code.as_deref(), root.as_ref().and_then(|root| root.effect)) {
+        (Some(ended), _, _) => ended,
+        (None, Some("rejected"), _) => InnerKind::Refuse,
+        (None, _, Some(Effect::Permit)) => InnerKind::Grant,
+        (None, _, _) => InnerKind::Restriction,
+    };
+    let recipients = match (inner, &root) {
+        (InnerKind::Grant, Some(root)) => root.actors.iter().filter_map(|actor| actor.who.clone()).collect(),
+        _ => Vec::new(),
+    };
+    let expiry = expiry_after(root.as_ref().and_then(|root| root.period.as_ref()).and_then(|period| period.end.as_ref()));
+    let body = match root {
+        None => RuleBody::Nothing,
+        Some(root) => RuleBody::Rule(Rule {
+            root: Some(root),
+            nested,
+            scope,
+            categories,
+            policies,
+            policy_rule,
+            subject: Some(subject_party),
+            performers,
+            organisations: organisations.clone(),
+            agreed,
+        }),
+    };
+    let draft = RuleDraft {
+        origin: context.origin(json),
+        subject,
+        intent,
+        inner,
+        body,
+        evidence: Evidence {
+            status: status_code,
+            record: Some(Source {
+                format: Some(Format::FhirR4Consent),
+                own_id,
+                profiles,
+                labels,
+                not_carried: not_carried(&consent),
+                ..Source::default()
+            }),
+            ..evidence
+        },
+        collected,
+        expiry,
+        recipients,
+        organisations: organisations.into_inner(),
+    };
+    match draft.to_fields().iter().position(|value| value.len() > custos_proof::seal::MAX_SEALED_VALUE) {
+        Some(1) => Err(consent.refuse_child("provision", RefusalCode::TooLarge, "the rule exceeds 64 KiB")),
+        Some(_) => Err(consent.refuse(RefusalCode::TooLarge, "the evidence exceeds 64 KiB")),
+        None => Ok(draft),
+    }
+}
+
+fn check_version(consent: &Element<'_>) -> Result<(), Refusal> {
+    let r5 = ["decision", "grantor", "grantee", "controller", "regulatoryBasis", "policyBasis", "subject"];
+    match r5.into_iter().find(|name| consent.child(name).is_some()) {
+        Some(name) => Err(consent.refuse_child(name, RefusalCode::UnsupportedVersion, "this is an element of FHIR R5; R4 (4.0.1) is read")),
+        None => match consent.child("provision") {
+            Some(provision) if provision.clone().object().is_err() && consent.list("provision", usize::MAX).is_ok() => {
+                Err(provision.refuse(RefusalCode::UnsupportedVersion, "an array of provisions is FHIR R5; R4 (4.0.1) is read"))
+            }
+            _ => Ok(()),
+        },
+    }
+}
+
+fn subject(
+    consent: &Element<'_>,
+    json: &Json,
+    context: &Context<'_>,
+) -> Result<(Party, Vec<crate::draft::SubjectKey>), Refusal> {
+    let missing = |why: &str| consent.refuse_child("patient", RefusalCode::MissingPatient, why);
+    let patient = child_party(consent, "patient")?.ok_or_else(|| missing("a rule is some patient's rule"))?;
+    match context.subject(&patient, json) {
+        keys if keys.is_empty() => Err(missing("the patient has neither an address nor an identifier")),
+        keys => Ok((patient, keys)),
+    }
+}
+
+/// Privacy and research consents speak of data; treatment and advance directives do not.
+fn scope(consent: &Element<'_>) -> Result<Option<custos_proof::sealed_values::Concept>, Refusal> {
+    let element = consent.required("scope")?;
+    let scope = concept(&element)?;
+    let other = scope.as_ref().is_some_and(|scope| scope.has(SCOPE, "treatment") || scope.has(SCOPE, "adr"));
+    let ours = scope.as_ref().is_some_and(|scope| scope.has(SCOPE, "patient-privacy") || scope.has(SCOPE, "research"));
+    if other && !ours {
+        return Err(element.refuse(RefusalCode::ScopeNotCarried, "a consent to treatment or an advance directive is no rule about access to data"));
+    }
+    Ok(scope)
+}
+
+fn policy(element: &Element<'_>) -> Result<Option<Policy>, Refusal> {
+    let element = element.clone().object()?;
+    let policy = Policy { authority: element.child_text("authority", Token::new)?, uri: element.child_text("uri", Token::new)? };
+    Ok((policy.authority.is_some() || policy.uri.is_some()).then_some(policy))
+}
+
+/// The root and one level below it.
+fn rules(element: &Element<'_>) -> Result<(Provision, List<Provision, 64>), Refusal> {
+    let root = provision(element)?;
+    if root.effect.is_none() {
+        return Err(element.refuse_child("type", RefusalCode::NoBaseEffect, "the root of the rules neither permits nor denies"));
+    }
+    let mut nested = Vec::new();
+    for child in element.list("provision", 64)? {
+        let rule = provision(&child)?;
+        if let Some(deeper) = child.child("provision") {
+            return Err(deeper.refuse(RefusalCode::NestedTooDeep, "rules may stand at the root and one level below it"));
+        }
+        check_not_wider(&child, &rule, &root)?;
+        check_understood(&child)?;
+        nested.push(rule);
+    }
+    check_understood(element)?;
+    Ok((root, List::new(nested).unwrap_or_default()))
+}
+
+fn provision(element: &Element<'_>) -> Result<Provision, Refusal> {
+    let element = element.clone().object()?;
+    if let Some(expression) = element.child("expression") {
+        return Err(expression.refuse(RefusalCode::ExpressionUnsupported, "a rule in the form of an expression cannot be decided"));
+    }
+    let effect = match element.child("type") {
+        None => None,
+        Some(child) => match child.text(Effect::from_word)? {
+            Some(effect) => Some(effect),
+            None => return Err(child.refuse(RefusalCode::UnknownCode, "a rule is permit or deny")),
+        },
+    };
+    Ok(Provision {
+        effect,
+        period: child_span(&element, "period")?,
+        actors: element.values("actor", actor)?,
+        actions: element.values("action", concept)?,
+        labels: element.values("securityLabel", coding)?,
+        purposes: element.values("purpose", coding)?,
+        classes: element.values("class", coding)?,
+        codes: element.values("code", concept)?,
+        data_period: child_span(&element, "dataPeriod")?,
+        data: element.values("data", data)?,
+    })
+}
+
+fn actor(element: &Element<'_>) -> Result<Option<Actor>, Refusal> {
+    let element = element.clone().object()?;
+    let actor = Actor { role: child_concept(&element, "role")?, who: child_party(&element, "reference")? };
+    match actor.who {
+        Some(_) => Ok(Some(actor)),
+        None => Err(element.refuse_child("reference", RefusalCode::MissingElement, "an actor without a reference is everybody or nobody")),
+    }
+}
+
+fn data(element: &Element<'_>) -> Result<Option<DataReference>, Refusal> {
+    let element = element.clone().object()?;
+    let meaning = element.required("meaning")?;
+    let what = element.required("reference")?;
+    Ok(Some(DataReference {
+        meaning: meaning
+            .text(Meaning::from_word)?
+            .ok_or_else(|| meaning.refuse(RefusalCode::UnknownCode, "instance, related, dependents or authoredby"))?,
+        what: party(&what)?.ok_or_else(|| what.refuse(RefusalCode::MissingElement, "the reference is empty"))?,
+    }))
+}
+
+/// # Correctness
+/// Everything inside a rule either constrains it or changes it. What was not carried here would make
+/// the recorded rule wider than what the subject agreed to.
+fn check_understood(element: &Element<'_>) -> Result<(), Refusal> {
+    match element.left_over().into_iter().find(|name| !name.starts_with(&format!("{}.provision", element.name()))) {
+        None => Ok(()),
+        Some(name) => Err(Refusal {
+            code: RefusalCode::NotUnderstood,
+            element: name,
+            message: "an element of a rule that cannot be carried would change what was agreed".into(),
+        }),
+    }
+}
+
+/// A nested rule inherits the root's actors, purposes and period; it may leave only its data.
+fn check_not_wider(element: &Element<'_>, rule: &Provision, root: &Provision) -> Result<(), Refusal> {
+    let wider = |name: String, why: &str| Err(Refusal { code: RefusalCode::NestedWider, element: name, message: why.into() });
+    let strange = |purpose| !root.purposes.is_empty() && !root.purposes.iter().any(|allowed| terminology::is_within(purpose, allowed));
+    if let Some(n) = rule.purposes.iter().position(strange) {
+        return wider(element.name_of(&format!("purpose[{n}]")), "not among the root's purposes, nor known to be part of one");
+    }
+    let organisations_only = |actors: &[Actor]| {
+        actors.iter().all(|actor| actor.who.as_ref().and_then(Party::resource_type) == Some("Organization"))
+    };
+    let stranger = |actor: &Actor| !root.actors.iter().any(|allowed| allowed.who == actor.who);
+    if !root.actors.is_empty() && organisations_only(&root.actors) && organisations_only(&rule.actors) {
+        if let Some(n) = rule.actors.iter().position(stranger) {
+            return wider(element.name_of(&format!("actor[{n}]")), "an organisation that is not among the root's actors");
+        }
+    }
+    let (Some(outer), Some(inner)) = (&root.period, &rule.period) else { return Ok(()) };
+    let starts_before = outer.start.as_ref().is_some_and(|outer| inner.start.as_ref().is_none_or(|inner| inner.first_ms() < outer.first_ms()));
+    let ends_after = outer.end.as_ref().is_some_and(|outer| inner.end.as_ref().is_none_or(|inner| inner.last_ms() > outer.last_ms()));
+    match (starts_before, ends_after) {
+        (true, _) => wider(element.name_of("period.start"), "before the root's period begins"),
+        (_, true) => wider(element.name_of("period.end"), "after the root's period ends"),
+        _ => Ok(()),
+    }
+}
+
+/// A rule whose period is over was an act of the past: it cannot enter into force any more.
+fn check_in_force(element: &Element<'_>, root: &Provision, context: &Context<'_>) -> Result<(), Refusal> {
+    let end = root.period.as_ref().and_then(|period| period.end.as_ref());
+    let now = i64::try_from(context.now().0).unwrap_or(i64::MAX);
+    match end {
+        Some(end) if end.last_ms() < now => {
+            Err(element.refuse_child("period.end", RefusalCode::PeriodOver, format!("the consent ended {end}; it can no longer enter into force")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn evidence(consent: &Element<'_>, json: &Json, context: &Context<'_>) -> Result<(Collected, Evidence), Refusal> {
+    let source = child_party(consent, "sourceReference")?;
+    let inline = consent.child_object("sourceAttachment")?;
+    let document = match (&inline, &source) {
+        (Some(_), _) => json.member("sourceAttachment").map(attachment),
+        (None, Some(source)) => context.document(source, json),
+        (None, None) => None,
+    };
+    if let Some(inline) = &inline {
+        // The content itself is carried as its hash.
+        for name in ["title", "contentType", "url", "data"] {
+            inline.child(name).iter().for_each(Element::mark);
+        }
+    }
+    let verifications: List<Verification, 16> = consent.values("verification", verification)?;
+    let document = document.unwrap_or_default();
+    let (collected, collected_by_element) = match collected(&document, source.as_ref(), &verifications) {
+        Some((collected, element)) => (collected, Token::new(element)),
+        None => (context.collected(), None),
+    };
+    let Document { title, media_type, url, hash } = document;
+    let identifiers = consent.values("identifier", identifier)?;
+    Ok((
+        collected,
+        Evidence { source_hash: hash, source, title, media_type, url, verifications, collected_by_element, identifiers, ..Evidence::default() },
+    ))
+}
+
+/// How a consent was collected, where an element says so.
+fn collected(document: &Document, source: Option<&Party>, verifications: &[Verification]) -> Option<(Collected, &'static str)> {
+    let media = document.media_type.as_deref().unwrap_or_default();
+    let source_type = source.and_then(Party::resource_type);
+    let signed = ["application/pkcs7", "application/pkcs7-mime", "application/pkcs7-signature", "application/jose", "application/cose", "application/signature+xml"];
+    match () {
+        () if signed.contains(&media) => Some((Collected::ESignature, "Consent.source[x].contentType")),
+        // A picture or a scan of something signed by hand.
+        () if media.starts_with("image/") || media == "application/pdf" => Some((Collected::Paper, "Consent.source[x].contentType")),
+        () if source_type == Some("QuestionnaireResponse") => Some((Collected::Portal, "Consent.sourceReference")),
+        () if source.is_none() && document == &Document::default() && verifications.iter().any(|check| check.verified) => {
+            Some((Collected::InPerson, "Consent.verification"))
+        }
+        () => None,
+    }
+}
+
+fn verification(element: &Element<'_>) -> Result<Option<Verification>, Refusal> {
+    let element = element.clone().object()?;
+    let Some(verified) = element.child_bool("verified")? else { return Ok(None) };
+    Ok(Some(Verification { verified, with: child_party(&element, "verifiedWith")?, date: child_moment(&element, "verificationDate")? }))
+}
