@@ -17,19 +17,11 @@ const EXHAUSTIVE: usize = 70;
 
 #[test]
 fn the_published_vectors_of_certificate_transparency_hold() {
-    let leaves: Vec<Digest> = [
-        "",
-        "00",
-        "10",
-        "2021",
-        "3031",
-        "40414243",
-        "5051525354555657",
-        "606162636465666768696a6b6c6d6e6f",
-    ]
-    .iter()
-    .map(|text| leaf_hash(&unhex(text)))
-    .collect();
+    let leaves: Vec<Digest> =
+        ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
+            .iter()
+            .map(|text| leaf_hash(&unhex(text)))
+            .collect();
     let roots = [
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
@@ -162,7 +154,10 @@ fn every_inclusion_path_is_that_of_the_rfc_and_no_other_path_verifies() {
             assert!(verify_inclusion(&leaves[index], at, of, &path, &root));
             assert!(!verify_inclusion(&leaves[(index + 1) % EXHAUSTIVE], at, of, &path, &root));
             for other in (0..=of).filter(|other| *other != at) {
-                assert!(!verify_inclusion(&leaves[index], other, of, &path, &root), "leaf {index} as {other} of {size}");
+                assert!(
+                    !verify_inclusion(&leaves[index], other, of, &path, &root),
+                    "leaf {index} as {other} of {size}"
+                );
             }
             for wrong in damaged(&path) {
                 assert!(!verify_inclusion(&leaves[index], at, of, &wrong, &root));

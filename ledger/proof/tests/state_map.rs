@@ -28,9 +28,8 @@ fn roots_computed_elsewhere_hold() {
         (100, "42675aec6b3ea55ee7021515a2a6d55fb812f213995bfcf956e5576b462a0c16"),
     ];
     for (count, expected) in known {
-        let values: Values = (0..count)
-            .map(|i| (StateKey(sha256(&[i]).0), format!("value {i}").into_bytes()))
-            .collect();
+        let values: Values =
+            (0..count).map(|i| (StateKey(sha256(&[i]).0), format!("value {i}").into_bytes())).collect();
         assert_eq!(root_of(hashes(&values)), expected.parse().unwrap(), "{count} entries");
         assert_eq!(filled(&values).1, expected.parse().unwrap());
     }
@@ -53,7 +52,10 @@ fn two_keys_that_differ_in_the_last_bit_make_the_deepest_tree() {
     assert_eq!(pages.len(), 1);
     assert_eq!(gone, oracle::root(&[(a, b"a".to_vec())].into()));
     let proof = prove(&pages, &b).unwrap();
-    assert_eq!(proof, Proof { siblings: List::default(), terminal: Terminal::Other { key: a, value_hash: sha256(b"a") } });
+    assert_eq!(
+        proof,
+        Proof { siblings: List::default(), terminal: Terminal::Other { key: a, value_hash: sha256(b"a") } }
+    );
     assert!(verify(&gone, &b, None, &proof));
 }
 
