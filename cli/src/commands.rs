@@ -1,0 +1,89 @@
+//! The tree of commands: one file per group, one line here.
+//!
+//! Every command takes `--json`, teaches with an example, and ends with 0, 1 or 2 (see
+//! [`crate::exit`]); a test walks the tree and holds the first two.
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::Outcome;
+use crate::screen::Screen;
+
+mod genesis;
+mod keygen;
+mod verify;
+
+/// The command line of `custos`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "custos",
+    version,
+    about = "Custos: an audit ledger for access to health data",
+    long_about = "Custos: an audit ledger for access to health data.\n\n\
+        Institutions run validators, sign consent and access records, and agree on their order. \
+        Receipts and trails that come back can be verified offline, by a program that trusts nobody.",
+    after_help = "Exit codes: 0 verified or done, 1 evidence against what was shown, 2 could not tell or could not do.\n\n\
+        Example: a network of four validators on this machine, with everything to try\n  \
+        custos testnet up --dir /tmp/ward --detach\n  \
+        custos help verify",
+    disable_help_subcommand = false,
+    arg_required_else_help = true
+)]
+pub(crate) struct Arguments {
+    /// Print one JSON document on standard output instead of words
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Keygen(keygen::Keygen),
+    #[command(subcommand)]
+    Genesis(genesis::Genesis),
+    Verify(verify::Verify),
+}
+
+impl Arguments {
+    /// Runs the command.
+    pub(crate) fn run(&self, screen: &Screen) -> Outcome {
+        match &self.command {
+            Command::Keygen(command) => command.run(screen),
+            Command::Genesis(command) => command.run(screen),
+            Command::Verify(command) => command.run(screen),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn walk(command: &clap::Command, path: &str, visit: &mut dyn FnMut(&clap::Command, &str)) {
+        visit(command, path);
+        for child in command.get_subcommands().filter(|child| child.get_name() != "help") {
+            walk(child, &format!("{path} {}", child.get_name()), visit);
+        }
+    }
+
+    #[test]
+    fn every_command_teaches_with_an_example() {
+        Arguments::command().debug_assert();
+        walk(&Arguments::command(), "custos", &mut |command, path| {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "{path} has no example");
+            assert!(help.contains("\n  custos "), "{path}: the example is no command line");
+            assert!(command.get_about().is_some(), "{path} does not say what it does");
+        });
+    }
+
+    #[test]
+    fn every_argument_says_what_it_is() {
+        walk(&Arguments::command(), "custos", &mut |command, path| {
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{path}: {} has no help", argument.get_id());
+            }
+        });
+    }
+}
