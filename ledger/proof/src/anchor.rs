@@ -99,7 +99,7 @@ impl Default for Recency {
 pub enum Trust {
     /// Its time lies within the anchor's trust period.
     TrustPeriod,
-    /// This many of the anchor's witnesses cosigned a log that contains it.
+    /// This many of the anchor's witnesses cosigned a log that commits to it.
     Witnesses(usize),
 }
 
@@ -156,7 +156,7 @@ impl TrustAnchor {
         }
         let threshold = usize::from(self.threshold);
         let count = witnessed
-            .map_or(0, |w| w.count(&self.chain, header.log_size, &header.log_root, &self.witnesses));
+            .map_or(0, |w| w.count(header, &self.witnesses));
         if threshold > 0 && count >= threshold {
             Ok(Trust::Witnesses(count))
         } else {

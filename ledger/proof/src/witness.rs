@@ -2,20 +2,25 @@
 //!
 //! A quorum of retired validators can sign another history for ever. Witnesses outside the network
 //! close that gap: each cosigns log roots that extend the ones it saw before (C2SP tlog-checkpoint
-//! and tlog-cosignature). Because the first record of every block commits to its parent, one
-//! witnessed log root fixes every earlier header and so every earlier state root.
+//! and tlog-cosignature). The first record of every block commits to its parent, so one witnessed
+//! log root fixes every earlier header and with it every earlier state root.
+//!
+//! It does not fix the header that ends at that very root: whoever holds retired keys could sign
+//! another state root beside a genuine log root. A header is therefore witnessed only through the
+//! first record of the block after it.
 
 use alloc::format;
 use alloc::string::String;
 
 use base64ct::{Base64, Encoding};
 
-use crate::cbor::{List, wire_struct};
+use crate::cbor::{Bytes, List, Wire, wire_struct};
 use crate::hash::{ChainId, Digest};
+use crate::header::Header;
 use crate::ids::LogSize;
 use crate::keys::{PublicKey, Signature, verify_zip215};
 use crate::merkle;
-use crate::record::Path;
+use crate::record::{Entry, MAX_RECORD_BYTES, Path, Record};
 
 /// The most witnesses that an anchor names and a bundle carries.
 pub const MAX_WITNESSES: usize = 16;
@@ -51,27 +56,29 @@ wire_struct! {
 }
 
 wire_struct! {
-    /// A log root that witnesses cosigned, and the way to it from the proof's own log root.
+    /// A log root that witnesses cosigned, and the record in that log which commits to the proof's header.
     pub struct Witnessed {
         /// The cosigned size.
         pub size: LogSize,
         /// The cosigned root.
         pub root: Digest,
-        /// The RFC 6962 consistency proof from the header's log to the cosigned one.
-        pub consistency: Path,
+        /// The first record of the block after the header's: it names the header's block id as its parent.
+        pub next: Bytes<MAX_RECORD_BYTES>,
+        /// From that record to the cosigned root.
+        pub path: Path,
         /// The signatures.
         pub cosignatures: List<Cosignature, MAX_WITNESSES>,
     }
 }
 
 impl Witnessed {
-    /// How many different keys of `witnesses` cosigned a log that contains the log (`size`, `root`).
+    /// How many different keys of `witnesses` cosigned a log whose records commit to `header`.
     #[must_use]
-    pub fn count(&self, chain: &ChainId, size: LogSize, root: &Digest, witnesses: &[PublicKey]) -> usize {
-        if !merkle::verify_consistency(size.0, root, self.size.0, &self.root, &self.consistency) {
+    pub fn count(&self, header: &Header, witnesses: &[PublicKey]) -> usize {
+        if !self.commits_to(header) {
             return 0;
         }
-        let text = checkpoint(chain, self.size, &self.root);
+        let text = checkpoint(&header.chain, self.size, &self.root);
         witnesses
             .iter()
             .filter(|witness| {
@@ -81,5 +88,16 @@ impl Witnessed {
                 })
             })
             .count()
+    }
+
+    /// Whether the record that follows the header's log in the cosigned log names the header as its parent.
+    fn commits_to(&self, header: &Header) -> bool {
+        let index = header.log_size.0;
+        let names = Record::from_bytes(&self.next).is_ok_and(|record| {
+            record.index.0 == index
+                && record.height == header.height.next()
+                && record.entry == Entry::Block { parent: header.block_id() }
+        });
+        names && merkle::verify_inclusion(&merkle::leaf_hash(&self.next), index, self.size.0, &self.path, &self.root)
     }
 }
