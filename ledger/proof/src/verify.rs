@@ -55,8 +55,8 @@ pub enum Failure {
         /// Which.
         version: u64,
     },
-    /// Two different blocks at the anchor's height.
-    #[error("another block than the anchor's stands at height {height}: the validators signed two histories")]
+    /// Another block than the anchor's at its height. Judged before the certificate, which may be forged.
+    #[error("another block than the anchor's stands at height {height}: the file is forged, or the validators signed two histories")]
     Fork {
         /// The height.
         height: Height,
