@@ -13,5 +13,6 @@ pub mod code;
 pub mod draft;
 pub mod fhir;
 mod terminology;
+pub mod vault;
 
 pub use custos_proof::subject;
