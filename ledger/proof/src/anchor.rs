@@ -151,13 +151,13 @@ impl TrustAnchor {
         if recency.not_older_than.is_some_and(|oldest| header.time < oldest) {
             return Err(Failure::TooOld { time: header.time });
         }
+        let count = match witnessed {
+            Some(witnessed) => witnessed.verify(header, &self.witnesses).ok_or(Failure::Witnesses)?,
+            None => 0,
+        };
         if header.time <= self.time.plus(recency.trust_period_ms) {
-            return Ok(Trust::TrustPeriod);
-        }
-        let threshold = usize::from(self.threshold);
-        let count = witnessed
-            .map_or(0, |w| w.count(header, &self.witnesses));
-        if threshold > 0 && count >= threshold {
+            Ok(Trust::TrustPeriod)
+        } else if self.threshold > 0 && count >= usize::from(self.threshold) {
             Ok(Trust::Witnesses(count))
         } else {
             Err(Failure::RetiredKeys { anchor: self.time, target: header.time })
@@ -165,10 +165,17 @@ impl TrustAnchor {
     }
 
     /// The validators of `target`, along the links that lie before it.
+    ///
+    /// # Correctness
+    /// Times MUST rise with heights. Otherwise validators of a set that came to power after the trust period
+    /// could date a header back into it.
     fn walk(&self, links: &[Link], target: &Header) -> Result<ValidatorSet, Failure> {
-        let (mut validators, mut height) = (self.validators.clone(), self.height);
+        let (mut validators, mut height, mut time) = (self.validators.clone(), self.height, self.time);
         for link in links.iter().filter(|link| self.height < link.header.height && link.header.height < target.height) {
-            if link.header.chain != self.chain || link.header.height <= height {
+            if link.header.version != crate::header::PROTOCOL_VERSION {
+                return Err(Failure::Protocol { version: link.header.version });
+            }
+            if link.header.chain != self.chain || link.header.height <= height || link.header.time <= time {
                 return Err(Failure::BadLink { height: link.header.height });
             }
             if link.header.validators_hash != validators.hash() {
@@ -182,7 +189,10 @@ impl TrustAnchor {
             }
             link.certificate.verify(&self.chain, &validators).map_err(Failure::Certificate)?;
             validators = link.next.clone();
-            height = link.header.height;
+            (height, time) = (link.header.height, link.header.time);
+        }
+        if target.height.cmp(&height) != target.time.cmp(&time) {
+            return Err(Failure::HeaderTime { height: target.height });
         }
         if target.validators_hash == validators.hash() {
             Ok(validators)

@@ -73,6 +73,12 @@ pub enum Failure {
         /// The height.
         height: Height,
     },
+    /// Times that do not rise with heights.
+    #[error("the time of the header at height {height} does not follow from those of the anchor and the links before it")]
+    HeaderTime {
+        /// The height.
+        height: Height,
+    },
     /// The validators do not follow from the anchor with the links given.
     #[error("the validators at height {height} do not follow from the anchor; fetch the links with `custos anchor update`")]
     Unlinked {
@@ -85,6 +91,9 @@ pub enum Failure {
         /// Its time.
         time: TimeMs,
     },
+    /// The witnesses' signatures do not fit the header, or not all of them verify.
+    #[error("the cosignatures of the witnesses do not hold for this header")]
+    Witnesses,
     /// Past the trust period, without witnesses.
     #[error("signed by validators that follow from the anchor of {anchor}, but at {target} that is too long ago: could not exclude a forgery by keys retired since; move the anchor forward with `custos anchor update`")]
     RetiredKeys {
@@ -297,8 +306,8 @@ pub fn receipt(receipt: &Receipt, basis: &Basis<'_>) -> Result<ProvenReceipt, Fa
     }
     let envelope = Envelope::decode(&receipt.envelope).map_err(Failure::Envelope)?;
     receipt.author_key.check(header)?;
-    check_author(&envelope, &receipt.author_key.entry, &header.chain)?;
-    let item = check_item(&receipt.item, &receipt.item_path, record, &envelope, &receipt.author_key.entry)?;
+    let signed = check_author(envelope, &receipt.author_key.entry, &header.chain)?;
+    let item = check_item(&receipt.item, &receipt.item_path, record, &signed)?;
     Ok(ProvenReceipt {
         header: proven_header(header, &receipt.certificate, trust),
         item,
@@ -328,8 +337,8 @@ pub fn trail(proof: &TrailProof, basis: &Basis<'_>) -> Result<ProvenTrail, Failu
         previous = Some(record.index);
         let content = match entry {
             Entry::Full { item, envelope, item_path, .. } => {
-                let (envelope, key) = envelopes.get(*envelope as usize).ok_or(Failure::Contradiction)?;
-                Content::Item(check_item(item, item_path, record.clone(), envelope, key)?.into())
+                let signed = envelopes.get(*envelope as usize).ok_or(Failure::Contradiction)?;
+                Content::Item(check_item(item, item_path, record.clone(), signed)?.into())
             }
             Entry::Withheld { warrant, .. } => Content::Withheld(*warrant),
             Entry::Pruned { .. } => Content::Pruned,
@@ -385,24 +394,29 @@ fn check_head(proof: &TrailProof, header: &Header, key: &TrailKey) -> Result<(),
     }
 }
 
-/// Each envelope with the key that signed it, checked once however many entries refer to it.
-fn check_envelopes<'a>(proof: &'a TrailProof, chain: &ChainId) -> Result<Vec<(Envelope, &'a KeyEntry)>, Failure> {
+/// An envelope that its author signed; checked once however many items it carries.
+struct Signed<'a> {
+    envelope: Envelope,
+    key: &'a KeyEntry,
+    strict: bool,
+}
+
+/// The proof's envelopes, each with the key that signed it.
+fn check_envelopes<'a>(proof: &'a TrailProof, chain: &ChainId) -> Result<Vec<Signed<'a>>, Failure> {
     let by_id: Vec<_> = proof.keys.iter().map(|k: &ProvenKey| (crate::keys::key_id(&k.entry.key), &k.entry)).collect();
     proof
         .envelopes
         .iter()
         .map(|bytes| {
             let envelope = Envelope::decode(bytes).map_err(Failure::Envelope)?;
-            let (_, key) =
-                by_id.iter().find(|(id, _)| *id == envelope.key_id()).ok_or(Failure::KeyMissing)?;
-            check_author(&envelope, key, chain)?;
-            Ok((envelope, *key))
+            let (_, key) = by_id.iter().find(|(id, _)| *id == envelope.key_id()).ok_or(Failure::KeyMissing)?;
+            check_author(envelope, key, chain)
         })
         .collect()
 }
 
 /// The envelope is for this chain and signed by a signing key of its author.
-fn check_author(envelope: &Envelope, key: &KeyEntry, chain: &ChainId) -> Result<(), Failure> {
+fn check_author<'a>(envelope: Envelope, key: &'a KeyEntry, chain: &ChainId) -> Result<Signed<'a>, Failure> {
     let payload = envelope.payload();
     if payload.chain != *chain {
         return Err(Failure::AuthorSignature);
@@ -410,17 +424,16 @@ fn check_author(envelope: &Envelope, key: &KeyEntry, chain: &ChainId) -> Result<
     if key.purpose != KeyPurpose::Sign || payload.author != Author::Participant(key.owner.clone()) {
         return Err(Failure::KeyNotValid);
     }
-    if envelope.verifies_under(&key.key) { Ok(()) } else { Err(Failure::AuthorSignature) }
+    if !envelope.verifies_under(&key.key) {
+        return Err(Failure::AuthorSignature);
+    }
+    let strict = is_strict(&key.key, envelope.sig_structure(), envelope.signature());
+    Ok(Signed { envelope, key, strict })
 }
 
 /// The item is the record's, was signed in this envelope, and the key was valid when it was recorded.
-fn check_item(
-    bytes: &[u8],
-    path: &[Digest],
-    record: Record,
-    envelope: &Envelope,
-    key: &KeyEntry,
-) -> Result<ProvenItem, Failure> {
+fn check_item(bytes: &[u8], path: &[Digest], record: Record, signed: &Signed<'_>) -> Result<ProvenItem, Failure> {
+    let Signed { envelope, key, strict } = signed;
     let entry = record.as_item().ok_or(Failure::OtherItem)?.clone();
     let hash = item_hash(bytes);
     if entry.item != hash {
@@ -451,8 +464,8 @@ fn check_item(
         item,
         entry,
         record,
-        key: key.clone(),
+        key: (*key).clone(),
         not_after: payload.not_after,
-        strict: is_strict(&key.key, envelope.sig_structure(), envelope.signature()),
+        strict: *strict,
     })
 }

@@ -66,28 +66,26 @@ wire_struct! {
         pub next: Bytes<MAX_RECORD_BYTES>,
         /// From that record to the cosigned root.
         pub path: Path,
-        /// The signatures.
+        /// The signatures, by ascending key.
         pub cosignatures: List<Cosignature, MAX_WITNESSES>,
     }
 }
 
 impl Witnessed {
-    /// How many different keys of `witnesses` cosigned a log whose records commit to `header`.
+    /// How many keys of `witnesses` cosigned a log whose records commit to `header`; `None` when any part does not hold.
+    ///
+    /// As with certificates, every signature listed must verify, whether its key counts or not, and keys
+    /// strictly ascend: what is carried along and not checked could be changed unnoticed.
     #[must_use]
-    pub fn count(&self, header: &Header, witnesses: &[PublicKey]) -> usize {
-        if !self.commits_to(header) {
-            return 0;
-        }
+    pub fn verify(&self, header: &Header, witnesses: &[PublicKey]) -> Option<usize> {
         let text = checkpoint(&header.chain, self.size, &self.root);
-        witnesses
-            .iter()
-            .filter(|witness| {
-                self.cosignatures.iter().any(|c| {
-                    c.key == **witness
-                        && verify_zip215(&c.key, cosignature_preimage(&text, c.time).as_bytes(), &c.signature)
-                })
-            })
-            .count()
+        let signed = |c: &Cosignature| {
+            verify_zip215(&c.key, cosignature_preimage(&text, c.time).as_bytes(), &c.signature)
+        };
+        let holds = self.commits_to(header)
+            && self.cosignatures.windows(2).all(|pair| pair[0].key < pair[1].key)
+            && self.cosignatures.iter().all(signed);
+        holds.then(|| self.cosignatures.iter().filter(|c| witnesses.contains(&c.key)).count())
     }
 
     /// Whether the record that follows the header's log in the cosigned log names the header as its parent.
