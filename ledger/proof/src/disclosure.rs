@@ -3,10 +3,12 @@
 //! Whoever holds a disclosure reads what the openings show, checked against the seals that the
 //! ledger recorded; everything else stays "sealed, not shown".
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::cbor::{Bytes, List, wire_struct};
 use crate::hash::ChainId;
+use crate::ids::ItemId;
 use crate::item::Item;
 use crate::seal::{Opening, Place};
 use crate::verify::Failure;
@@ -68,4 +70,32 @@ pub fn show(chain: &ChainId, item: &Item, openings: &[Opening]) -> Result<Vec<Sh
         }
     }
     Ok(shown)
+}
+
+/// The sealed fields of several items that are shown together, each item's in turn.
+///
+/// An item's id is chosen by its author, so somebody may have written an item with the id of another's. An opening
+/// is therefore one of the item whose seal it fits, and speaks against what is shown only when it fits none of that id.
+///
+/// # Errors
+/// [`Failure::Opening`] when an opening fits none of the items that have its id.
+pub fn show_all(chain: &ChainId, items: &[&Item], openings: &[Opening]) -> Result<Vec<Vec<Shown>>, Failure> {
+    let mut by_id: BTreeMap<ItemId, Vec<usize>> = BTreeMap::new();
+    for (i, item) in items.iter().enumerate().filter(|(_, item)| item.fields.seal().is_some()) {
+        by_id.entry(item.item_id).or_default().push(i);
+    }
+    let mut fitting: Vec<Vec<Opening>> = items.iter().map(|_| Vec::new()).collect();
+    for opening in openings {
+        let Some(named) = by_id.get(&opening.item_id) else { continue };
+        let fits = |i: &&usize| {
+            let item = items[**i];
+            let place = Place { chain, kind: item.kind(), item_id: &item.item_id };
+            item.fields.seal().is_some_and(|seal| place.verify(seal, opening))
+        };
+        match named.iter().find(fits) {
+            Some(i) => fitting[*i].push(opening.clone()),
+            None => return Err(Failure::Opening { item_id: opening.item_id, field: opening.field }),
+        }
+    }
+    items.iter().zip(&fitting).map(|(item, openings)| show(chain, item, openings)).collect()
 }
