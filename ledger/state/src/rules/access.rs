@@ -161,7 +161,7 @@ fn trail(
     if f.acting != *subject.grantee.as_ref().unwrap_or(&f.custodian) {
         codes.push(Code::ActingNotGrantee);
     }
-    if subject.closed.is_some_and(|closed| decided.is_none_or(|at| closed <= at)) {
+    if subject.closed.zip(decided).is_some_and(|(closed, at)| closed <= at) {
         codes.push(Code::TrailClosed);
     }
     if let Some(at) = decided {
