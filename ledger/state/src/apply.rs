@@ -198,6 +198,10 @@ pub fn check(view: &dyn View, block: &Block, submissions: &[Verified]) -> Result
             header.version
         )));
     }
+    let bytes: usize = block.body.iter().map(Vec::len).sum();
+    if bytes > MAX_BLOCK_BYTES || block.body.len() > MAX_SUBMISSIONS {
+        return Err(ApplyError::Invalid(format!("{} submissions of {bytes} bytes are too much", block.body.len())));
+    }
     let same = block.body.len() == submissions.len()
         && block.body.iter().zip(submissions).all(|(bytes, submission)| bytes == submission.bytes());
     if !same {
@@ -237,7 +241,7 @@ pub fn check(view: &dyn View, block: &Block, submissions: &[Verified]) -> Result
 /// [`AdmitError::Refused`] with what would keep it out of the next block; when the view cannot be read.
 pub fn preview(view: &dyn View, time: TimeMs, submission: &Verified) -> Result<Vec<Placed>, AdmitError> {
     let mut overlay = Overlay::new(view, time)?;
-    submit(&mut overlay, submission)
+    submit(&mut overlay, submission, Timing::Ahead)
 }
 
 /// The first field in which a computed header differs from a given one.
@@ -292,7 +296,7 @@ impl<'v> Run<'v> {
     }
 
     fn submit(&mut self, submission: &Verified) -> Result<(), AdmitError> {
-        match submit(&mut self.overlay, submission) {
+        match submit(&mut self.overlay, submission, Timing::InBlock) {
             Ok(items) => {
                 self.overlay.keep();
                 self.submissions.push(NewSubmission {
@@ -372,8 +376,8 @@ impl<'v> Run<'v> {
 }
 
 /// Applies a submission to the overlay's submission layer.
-fn submit(overlay: &mut Overlay<'_>, submission: &Verified) -> Result<Vec<Placed>, AdmitError> {
-    let key = check_envelope(overlay, submission, Timing::InBlock)?;
+fn submit(overlay: &mut Overlay<'_>, submission: &Verified, timing: Timing) -> Result<Vec<Placed>, AdmitError> {
+    let key = check_envelope(overlay, submission, timing)?;
     let payload = submission.payload();
     let author = &payload.author;
     let id = match author {
@@ -396,6 +400,7 @@ fn submit(overlay: &mut Overlay<'_>, submission: &Verified) -> Result<Vec<Placed
             .participant(id)?
             .ok_or_else(|| ViewError::Damaged { what: format!("the entry of participant {id}") })?;
         let index = overlay.next_index();
+        still_valid(overlay, submission, index).map_err(at)?;
         let saying = Saying { author, id, participant: &participant, key_compromised, index, item: *hash };
         match rules::judge(overlay, &saying, &item).map_err(at)? {
             Outcome::Before(index) => placed.push(Placed::Before(index)),
@@ -422,6 +427,20 @@ fn submit(overlay: &mut Overlay<'_>, submission: &Verified) -> Result<Vec<Placed
         }
     }
     Ok(placed)
+}
+
+/// The key speaks for the author at this item's index too: an earlier item of the same submission may have ended it,
+/// and a verifier judges every item where it stands.
+fn still_valid(overlay: &Overlay<'_>, submission: &Submission, index: LogIndex) -> Result<(), AdmitError> {
+    // Testimony ends no keys.
+    if submission.payload().class == Class::Testimony {
+        return Ok(());
+    }
+    let id = submission.envelope().key_id();
+    match overlay.key(&id)? {
+        Some(key) if key.is_valid_at(index, overlay.time()) => Ok(()),
+        _ => Err(Refusal::new(RefusalCode::RevokedKey, format!("key {id} was ended by an earlier item")).into()),
+    }
 }
 
 /// An item of the submission's class and of a known kind.

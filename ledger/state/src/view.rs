@@ -31,7 +31,7 @@ pub trait View {
     /// Whether an author used a nonce that expires in this bucket.
     fn has_nonce(&self, author: &Author, bucket: u64, nonce: &Random16) -> Result<bool, ViewError>;
 
-    /// The (author, bucket) pairs with live nonces whose bucket is below `bucket`, in ascending order of (bucket, author bytes).
+    /// The (author, bucket) pairs with live nonces whose bucket is below `bucket`, in ascending order of (bucket, author).
     fn nonce_buckets_before(&self, bucket: u64) -> Result<Vec<(Author, u64)>, ViewError>;
 
     /// Where an author's event of this id was recorded first.
