@@ -5,6 +5,9 @@ TARGET     := $(or $(CARGO_TARGET_DIR),target)
 CUSTOS     := bin/custos
 PROFILE    := debug
 
+# Always the whole workspace: a smaller selection changes the features of shared build dependencies,
+# and RocksDB would be compiled once more for each selection.
+
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test lint fmt bench clean
 
@@ -15,14 +18,14 @@ setup: ## Check for a C++ compiler and libclang (RocksDB's binding needs both); 
 	@testnet/setup.sh
 
 build: setup ## Build the custos command into bin/custos
-	$(CARGO) build --locked -p custos
+	$(CARGO) build --locked --workspace
 	@mkdir -p bin && install -m 755 $(TARGET)/$(PROFILE)/custos $(CUSTOS)
 
 demo: build ## Start four validators, run real IHE consents and access events through them, verify the results
 	testnet/demo.sh $(CUSTOS)
 
 test: lint ## Run every test, on real nodes where a test needs a network
-	$(CARGO) build --locked -p custos
+	$(CARGO) build --locked --workspace
 	$(CARGO) test --locked --workspace
 	@if command -v python3 >/dev/null 2>&1; then \
 	  echo "second verifier (Python) against the vectors"; \

@@ -8,8 +8,10 @@ use clap::{Parser, Subcommand};
 use crate::exit::Outcome;
 use crate::screen::Screen;
 
+mod anchor;
 mod genesis;
 mod keygen;
+mod receipt;
 mod verify;
 
 /// The command line of `custos`.
@@ -41,7 +43,11 @@ enum Command {
     Keygen(keygen::Keygen),
     #[command(subcommand)]
     Genesis(genesis::Genesis),
+    #[command(subcommand)]
+    Receipt(receipt::Receipt),
     Verify(verify::Verify),
+    #[command(subcommand)]
+    Anchor(anchor::Anchor),
 }
 
 impl Arguments {
@@ -50,7 +56,9 @@ impl Arguments {
         match &self.command {
             Command::Keygen(command) => command.run(screen),
             Command::Genesis(command) => command.run(screen),
+            Command::Receipt(command) => command.run(screen),
             Command::Verify(command) => command.run(screen),
+            Command::Anchor(command) => command.run(screen),
         }
     }
 }

@@ -17,8 +17,10 @@ mod commands;
 mod exit;
 mod files;
 mod keyfile;
+mod network;
 mod render;
 mod screen;
+mod subject;
 mod time;
 
 fn main() -> ExitCode {
