@@ -1,0 +1,66 @@
+//! Talking to a node: its address and the caller's key as arguments, its errors as words.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use custos_api::blocking::Client;
+use custos_api::client::ClientError;
+use custos_proof::keys::KeyPurpose;
+
+use crate::exit::{Failed, Outcome};
+use crate::keyfile::KeyFile;
+use crate::render::event::Names;
+
+/// Which node is asked, and as whom.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Node {
+    /// The node's address, such as http://127.0.0.1:7700
+    #[arg(long = "node", value_name = "URL")]
+    url: String,
+    /// A signing key of a member, to read what members may read
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+}
+
+impl Node {
+    /// A client, signing with the key if one was given.
+    pub(crate) fn client(&self) -> Outcome<Client> {
+        match &self.key {
+            Some(path) => member(&self.url, path),
+            None => Client::new(&self.url).map_err(refused),
+        }
+    }
+}
+
+/// A client that signs its requests with a member's key.
+pub(crate) fn member(url: &str, key: &Path) -> Outcome<Client> {
+    let key = KeyFile::read_for(key, KeyPurpose::Sign)?;
+    Ok(Client::new(url).map_err(refused)?.signed_by(Arc::new(key)))
+}
+
+/// What a node's answer means for a command.
+pub(crate) fn refused(error: ClientError) -> Failed {
+    match error {
+        ClientError::Problem(problem) => {
+            let failed = Failed::unable(format!("{} ({})", problem.detail, problem.code));
+            match problem.hint {
+                Some(hint) => failed.hint(hint),
+                None => failed,
+            }
+        }
+        ClientError::Unreachable { .. } => Failed::unable(error).hint("is the node running, and is its address right?"),
+        other => Failed::unable(other),
+    }
+}
+
+/// What participants call themselves, by the registry of the node that is asked.
+pub(crate) fn names(client: &Client) -> Outcome<Names> {
+    let mut names = Names::default();
+    for participant in client.registry().map_err(refused)?.participants {
+        if let Some(name) = participant.name {
+            names.add(participant.id, &name);
+        }
+    }
+    Ok(names)
+}

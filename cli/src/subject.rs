@@ -1,0 +1,91 @@
+//! Which of a subject's trails is meant, as arguments: by the patient's code or by the trail's id.
+
+use std::path::Path;
+
+use clap::Args;
+use custos_api::blocking::Client;
+use custos_custodian::code::PatientCode;
+use custos_proof::hash::{ChainId, TrailKey};
+use custos_proof::ids::{ParticipantId, TimeMs};
+use custos_proof::subject;
+use custos_proof::trail::TrailName;
+
+use crate::exit::{Failed, Outcome};
+use crate::{files, network};
+
+/// A subject's trail by the patient's code.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ByCode {
+    /// The patient's code, or @FILE to read it from a file (arguments can be seen by others on this machine)
+    #[arg(long, value_name = "CODE")]
+    pub(crate) code: Option<String>,
+    /// Who holds the patient's data
+    #[arg(long, value_name = "PARTICIPANT", requires = "code")]
+    pub(crate) custodian: Option<ParticipantId>,
+    /// Whose accesses the trail lists; without it, the subject's own trail
+    #[arg(long, value_name = "PARTICIPANT", requires = "code")]
+    pub(crate) grantee: Option<ParticipantId>,
+    /// The calendar year (UTC); by default that of the last block
+    #[arg(long, value_name = "YEAR", requires = "code")]
+    pub(crate) year: Option<u16>,
+}
+
+/// A trail, and what has to be shown to read it.
+#[derive(Debug, Clone)]
+pub(crate) struct Readable {
+    /// The trail.
+    pub(crate) name: TrailName,
+    /// The reader's preimage.
+    pub(crate) reader: [u8; 32],
+}
+
+impl Readable {
+    /// The trail's key.
+    pub(crate) fn key(&self) -> TrailKey {
+        self.name.key()
+    }
+}
+
+impl ByCode {
+    /// The trail that is meant, or `None` when no code was given.
+    pub(crate) fn trail(&self, client: &Client) -> Outcome<Option<Readable>> {
+        let Some(code) = &self.code else { return Ok(None) };
+        let code = read_code(code)?;
+        let custodian = self.custodian.as_ref().ok_or_else(|| {
+            Failed::unable("a code is good at one custodian: say which").hint("--custodian hospital-a.example")
+        })?;
+        let status = client.status().map_err(network::refused)?;
+        let year = match self.year {
+            Some(year) => year,
+            None => year_of(TimeMs(status.time_ms))?,
+        };
+        Ok(Some(readable(&code, &status.chain, custodian, self.grantee.as_ref(), year)))
+    }
+}
+
+/// The trail of a patient for one grantee and year.
+pub(crate) fn readable(
+    code: &PatientCode,
+    chain: &ChainId,
+    custodian: &ParticipantId,
+    grantee: Option<&ParticipantId>,
+    year: u16,
+) -> Readable {
+    let secret = subject::epoch_secret(code.secret(), year);
+    let local_id = subject::local_id(&secret, chain, custodian, grantee);
+    Readable { name: TrailName::subject(custodian, local_id), reader: subject::reader_preimage(&secret, &local_id) }
+}
+
+/// The calendar year of an instant.
+pub(crate) fn year_of(time: TimeMs) -> Outcome<u16> {
+    u16::try_from(time.year()).map_err(|_| Failed::unable("the node's clock is beyond all calendars"))
+}
+
+/// A patient code as typed, or from a file.
+pub(crate) fn read_code(text: &str) -> Outcome<PatientCode> {
+    let text = match text.strip_prefix('@') {
+        Some(path) => files::read_text(Path::new(path))?,
+        None => text.to_owned(),
+    };
+    text.trim().parse().map_err(Failed::unable)
+}
