@@ -7,7 +7,7 @@
 
 use custos_proof::cbor::Wire;
 use custos_proof::hash::Digest;
-use custos_proof::ids::TimeMs;
+use custos_proof::ids::{Random16, TimeMs};
 use custos_proof::kinds::access::Basis;
 use custos_proof::kinds::rule::Collected;
 use custos_proof::sealed_values::{
@@ -66,6 +66,8 @@ pub struct AccessEventDraft {
     pub organisations: Vec<Party>,
     /// On which ground it stood, as far as it can be said in clear.
     pub basis: Basis,
+    /// The rule, permit or declaration that the ground cites, if its id is known already.
+    pub cited: Option<Random16>,
     /// The source names of the rules that it cites: the origin names of their drafts.
     pub cites: Vec<String>,
     /// The sealed fields.
@@ -173,12 +175,24 @@ impl RuleDraft {
     /// The sealed entry by which the own trail lists another trail of the subject.
     #[must_use]
     pub fn lists_trail(origin: Origin, subject: Vec<SubjectKey>, trail: ListedTrail) -> Self {
+        Self { inner: InnerKind::ListsTrail, body: RuleBody::ListsTrail(trail), ..Self::entered(origin, subject) }
+    }
+
+    /// The end of the rule that was put from the document named `origin`.
+    #[must_use]
+    pub fn ending(origin: Origin, subject: Vec<SubjectKey>, inner: InnerKind, collected: Collected) -> Self {
+        Self { intent: Intent::End, inner, body: RuleBody::Nothing, collected, ..Self::entered(origin, subject) }
+    }
+
+    /// A rule that the custodian enters directly; a grant of nothing until its fields are set.
+    #[must_use]
+    pub fn entered(origin: Origin, subject: Vec<SubjectKey>) -> Self {
         Self {
             origin,
             subject,
             intent: Intent::Put,
-            inner: InnerKind::ListsTrail,
-            body: RuleBody::ListsTrail(trail),
+            inner: InnerKind::Grant,
+            body: RuleBody::Nothing,
             evidence: Evidence { record: Some(Source { format: Some(Format::Direct), ..Source::default() }), ..Evidence::default() },
             collected: Collected::Custodian,
             expiry: custos_proof::ids::FAR,

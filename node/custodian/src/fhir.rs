@@ -391,6 +391,12 @@ impl Context<'_> {
         absolute(reference, &self.options.base)
     }
 
+    /// A reference whose address says to which server it belongs, for tables of organisations.
+    pub(crate) fn located(&self, party: &Party) -> Party {
+        let reference = party.reference.as_deref().and_then(|reference| Token::new(&self.absolute(reference)));
+        Party { reference, ..party.clone() }
+    }
+
     /// All names of the person that a reference means.
     pub(crate) fn subject(&self, party: &Party, resource: &Json) -> Vec<SubjectKey> {
         let mut keys = Vec::new();

@@ -12,6 +12,8 @@
 pub mod code;
 pub mod draft;
 pub mod fhir;
+pub mod import;
+pub mod seal;
 mod terminology;
 pub mod vault;
 

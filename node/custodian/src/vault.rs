@@ -770,12 +770,16 @@ impl Vault {
             }
             Entry::Settled { hash, state } => {
                 let position = self.by_item.get(hash).map(|place| place.position);
-                if let Some(item) = position.and_then(|position| subject.items.get_mut(position)) {
-                    item.state = *state;
-                    // What was refused may be sealed anew from the same document.
-                    if *state == ItemState::Dropped && self.by_source.get(&item.source) == Some(hash) {
-                        self.by_source.remove(&item.source);
-                    }
+                let Some(item) = position.and_then(|position| subject.items.get_mut(position)) else { return };
+                item.state = *state;
+                let source = item.source;
+                // What was refused may be sealed anew from the same document; what stood before it stands again.
+                if *state == ItemState::Dropped && self.by_source.get(&source) == Some(hash) {
+                    let standing = |item: &&ItemEntry| item.source == source && item.state != ItemState::Dropped;
+                    match subject.items.iter().rev().find(standing) {
+                        Some(earlier) => self.by_source.insert(source, earlier.hash),
+                        None => self.by_source.remove(&source),
+                    };
                 }
             }
         }

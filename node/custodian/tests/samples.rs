@@ -145,7 +145,7 @@ fn a_refusal_by_consent_is_a_denied_event_for_the_own_trail() {
     let served = event(&read["ex-auditAuthZconsent"]);
     assert!(!served.is_for_own_trail());
     assert_eq!(served.values.decision.value().unwrap().answer, Some(Answer::Permit));
-    assert_eq!(served.organisations[0].reference.as_deref(), Some("Organization/ex-organization"));
+    assert_eq!(served.organisations[0].reference.as_deref(), Some("https://balp.example/Organization/ex-organization"));
 }
 
 /// id, inner kind, nested rules, recipients.

@@ -109,8 +109,9 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<Vec<AccessEvent
         AccessEventDraft {
             origin,
             subject: subject.to_vec(),
-            organisations: organisations(&agents),
+            organisations: organisations(&agents).iter().map(|party| context.located(party)).collect(),
             basis: basis(&agents, subject, json, context),
+            cited: None,
             cites: consents.iter().filter_map(|consent| consent.reference.as_deref()).map(|reference| context.absolute(reference)).collect(),
             values,
         }

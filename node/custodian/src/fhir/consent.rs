@@ -91,7 +91,7 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<RuleDraft, Refu
         (None, _, _) => InnerKind::Restriction,
     };
     let recipients = match (inner, &root) {
-        (InnerKind::Grant, Some(root)) => root.actors.iter().filter_map(|actor| actor.who.clone()).collect(),
+        (InnerKind::Grant, Some(root)) => root.actors.iter().filter_map(|actor| actor.who.as_ref()).map(|who| context.located(who)).collect(),
         _ => Vec::new(),
     };
     let expiry = expiry_after(root.as_ref().and_then(|root| root.period.as_ref()).and_then(|period| period.end.as_ref()));
@@ -131,7 +131,7 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<RuleDraft, Refu
         collected,
         expiry,
         recipients,
-        organisations: organisations.into_inner(),
+        organisations: organisations.iter().map(|party| context.located(party)).collect(),
     };
     match draft.to_fields().iter().position(|value| value.len() > custos_proof::seal::MAX_SEALED_VALUE) {
         Some(1) => Err(consent.refuse_child("provision", RefusalCode::TooLarge, "the rule exceeds 64 KiB")),

@@ -41,10 +41,6 @@ pub struct Trail {
     pub epoch: u16,
     /// Its local id.
     pub local_id: Digest,
-    /// The item that opens it.
-    pub opened_by: ItemHash,
-    /// The item in the own trail that lists it; none for the own trail.
-    pub listed_by: Option<ItemHash>,
 }
 
 /// A sealed item and what opens it.
@@ -84,13 +80,11 @@ impl Entry {
                 names.iter().for_each(|name| w.bytes(name.as_str().as_bytes()));
             }
             Entry::Trail(trail) => {
-                w.array(6);
+                w.array(4);
                 w.u64(3);
                 trail.grantee.write(&mut w);
                 trail.epoch.write(&mut w);
                 trail.local_id.write(&mut w);
-                trail.opened_by.write(&mut w);
-                trail.listed_by.write(&mut w);
             }
             Entry::Item(item) => {
                 w.array(9);
@@ -143,12 +137,10 @@ impl Entry {
                 let name = |r: &mut Reader<'_>| text(r.bytes(MAX_NAME).ok()?).map(SubjectKey::from_stored);
                 Entry::Names((0..count).map(|_| name(r)).collect::<Option<_>>()?)
             }
-            (3, 6) => Entry::Trail(Trail {
+            (3, 4) => Entry::Trail(Trail {
                 grantee: Option::read(r).ok()?,
                 epoch: u16::read(r).ok()?,
                 local_id: Digest::read(r).ok()?,
-                opened_by: ItemHash::read(r).ok()?,
-                listed_by: Option::read(r).ok()?,
             }),
             (4, 9) => Entry::Item(StoredItem {
                 kind: Kind::from_name(r.ascii(64).ok()?)?,

@@ -35,7 +35,7 @@ fn filled() -> (TempDir, SubjectId, SubjectId) {
     let mut vault = Vault::create(directory.path(), &key(), &scope()).unwrap();
     let a = vault.subject(&names(1)).unwrap();
     let b = vault.subject(&names(2)).unwrap();
-    let trail = Trail { grantee: None, epoch: 2026, local_id: Digest([1; 32]), opened_by: ItemHash([2; 32]), listed_by: None };
+    let trail = Trail { grantee: None, epoch: 2026, local_id: Digest([1; 32]) };
     vault.keep_trail(&a, trail).unwrap();
     vault.keep_items(vec![(a, item(1)), (b, item(2)), (a, item(3))]).unwrap();
     vault.settle(&[(item(1).hash(), ItemState::Recorded(Height(5)))]).unwrap();

@@ -1,0 +1,167 @@
+//! Makes items of drafts: draws ids and seeds, fills every sealed field, and says what the vault keeps.
+//!
+//! The only place where randomness enters an item. Nothing clear comes from a draft but what the
+//! format of the kind says; in particular, every map key and every sealed field is always there, so
+//! that a grant and a restriction, a served and a refused request look alike.
+//!
+//! Deliberately absent: signing, and any decision about which trail an item belongs to.
+
+use custos_proof::cbor::{Set, Wire as _};
+use custos_proof::hash::Digest;
+use custos_proof::ids::{Height, ItemId, ParticipantId, Random16};
+use custos_proof::item::Item;
+use custos_proof::kinds::access::{Basis, Event, Late, Retention};
+use custos_proof::kinds::rule::Put;
+use custos_proof::kinds::{Fields, Kind, trail};
+use custos_proof::seal::{Place, Seal, SealError};
+use custos_proof::sealed_values::OwnTrail;
+use custos_proof::subject::{EpochSecret, reader};
+use thiserror::Error;
+
+use crate::draft::{AccessEventDraft, Origin, RuleDraft};
+use crate::vault::{Scope, StoredItem, VaultError, random};
+
+/// Why a draft cannot be sealed.
+#[derive(Debug, Error)]
+pub enum SealingError {
+    /// A value is beyond its bound.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// More rules end at once than one item can say.
+    #[error("more than 16 rules would end at once")]
+    TooManyEnds,
+    /// No randomness.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+/// Where and how an event stands on the ledger: its clear fields that no draft has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventPlace {
+    /// The subject's trail, if the event has a subject.
+    pub local_id: Option<Digest>,
+    /// The organisation that acted.
+    pub acting: ParticipantId,
+    /// On which ground.
+    pub basis: Basis,
+    /// What the ground cites.
+    pub cited: Option<Random16>,
+    /// The head that the decider saw.
+    pub at_height: Height,
+    /// Whether it is late, and why.
+    pub late: Late,
+    /// How long it is kept.
+    pub retention: Retention,
+}
+
+/// Where a rule stands, and what it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RulePlace {
+    /// The subject's trail.
+    pub local_id: Digest,
+    /// The rule that it follows.
+    pub prior: Option<Random16>,
+    /// The rules that end with it.
+    pub ends: Vec<Random16>,
+}
+
+/// Seals an access event.
+///
+/// # Errors
+/// A value beyond its bound, or no randomness.
+pub fn event(scope: &Scope, draft: &AccessEventDraft, place: &EventPlace) -> Result<StoredItem, SealingError> {
+    let event = Random16(random()?);
+    let clear = |seal| {
+        Fields::AccessEvent(Event {
+            event,
+            custodian: scope.custodian.clone(),
+            local_id: place.local_id,
+            acting: place.acting.clone(),
+            basis: place.basis,
+            cited: place.cited,
+            at_height: place.at_height,
+            late: place.late,
+            retention: place.retention,
+            stream: 0,
+            sequence: 0,
+            seal,
+        })
+    };
+    let sealed = seal(scope, Kind::AccessEvent, draft.values.to_fields(), clear)?;
+    Ok(sealed.stored(place.local_id, None, &draft.origin))
+}
+
+/// Seals a rule.
+///
+/// # Errors
+/// A value beyond its bound, too many endings, or no randomness.
+pub fn rule(scope: &Scope, draft: &RuleDraft, place: &RulePlace) -> Result<StoredItem, SealingError> {
+    let rule = Random16(random()?);
+    let prior = match place.prior {
+        Some(prior) => prior,
+        None => Random16(random()?),
+    };
+    let ends = Set::new(place.ends.clone()).ok_or(SealingError::TooManyEnds)?;
+    let clear = |seal| {
+        Fields::RulePut(Put {
+            custodian: scope.custodian.clone(),
+            local_id: place.local_id,
+            rule,
+            prior,
+            expiry: draft.expiry,
+            ends,
+            collected: draft.collected,
+            seal,
+        })
+    };
+    let sealed = seal(scope, Kind::RulePut, draft.to_fields(), clear)?;
+    Ok(sealed.stored(Some(place.local_id), Some(rule), &draft.origin))
+}
+
+/// Seals the opening of a trail. A grantee's trail points back, sealed, to the subject's own.
+///
+/// # Errors
+/// No randomness.
+pub fn open_trail(
+    scope: &Scope,
+    secret: &EpochSecret,
+    local_id: Digest,
+    grantee: Option<ParticipantId>,
+    epoch: u16,
+    own: Option<OwnTrail>,
+) -> Result<StoredItem, SealingError> {
+    let clear = |seal| Fields::TrailOpen(trail::Open { local_id, grantee, epoch, reader: reader(secret, &local_id), seal });
+    let sealed = seal(scope, Kind::TrailOpen, vec![own.to_bytes()], clear)?;
+    let origin = Origin { name: format!("trail {local_id} is opened"), digest: Digest::ZERO };
+    Ok(sealed.stored(Some(local_id), None, &origin))
+}
+
+struct Sealed {
+    kind: Kind,
+    bytes: Vec<u8>,
+    seed: [u8; 32],
+    values: Vec<Vec<u8>>,
+}
+
+impl Sealed {
+    fn stored(self, local_id: Option<Digest>, rule: Option<Random16>, origin: &Origin) -> StoredItem {
+        StoredItem {
+            kind: self.kind,
+            bytes: self.bytes,
+            local_id,
+            rule,
+            source: origin.name.clone(),
+            source_digest: origin.digest,
+            seed: self.seed,
+            values: self.values,
+        }
+    }
+}
+
+fn seal(scope: &Scope, kind: Kind, values: Vec<Vec<u8>>, clear: impl FnOnce(Seal) -> Fields) -> Result<Sealed, SealingError> {
+    let item_id = ItemId(random()?);
+    let seed: [u8; 32] = random()?;
+    let place = Place { chain: &scope.chain, kind, item_id: &item_id };
+    let fields = clear(place.seal(&seed, &values)?);
+    Ok(Sealed { kind, bytes: Item { item_id, fields }.to_bytes(), seed, values })
+}
