@@ -160,8 +160,8 @@ pub(crate) struct Chain {
     pub(crate) submissions: BTreeMap<SubmissionId, Submission>,
     /// How far apart blocks are.
     pub(crate) pace_ms: u64,
-    /// Time that passes before the next block besides.
-    wait_ms: u64,
+    /// When the next block is, if not at the usual pace.
+    next: Option<TimeMs>,
     counter: u64,
     name: String,
 }
@@ -185,7 +185,7 @@ impl Chain {
             blocks: Vec::new(),
             submissions: BTreeMap::new(),
             pace_ms: 1000,
-            wait_ms: 0,
+            next: None,
             counter: 0,
             name: genesis.name.to_string(),
             genesis,
@@ -209,17 +209,17 @@ impl Chain {
 
     /// The time of the next block.
     pub(crate) fn next_time(&self) -> TimeMs {
-        self.store.head().unwrap().time.plus(self.pace_ms + self.wait_ms)
+        self.next.unwrap_or_else(|| self.store.head().unwrap().time.plus(self.pace_ms))
     }
 
     /// Lets time pass before the next block.
     pub(crate) fn wait(&mut self, ms: u64) {
-        self.wait_ms += ms;
+        self.next = Some(self.next_time().plus(ms));
     }
 
     /// Lets time pass until the next block is of this time.
     pub(crate) fn wait_until(&mut self, time: TimeMs) {
-        self.wait_ms = time.0 - self.store.head().unwrap().time.0 - self.pace_ms;
+        self.next = Some(time);
     }
 
     pub(crate) fn proposal(&self) -> Proposal {
@@ -373,7 +373,7 @@ impl Chain {
         for submission in submissions {
             self.submissions.insert(submission.id(), submission.into_inner());
         }
-        self.wait_ms = 0;
+        self.next = None;
         let certificate = self.certify(&changes.header);
         self.blocks.push(Decided { block, changes, certificate });
         oracle::ask(self);
