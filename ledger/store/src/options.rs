@@ -1,0 +1,98 @@
+//! How RocksDB is told to keep the tables: durable, within a bounded amount of memory.
+//!
+//! Everything is written through the write-ahead log in one synced batch per block, which makes the
+//! batch whole or absent over all tables; atomic flush would add nothing to that. A log that is torn
+//! at its end lost a block that was never acknowledged and is cut there; a log damaged anywhere else
+//! is refused rather than shortened in silence.
+
+use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode, Options, WriteOptions};
+
+use crate::tables::{Table, Use};
+
+/// How much memory and how many files a store may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For blocks, indexes and filters of the table files, in bytes.
+    pub cache_bytes: usize,
+    /// For rows that are not yet in table files, in bytes, over all tables.
+    pub write_buffer_bytes: usize,
+    /// For decoded pages of the state map, in pages of about a kilobyte.
+    pub pages: usize,
+    /// How many table files are open at one time.
+    pub open_files: i32,
+}
+
+impl Default for Limits {
+    /// About 70 MB: a node is to stay below 200 MB.
+    fn default() -> Self {
+        Self { cache_bytes: 32 << 20, write_buffer_bytes: 32 << 20, pages: 4096, open_files: 256 }
+    }
+}
+
+/// The most bytes of write-ahead log before tables are flushed.
+const MAX_WAL_BYTES: u64 = 64 << 20;
+/// The most bytes of unflushed rows of one table.
+const TABLE_BUFFER_BYTES: usize = 8 << 20;
+/// Column families are many and mostly small: they begin with little memory each.
+const ARENA_BYTES: usize = 64 << 10;
+const TABLE_FILE_BYTES: u64 = 32 << 20;
+
+pub(crate) fn database(limits: &Limits) -> Options {
+    let mut options = Options::default();
+    options.create_missing_column_families(true);
+    options.set_paranoid_checks(true);
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    options.set_max_total_wal_size(MAX_WAL_BYTES);
+    options.set_db_write_buffer_size(limits.write_buffer_bytes);
+    options.set_max_open_files(limits.open_files);
+    options.set_max_background_jobs(2);
+    options.set_bytes_per_sync(1 << 20);
+    // RocksDB's own diary, not ours.
+    options.set_keep_log_file_num(2);
+    options.set_max_log_file_size(1 << 20);
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    options
+}
+
+/// Synced: what is acknowledged has reached the disk.
+pub(crate) fn synced() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.set_sync(true);
+    options
+}
+
+pub(crate) fn families(limits: &Limits) -> Vec<ColumnFamilyDescriptor> {
+    let cache = Cache::new_lru_cache(limits.cache_bytes);
+    Table::ALL
+        .iter()
+        .map(|table| ColumnFamilyDescriptor::new(table.name(), family(*table, &cache)))
+        // RocksDB insists on this one; nothing is in it.
+        .chain([ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, Options::default())])
+        .collect()
+}
+
+fn family(table: Table, cache: &Cache) -> Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(cache);
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    blocks.set_format_version(5);
+    let mut options = Options::default();
+    options.set_write_buffer_size(TABLE_BUFFER_BYTES);
+    options.set_arena_block_size(ARENA_BYTES);
+    options.set_target_file_size_base(TABLE_FILE_BYTES);
+    let (block_bytes, compression) = match table.usage() {
+        Use::Bytes => (16 << 10, DBCompressionType::Lz4),
+        Use::Scan => (8 << 10, DBCompressionType::Lz4),
+        Use::Hashes => (8 << 10, DBCompressionType::None),
+        Use::Lookup => {
+            blocks.set_bloom_filter(10.0, false);
+            (4 << 10, DBCompressionType::None)
+        }
+    };
+    blocks.set_block_size(block_bytes);
+    options.set_compression_type(compression);
+    options.set_block_based_table_factory(&blocks);
+    options
+}

@@ -1,0 +1,258 @@
+//! The tables of a store: each a RocksDB column family with one kind of key and one kind of value.
+//!
+//! Integers in keys are big-endian, so that the order of keys is the order of the ledger. "CBOR"
+//! values are the hashed bytes themselves; "row" values are ours and pass through `codec`; hashes are
+//! 32 bytes each, one after the other. Nothing is kept twice for convenience: a submission's id
+//! follows from its envelope, an item's hash from its record.
+//!
+//! *Primary* tables are what the ledger is; losing a row means fetching it from another node:
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `meta` | `format`, `rebuilding`, `genesis`, `head` | row, row, CBOR, row |
+//! | `records` | log index | CBOR of the record: the leaf of the log |
+//! | `items` | log index | CBOR of the item; no row: pruned, or a record of no item |
+//! | `envelopes` | height, position (4 bytes) | COSE_Sign1 of the submission; pruned: its id |
+//! | `submissions` | submission id | row: height, position, where the items are recorded |
+//! | `blocks` | height | row: first log index, number of submissions, CBOR of the header |
+//! | `certificates` | height | CBOR of the certificate |
+//! | `validators` | hash of the set | CBOR of a validator set that decides or decided blocks |
+//! | `state` | state key | CBOR of an entry of the state map |
+//!
+//! *Derived* tables follow from them and are made anew by `fsck --rebuild`:
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `item_index` | first 16 bytes of the item hash, log index | nothing |
+//! | `tiles` | level (1 byte), tile (8 bytes) | up to 256 hashes; a full tile: C2SP's 8,192 bytes, then 16 inner nodes |
+//! | `trails` | trail key, position | row: log index, leaf hash |
+//! | `trail_tiles` | trail key, level from 1 (1 byte), tile | as `tiles`; only of trails with 256 records or more |
+//! | `trail_frontiers` | trail key | hashes of the trail's perfect subtrees, the largest first |
+//! | `state_pages` | nibble path | page of the state map |
+//! | `nonces` | bucket, author (CBOR), nonce | nothing |
+//! | `events` | author (CBOR), event id | row: log index of the first record |
+//! | `registry` | `p` participant; `k` owner 0x00 key id | nothing |
+//!
+//! Pruning takes rows out of `items` and puts ids in the place of `envelopes`; everything else stays,
+//! so that every proof and every root stays what it was.
+//!
+//! # Correctness
+//! The layout is the format: whoever changes it MUST raise [`FORMAT`].
+
+use custos_proof::cbor::Wire;
+use custos_proof::hash::{Digest, ItemHash, KeyId, TrailKey};
+use custos_proof::ids::{Height, LogIndex, ParticipantId, Random16};
+use custos_proof::submission::Author;
+
+use crate::error::Mend;
+
+/// The version of this layout.
+pub const FORMAT: u32 = 1;
+
+/// Keys of [`Table::Meta`].
+pub(crate) mod meta {
+    pub(crate) const FORMAT: &[u8] = b"format";
+    pub(crate) const REBUILDING: &[u8] = b"rebuilding";
+    pub(crate) const GENESIS: &[u8] = b"genesis";
+    pub(crate) const HEAD: &[u8] = b"head";
+}
+
+/// How a table is used, which decides how RocksDB keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// CBOR that repeats itself from row to row: larger blocks, lz4.
+    Bytes,
+    /// Hashes read one at a time by keys that are there.
+    Hashes,
+    /// Looked up by keys that often are not there: a Bloom filter.
+    Lookup,
+    /// Small and read in order.
+    Scan,
+}
+
+macro_rules! tables {
+    ($( $variant:ident = $name:literal, $use:ident, $mend:ident; )*) => {
+        /// A table.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Table {
+            $( #[doc = concat!("`", $name, "`")] $variant, )*
+        }
+
+        impl Table {
+            /// Every table.
+            pub const ALL: &'static [Table] = &[$( Table::$variant, )*];
+
+            /// Its name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $( Table::$variant => $name, )* }
+            }
+
+            /// How its damage is mended: derived tables are rebuilt.
+            #[must_use]
+            pub const fn mend(self) -> Mend {
+                match self { $( Table::$variant => Mend::$mend, )* }
+            }
+
+            pub(crate) const fn usage(self) -> Use {
+                match self { $( Table::$variant => Use::$use, )* }
+            }
+        }
+    };
+}
+
+tables! {
+    Meta = "meta", Scan, Restore;
+    Records = "records", Bytes, Restore;
+    Items = "items", Bytes, Restore;
+    Envelopes = "envelopes", Bytes, Restore;
+    Submissions = "submissions", Lookup, Restore;
+    Blocks = "blocks", Bytes, Restore;
+    Certificates = "certificates", Bytes, Restore;
+    Validators = "validators", Scan, Restore;
+    State = "state", Lookup, Restore;
+    ItemIndex = "item_index", Scan, Rebuild;
+    Tiles = "tiles", Hashes, Rebuild;
+    Trails = "trails", Scan, Rebuild;
+    TrailTiles = "trail_tiles", Hashes, Rebuild;
+    TrailFrontiers = "trail_frontiers", Lookup, Rebuild;
+    StatePages = "state_pages", Hashes, Rebuild;
+    Nonces = "nonces", Lookup, Rebuild;
+    Events = "events", Lookup, Rebuild;
+    Registry = "registry", Scan, Rebuild;
+}
+
+pub(crate) fn index_key(index: LogIndex) -> [u8; 8] {
+    index.0.to_be_bytes()
+}
+
+pub(crate) fn height_key(height: Height) -> [u8; 8] {
+    height.0.to_be_bytes()
+}
+
+pub(crate) fn envelope_key(height: Height, position: u32) -> [u8; 12] {
+    let mut key = [0; 12];
+    key[..8].copy_from_slice(&height.0.to_be_bytes());
+    key[8..].copy_from_slice(&position.to_be_bytes());
+    key
+}
+
+/// The part of an item's hash that the index keeps.
+///
+/// Half a hash is enough, because whoever looks an item up compares the whole hash with its record.
+pub(crate) fn item_prefix(item: &ItemHash) -> &[u8] {
+    &item.0[..ITEM_PREFIX]
+}
+
+/// The length of [`item_prefix`].
+pub(crate) const ITEM_PREFIX: usize = 16;
+
+pub(crate) fn item_index_key(item: &ItemHash, index: LogIndex) -> [u8; ITEM_PREFIX + 8] {
+    let mut key = [0; ITEM_PREFIX + 8];
+    key[..ITEM_PREFIX].copy_from_slice(item_prefix(item));
+    key[ITEM_PREFIX..].copy_from_slice(&index_key(index));
+    key
+}
+
+pub(crate) fn tile_key(level: u8, tile: u64) -> [u8; 9] {
+    let mut key = [level; 9];
+    key[1..].copy_from_slice(&tile.to_be_bytes());
+    key
+}
+
+pub(crate) fn trail_position_key(trail: &TrailKey, position: u64) -> [u8; 40] {
+    let mut key = [0; 40];
+    key[..32].copy_from_slice(&trail.0);
+    key[32..].copy_from_slice(&position.to_be_bytes());
+    key
+}
+
+pub(crate) fn trail_tile_key(trail: &TrailKey, level: u8, tile: u64) -> [u8; 41] {
+    let mut key = [0; 41];
+    key[..32].copy_from_slice(&trail.0);
+    key[32..].copy_from_slice(&tile_key(level, tile));
+    key
+}
+
+pub(crate) fn nonce_prefix(bucket: u64, author: &Author) -> Vec<u8> {
+    let mut key = bucket.to_be_bytes().to_vec();
+    key.extend(author.to_bytes());
+    key
+}
+
+pub(crate) fn nonce_key(bucket: u64, author: &Author, nonce: &Random16) -> Vec<u8> {
+    let mut key = nonce_prefix(bucket, author);
+    key.extend(nonce.0);
+    key
+}
+
+pub(crate) fn event_key(author: &Author, event: &Random16) -> Vec<u8> {
+    let mut key = author.to_bytes();
+    key.extend(event.0);
+    key
+}
+
+pub(crate) fn participant_row(id: &ParticipantId) -> Vec<u8> {
+    let mut key = vec![b'p'];
+    key.extend(id.as_str().bytes());
+    key
+}
+
+/// Participant ids have no NUL, so that one owner's keys are not a prefix of another's.
+pub(crate) fn key_prefix(owner: &ParticipantId) -> Vec<u8> {
+    let mut key = vec![b'k'];
+    key.extend(owner.as_str().bytes());
+    key.push(0);
+    key
+}
+
+pub(crate) fn key_row(owner: &ParticipantId, id: &KeyId) -> Vec<u8> {
+    let mut key = key_prefix(owner);
+    key.extend(id.0);
+    key
+}
+
+/// Reads an eight-byte number from a key or a part of one.
+pub(crate) fn number(bytes: &[u8]) -> Option<u64> {
+    bytes.try_into().ok().map(u64::from_be_bytes)
+}
+
+/// The hashes that `bytes` consists of.
+pub(crate) fn hashes(bytes: &[u8]) -> Option<Vec<Digest>> {
+    let (hashes, rest) = bytes.as_chunks::<32>();
+    rest.is_empty().then(|| hashes.iter().map(|hash| Digest(*hash)).collect())
+}
+
+/// The bytes of these hashes.
+pub(crate) fn concatenated(hashes: &[Digest]) -> Vec<u8> {
+    hashes.iter().flat_map(|hash| hash.0).collect()
+}
+
+/// The first key behind all keys that begin with `prefix`; `None` if there is no such key.
+pub(crate) fn behind(prefix: &[u8]) -> Option<Vec<u8>> {
+    let kept = prefix.iter().rposition(|byte| *byte != 0xff)?;
+    let mut end = prefix[..=kept].to_vec();
+    end[kept] += 1;
+    Some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_prefix_is_behind_every_key_with_it() {
+        assert_eq!(behind(b"ab"), Some(b"ac".to_vec()));
+        assert_eq!(behind(&[1, 0xff, 0xff]), Some(vec![2]));
+        assert_eq!(behind(&[0xff]), None);
+        assert_eq!(behind(&[]), None);
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = Table::ALL.iter().map(|table| table.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Table::ALL.len());
+    }
+}
