@@ -1,0 +1,318 @@
+//! The chain as this node has it: store, mempool, who waits for what, and the one place where
+//! signatures are checked.
+//!
+//! Consensus, intake and the API share it. Locks are held for memory only, never over the disk, with
+//! one exception that is meant: whoever checks signatures holds the verifier's lock, so that two
+//! threads that meet the same submission at the same moment check it once.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use custos_proof::hash::{Digest, SubmissionId, sha256};
+use custos_proof::ids::TimeMs;
+use custos_proof::keys::{PublicKey, is_strict};
+use custos_proof::submission::{Author, Submission, Verified};
+use custos_state::batch::verify_batch;
+use custos_state::error::{Refusal, RefusalCode};
+use custos_store::Store;
+use tokio::sync::{oneshot, watch};
+
+use crate::intake::Job;
+use crate::mempool::{Limits, Mempool};
+
+/// How many bytes of verified submissions are remembered beside the mempool.
+const REMEMBERED_BYTES: usize = 32 * 1024 * 1024;
+/// The most requests that wait for one submission.
+const MAX_WAITERS_EACH: usize = 64;
+
+/// The chain as this node has it.
+#[derive(Debug)]
+pub struct Chain {
+    store: Store,
+    mempool: Mutex<Mempool>,
+    verifier: Verifier,
+    waiting: Mutex<HashMap<SubmissionId, Vec<oneshot::Sender<Fate>>>>,
+    committed: watch::Sender<u64>,
+    intake: OnceLock<SyncSender<Job>>,
+}
+
+/// What became of a submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// A block recorded it.
+    Committed,
+    /// It was found inadmissible after all.
+    Rejected(Refusal),
+}
+
+impl Chain {
+    /// The chain in a store.
+    #[must_use]
+    pub fn new(store: Store, limits: Limits) -> Self {
+        let height = store.head().height.0;
+        Self {
+            store,
+            mempool: Mutex::new(Mempool::new(limits)),
+            verifier: Verifier::default(),
+            waiting: Mutex::default(),
+            committed: watch::Sender::new(height),
+            intake: OnceLock::new(),
+        }
+    }
+
+    /// What is committed.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What waits.
+    pub fn mempool(&self) -> MutexGuard<'_, Mempool> {
+        lock(&self.mempool)
+    }
+
+    /// Where signatures are checked.
+    #[must_use]
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    /// The committed height, whenever it changes.
+    #[must_use]
+    pub fn heights(&self) -> watch::Receiver<u64> {
+        self.committed.subscribe()
+    }
+
+    /// This node's clock, or the head's time when that is later.
+    #[must_use]
+    pub fn now(&self) -> TimeMs {
+        clock().max(self.store.head().time)
+    }
+
+    /// Answers once the submission is committed or rejected. The caller MUST look again after this call
+    /// whether it has been already.
+    #[must_use]
+    pub fn wait_for(&self, id: SubmissionId) -> Option<oneshot::Receiver<Fate>> {
+        let mut waiting = lock(&self.waiting);
+        let waiters = waiting.entry(id).or_default();
+        waiters.retain(|waiter| !waiter.is_closed());
+        if waiters.len() >= MAX_WAITERS_EACH {
+            return None;
+        }
+        let (sender, receiver) = oneshot::channel();
+        waiters.push(sender);
+        Some(receiver)
+    }
+
+    /// Tells whoever waits for a submission that it was refused.
+    pub(crate) fn tell_rejected(&self, id: &SubmissionId, refusal: &Refusal) {
+        for waiter in lock(&self.waiting).remove(id).unwrap_or_default() {
+            let _ = waiter.send(Fate::Rejected(refusal.clone()));
+        }
+    }
+
+    /// Tells everybody that a block was committed.
+    pub(crate) fn tell_committed(&self, height: u64, ids: &[SubmissionId]) {
+        {
+            let mut waiting = lock(&self.waiting);
+            for waiter in ids.iter().filter_map(|id| waiting.remove(id)).flatten() {
+                let _ = waiter.send(Fate::Committed);
+            }
+            // Those whose time was over are forgotten here.
+            waiting.retain(|_, waiters| {
+                waiters.retain(|waiter| !waiter.is_closed());
+                !waiters.is_empty()
+            });
+        }
+        self.committed.send_replace(height);
+    }
+
+    /// Where jobs for the intake go, once it runs.
+    pub(crate) fn set_intake(&self, jobs: SyncSender<Job>) {
+        // A second intake would be a mistake in the wiring; the first one stays.
+        let _ = self.intake.set(jobs);
+    }
+
+    /// Asks the intake to look again at what these authors have waiting. When it is too busy, whoever
+    /// builds the next block finds the same.
+    pub(crate) fn recheck(&self, authors: BTreeSet<Author>) {
+        if let Some(intake) = self.intake.get().filter(|_| !authors.is_empty()) {
+            let _ = intake.try_send(Job::Recheck(authors));
+        }
+    }
+}
+
+/// Checks signatures, each once, and remembers what it found to be good.
+#[derive(Debug, Default)]
+pub struct Verifier {
+    known: Mutex<Known>,
+    checks: AtomicU64,
+}
+
+/// A submission whose signature has to be checked.
+#[derive(Debug)]
+pub struct Candidate {
+    /// The submission.
+    pub submission: Submission,
+    /// The key that must have signed it.
+    pub key: PublicKey,
+    /// The hash of all its bytes.
+    pub bytes: Digest,
+    /// Whether this is the first node that takes it, which asks more than ZIP-215.
+    pub strict: bool,
+}
+
+impl Candidate {
+    /// A candidate from somewhere where it was taken before.
+    #[must_use]
+    pub fn relayed(submission: Submission, key: PublicKey) -> Self {
+        Self { bytes: sha256(submission.bytes()), submission, key, strict: false }
+    }
+}
+
+impl Verifier {
+    /// How many signatures were checked so far.
+    #[must_use]
+    pub fn checks(&self) -> u64 {
+        self.checks.load(Ordering::Relaxed)
+    }
+
+    /// A submission with these bytes that was verified and is remembered.
+    #[must_use]
+    pub fn known(&self, bytes: &Digest) -> Option<Arc<Verified>> {
+        lock(&self.known).by_bytes.get(bytes).cloned()
+    }
+
+    /// Checks the signatures of what is not known, all in one batch.
+    ///
+    /// The first node's question is the stricter one, and whatever is strict is valid by ZIP-215: it
+    /// is asked instead, not besides, so that there is one check per submission and node.
+    pub fn verify(&self, candidates: Vec<Candidate>) -> Vec<Result<Arc<Verified>, Refusal>> {
+        let mut known = lock(&self.known);
+        let mut results: Vec<Option<Result<Arc<Verified>, Refusal>>> = Vec::with_capacity(candidates.len());
+        let (mut places, mut strict, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+        for candidate in candidates {
+            match known.by_bytes.get(&candidate.bytes) {
+                Some(verified) => results.push(Some(Ok(Arc::clone(verified)))),
+                None => {
+                    places.push((results.len(), candidate.bytes));
+                    strict.push(candidate.strict);
+                    unknown.push((candidate.submission, candidate.key));
+                    results.push(None);
+                }
+            }
+        }
+        self.checks.fetch_add(unknown.len() as u64, Ordering::Relaxed);
+        let answers = Verified::all(unknown, |signed| {
+            let relayed: Vec<_> = signed.iter().zip(&strict).filter(|(_, strict)| !**strict).map(|(s, _)| *s).collect();
+            let mut relayed = verify_batch(&relayed).into_iter();
+            signed
+                .iter()
+                .zip(&strict)
+                .map(|((key, message, signature), strict)| match strict {
+                    true => is_strict(key, message, signature),
+                    false => relayed.next().unwrap_or(false),
+                })
+                .collect()
+        });
+        for ((place, bytes), answer) in places.into_iter().zip(answers) {
+            results[place] = Some(match answer {
+                Ok(verified) => {
+                    let verified = Arc::new(verified);
+                    known.remember(bytes, Arc::clone(&verified));
+                    Ok(verified)
+                }
+                Err(bad) => Err(Refusal::new(RefusalCode::BadSignature, bad.to_string())),
+            });
+        }
+        results.into_iter().flatten().collect()
+    }
+}
+
+/// Verified submissions by the hash of all their bytes; the oldest are forgotten first.
+#[derive(Debug, Default)]
+struct Known {
+    by_bytes: HashMap<Digest, Arc<Verified>>,
+    order: VecDeque<Digest>,
+    size: usize,
+}
+
+impl Known {
+    fn remember(&mut self, bytes: Digest, verified: Arc<Verified>) {
+        let size = verified.bytes().len();
+        if self.by_bytes.insert(bytes, verified).is_none() {
+            self.order.push_back(bytes);
+            self.size += size;
+        }
+        while self.size > REMEMBERED_BYTES {
+            let Some(oldest) = self.order.pop_front() else { break };
+            if let Some(forgotten) = self.by_bytes.remove(&oldest) {
+                self.size -= forgotten.bytes().len();
+            }
+        }
+    }
+}
+
+/// This machine's clock.
+#[must_use]
+pub fn clock() -> TimeMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    TimeMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A lock that a panic elsewhere does not take from us: what it guards is changed in whole steps.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::FileSigner;
+    use custos_proof::hash::ChainId;
+    use custos_proof::ids::Random16;
+    use custos_proof::keys::{KeyPurpose, Signer as _};
+    use custos_proof::kinds::Class;
+    use custos_proof::submission::Draft;
+
+    fn signed(number: u8) -> (Submission, PublicKey) {
+        let key = FileSigner::from_seed(KeyPurpose::Sign, &[number; 32]);
+        let draft = Draft {
+            chain: &ChainId([0; 32]),
+            author: Author::Participant("a".parse().unwrap()),
+            class: Class::Testimony,
+            nonce: Random16([number; 16]),
+            not_after: TimeMs(1),
+        };
+        (Submission::sign(&draft, vec![vec![number]], &key).unwrap(), key.public_key())
+    }
+
+    fn candidate(number: u8, strict: bool) -> Candidate {
+        let (submission, key) = signed(number);
+        Candidate { strict, ..Candidate::relayed(submission, key) }
+    }
+
+    #[test]
+    fn a_signature_is_checked_once_however_often_it_comes() {
+        let verifier = Verifier::default();
+        for round in 0..3 {
+            let results = verifier.verify((1..=6).map(|n| candidate(n, n % 2 == 0 && round == 0)).collect());
+            assert!(results.iter().all(Result::is_ok));
+        }
+        assert_eq!(verifier.checks(), 6);
+    }
+
+    #[test]
+    fn a_bad_signature_among_good_ones_is_the_only_one_refused() {
+        let verifier = Verifier::default();
+        let (submission, _) = signed(3);
+        let (_, other) = signed(4);
+        let results = verifier.verify(vec![candidate(1, false), Candidate::relayed(submission, other), candidate(2, true)]);
+        assert!(results[0].is_ok() && results[2].is_ok());
+        assert_eq!(results[1].as_ref().map_err(|r| r.code), Err(RefusalCode::BadSignature));
+        assert_eq!(verifier.checks(), 3);
+    }
+}

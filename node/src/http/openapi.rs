@@ -1,0 +1,96 @@
+//! The OpenAPI document, generated from the handlers and the types they answer with.
+//!
+//! `docs/spec/openapi.json` is the committed copy; a test holds that it is this one.
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use utoipa::OpenApi;
+
+use super::{Fail, members, public, submit};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Custos node",
+        version = "1",
+        description = "The HTTP API of a Custos node. Whatever can be proven is served as the exact file that \
+            `custos verify` takes (application/cbor), and as a JSON view for reading. Members sign requests with a \
+            `sign` key of the registry (RFC 9421): components @method, @authority, @path, @query and, with a body, \
+            content-digest; parameters created, nonce, keyid (the key id in hexadecimal digits) and alg=\"ed25519\". \
+            Subjects show the preimage of a trail's reader hash in the header Custos-Reader. Errors are problems \
+            (RFC 9457) with a stable `code`; 429 and 503 carry Retry-After.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    paths(
+        public::healthz,
+        public::readyz,
+        public::metrics,
+        public::status,
+        public::genesis,
+        public::header,
+        public::certificate,
+        members::block,
+        public::checkpoint,
+        public::consistency,
+        public::links,
+        public::advance,
+        public::registry,
+        public::policy,
+        submit::submit,
+        submit::status,
+        members::item,
+        members::receipt,
+        members::trail,
+        members::trail_proof,
+        document,
+    ),
+    tags(
+        (name = "node", description = "How the node is"),
+        (name = "chain", description = "What proves the chain: public"),
+        (name = "submissions", description = "Handing in, and what became of it"),
+        (name = "items", description = "For authors, and for readers of the trails"),
+        (name = "trails", description = "For owners, grantees and subjects"),
+    ),
+)]
+struct Document;
+
+/// The document's text.
+///
+/// # Errors
+/// When it cannot be written as JSON, which would be a mistake in this module.
+pub fn text() -> Result<String, String> {
+    let mut text = Document::openapi().to_pretty_json().map_err(|error| error.to_string())?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// This document.
+#[utoipa::path(get, path = "/v1/openapi.json", tag = "node", responses((status = 200, body = Object)))]
+pub(super) async fn document() -> Result<Response, Fail> {
+    let text = text().map_err(|error| Fail::internal(&error))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With `CUSTOS_BLESS=1` the committed copy is written anew.
+    #[test]
+    fn the_committed_document_is_the_generated_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/spec/openapi.json");
+        let generated = text().unwrap();
+        if std::env::var_os("CUSTOS_BLESS").is_some() {
+            std::fs::write(path, &generated).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap();
+        assert!(committed == generated, "run `CUSTOS_BLESS=1 cargo test -p custos-node openapi` and commit the file");
+    }
+
+    #[test]
+    fn every_route_is_described() {
+        let described = Document::openapi().paths.paths.len();
+        let source = include_str!("../http.rs");
+        assert_eq!(described, source.matches(".route(\"").count());
+    }
+}

@@ -1,0 +1,393 @@
+//! Intake: from bytes to a place in the mempool, each check once and in the order of its cost.
+//!
+//! ```text
+//!   client --- bytes ---+                     decode, known?, admit     snapshot of the head
+//!                       +--> one queue -->    signatures                one batch
+//!   peers ---- bytes ---+                     trial, mempool            snapshot of the head
+//!                                             answer, gossip, wake
+//! ```
+//!
+//! One thread takes whatever has arrived, works it off as one batch, and goes back for more: alone, a
+//! submission does not wait for company; under load, company comes by itself and the signature check
+//! costs a quarter. The queue is bounded, and a full queue is answered, not waited for.
+//!
+//! Deliberately absent: what happens afterwards. Consensus takes from the mempool when it wants.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use custos_proof::hash::{Digest, ItemHash, SubmissionId, sha256};
+use custos_proof::submission::{Author, FormError, Submission, Verified};
+use custos_state::error::{AdmitError, Refusal, RefusalCode};
+use custos_state::view::ViewError;
+use custos_state::{admission, apply};
+use tokio::sync::oneshot;
+use tracing::{debug, error};
+
+use crate::chain::{Candidate, Chain};
+use crate::mempool::{NoRoom, Place};
+use crate::metrics::Metrics;
+
+/// How many submissions may wait for the intake.
+const QUEUE: usize = 4096;
+/// The most submissions of one batch.
+const BATCH: usize = 512;
+/// The most bytes of one batch: what the verifier's lock is held for stays short.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// The most submissions that one commit makes us look at again.
+const MAX_RECHECKED: usize = 4096;
+
+/// What the intake does.
+#[derive(Debug)]
+pub enum Job {
+    /// Take this in.
+    Submission(Incoming),
+    /// Look again at what these authors have waiting: a block changed what they may do.
+    Recheck(BTreeSet<Author>),
+}
+
+/// Bytes that say they are a submission.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Where they come from.
+    pub origin: Origin,
+}
+
+/// Where a submission comes from.
+#[derive(Debug)]
+pub enum Origin {
+    /// A client, who waits for the answer. This node is the first to take it.
+    Client(oneshot::Sender<Result<Accepted, Declined>>),
+    /// A peer, by name.
+    Peer(String),
+}
+
+/// A submission that is taken, or was taken before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its id.
+    pub id: SubmissionId,
+    /// Its items, in order.
+    pub items: Vec<ItemHash>,
+    /// Where it stands.
+    pub standing: Standing,
+}
+
+/// Where a submission stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It waits now.
+    Added,
+    /// It waited already.
+    Pending,
+    /// It was recorded already.
+    Committed,
+}
+
+/// Why a submission is not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Declined {
+    /// It is not admissible.
+    Refused(Refusal),
+    /// There is no room now.
+    NoRoom(NoRoom),
+    /// This node cannot judge it.
+    Failed(String),
+}
+
+/// What intake asks of consensus.
+pub trait Peers: Send + Sync + 'static {
+    /// Passes a new submission's bytes on to every peer.
+    fn pass_on(&self, bytes: Vec<u8>);
+    /// Says that there is work.
+    fn wake(&self);
+}
+
+/// The way in.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    jobs: SyncSender<Job>,
+}
+
+impl Intake {
+    /// Starts the thread. It ends when every handle is gone.
+    ///
+    /// # Errors
+    /// When the system has no thread.
+    pub fn start(chain: Arc<Chain>, peers: impl Peers, metrics: Metrics) -> std::io::Result<Self> {
+        let (jobs, queue) = sync_channel(QUEUE);
+        chain.set_intake(jobs.clone());
+        let worker = Worker { chain, peers, metrics };
+        std::thread::Builder::new().name("intake".into()).spawn(move || worker.run(&queue))?;
+        Ok(Self { jobs })
+    }
+
+    /// Hands in a client's bytes; the answer comes through the receiver.
+    ///
+    /// # Errors
+    /// [`NoRoom::Full`] when too many wait.
+    pub fn submit(&self, bytes: Vec<u8>) -> Result<oneshot::Receiver<Result<Accepted, Declined>>, NoRoom> {
+        let (answer, receiver) = oneshot::channel();
+        self.send(Incoming { bytes, origin: Origin::Client(answer) }).map(|()| receiver)
+    }
+
+    /// Hands in a peer's bytes.
+    ///
+    /// # Errors
+    /// [`NoRoom::Full`] when too many wait; they are dropped, the peer's block will bring them.
+    pub fn relayed(&self, bytes: Vec<u8>, peer: String) -> Result<(), NoRoom> {
+        self.send(Incoming { bytes, origin: Origin::Peer(peer) })
+    }
+
+    fn send(&self, incoming: Incoming) -> Result<(), NoRoom> {
+        self.jobs.try_send(Job::Submission(incoming)).map_err(|error| match error {
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => NoRoom::Full,
+        })
+    }
+}
+
+struct Worker<P> {
+    chain: Arc<Chain>,
+    peers: P,
+    metrics: Metrics,
+}
+
+/// A submission on its way through a batch.
+struct Step {
+    origin: Origin,
+    bytes: Digest,
+}
+
+impl<P: Peers> Worker<P> {
+    fn run(self, queue: &Receiver<Job>) {
+        while let Ok(first) = queue.recv() {
+            let (mut batch, mut authors, mut size) = (Vec::new(), BTreeSet::new(), 0);
+            let mut next = Some(first);
+            while let Some(job) = next {
+                match job {
+                    Job::Submission(incoming) => {
+                        size += incoming.bytes.len();
+                        batch.push(incoming);
+                    }
+                    Job::Recheck(more) => authors.extend(more),
+                }
+                next = if batch.len() < BATCH && size < BATCH_BYTES { queue.try_recv().ok() } else { None };
+            }
+            if !authors.is_empty() {
+                self.recheck(&authors);
+            }
+            if !batch.is_empty() {
+                self.take(batch);
+            }
+        }
+    }
+
+    /// Takes a batch through all checks.
+    fn take(&self, batch: Vec<Incoming>) {
+        // The same bytes twice in one batch: the second one gets the first one's answer.
+        let mut first: HashMap<Digest, usize> = HashMap::new();
+        let (mut steps, mut followers) = (Vec::new(), Vec::new());
+        let (mut candidates, mut outcomes) = (Vec::new(), Vec::new());
+        for Incoming { bytes, origin } in batch {
+            let hash = sha256(&bytes);
+            if let Some(place) = first.get(&hash) {
+                followers.push((*place, origin));
+                continue;
+            }
+            first.insert(hash, steps.len());
+            let strict = matches!(origin, Origin::Client(_));
+            match self.before_signature(&bytes, hash) {
+                Ok(Before::Check(submission, key)) => {
+                    candidates.push((steps.len(), Candidate { submission: *submission, key, bytes: hash, strict }));
+                    outcomes.push(None);
+                }
+                Ok(Before::Known(accepted)) => outcomes.push(Some(Ok(accepted))),
+                Err(declined) => outcomes.push(Some(Err(declined))),
+            }
+            steps.push(Step { origin, bytes: hash });
+        }
+        let (places, candidates): (Vec<_>, Vec<_>) = candidates.into_iter().unzip();
+        let verified = self.chain.verifier().verify(candidates);
+        let mut added = false;
+        for (place, result) in places.into_iter().zip(verified) {
+            let outcome = match result {
+                Ok(verified) => self.after_signature(verified),
+                Err(refusal) => {
+                    self.chain.mempool().remember_bad(steps[place].bytes, refusal.clone());
+                    Err(Declined::Refused(refusal))
+                }
+            };
+            if let Ok(Accepted { id, standing: Standing::Added, .. }) = &outcome {
+                added = true;
+                if let Origin::Client(_) = steps[place].origin {
+                    let pending = self.chain.mempool().pending(id).cloned();
+                    if let Some(submission) = pending {
+                        self.peers.pass_on(submission.bytes().to_vec());
+                    }
+                }
+            }
+            outcomes[place] = Some(outcome);
+        }
+        if added {
+            self.peers.wake();
+        }
+        for (place, origin) in followers {
+            if let Some(Some(outcome)) = outcomes.get(place) {
+                self.answer(origin, outcome.clone().map(Accepted::again));
+            }
+        }
+        for (step, outcome) in steps.into_iter().zip(outcomes) {
+            if let Some(outcome) = outcome {
+                self.answer(step.origin, outcome);
+            }
+        }
+    }
+
+    fn before_signature(&self, bytes: &[u8], hash: Digest) -> Result<Before, Declined> {
+        if let Some(refusal) = self.chain.mempool().bad(&hash) {
+            return Err(Declined::Refused(refusal.clone()));
+        }
+        let submission = Submission::decode(bytes).map_err(|error| Declined::Refused(refusal_of(error)))?;
+        let id = submission.id();
+        let known = |standing| {
+            Ok(Before::Known(Accepted { id, items: submission.item_hashes().to_vec(), standing }))
+        };
+        if self.chain.mempool().pending(&id).is_some() {
+            return known(Standing::Pending);
+        }
+        let snapshot = self.chain.store().snapshot().map_err(|error| self.failed(&error))?;
+        if snapshot.submission(&id).map_err(|error| self.failed(&error))?.is_some() {
+            return known(Standing::Committed);
+        }
+        let key = admission::admit(&snapshot, self.chain.now(), &submission).map_err(|error| self.declined(error))?;
+        Ok(Before::Check(Box::new(submission), key))
+    }
+
+    fn after_signature(&self, verified: Arc<Verified>) -> Result<Accepted, Declined> {
+        let id = verified.id();
+        let items = verified.item_hashes().to_vec();
+        {
+            let snapshot = self.chain.store().snapshot().map_err(|error| self.failed(&error))?;
+            // It may have been recorded while we looked at its signature.
+            if snapshot.submission(&id).map_err(|error| self.failed(&error))?.is_some() {
+                return Ok(Accepted { id, items, standing: Standing::Committed });
+            }
+            apply::preview(&snapshot, self.chain.now(), &verified).map_err(|error| self.declined(error))?;
+        }
+        match self.chain.mempool().insert(verified) {
+            Ok(Place::Added) => Ok(Accepted { id, items, standing: Standing::Added }),
+            Ok(Place::Known) => Ok(Accepted { id, items, standing: Standing::Pending }),
+            Err(no_room) => Err(Declined::NoRoom(no_room)),
+        }
+    }
+
+    fn answer(&self, origin: Origin, outcome: Result<Accepted, Declined>) {
+        match origin {
+            Origin::Client(answer) => {
+                self.metrics.submission(outcome_word(&outcome));
+                // A client that hung up meanwhile asks for the status.
+                let _ = answer.send(outcome);
+            }
+            Origin::Peer(peer) => {
+                if let Err(Declined::Refused(refusal)) = &outcome {
+                    // A peer that took it in good faith an hour ago may be refused by rules that changed
+                    // since; one that sends malformed or wrongly signed bytes may not.
+                    if is_senders_fault(refusal.code) {
+                        self.metrics.bad_relay();
+                        debug!(peer, code = refusal.code.word(), "a peer passed on a bad submission");
+                    }
+                }
+                self.metrics.relayed(outcome_word(&outcome));
+            }
+        }
+    }
+
+    /// Tries again what a commit may have made inadmissible.
+    fn recheck(&self, authors: &BTreeSet<Author>) {
+        let waiting = self.chain.mempool().of_authors(authors);
+        for submission in waiting.into_iter().take(MAX_RECHECKED) {
+            let Ok(snapshot) = self.chain.store().snapshot() else { return };
+            let id = submission.id();
+            // A commit that came in between has taken it out of the pool, or is about to.
+            if !matches!(snapshot.submission(&id), Ok(None)) {
+                continue;
+            }
+            let now = self.chain.now();
+            let verdict =
+                admission::admit(&snapshot, now, &submission).and_then(|_| apply::preview(&snapshot, now, &submission));
+            if let Err(AdmitError::Refused(refusal)) = verdict {
+                self.chain.mempool().reject(&id, refusal.clone());
+                self.chain.tell_rejected(&id, &refusal);
+            }
+        }
+    }
+
+    fn declined(&self, error: AdmitError) -> Declined {
+        match error {
+            AdmitError::Refused(refusal) => Declined::Refused(refusal),
+            AdmitError::View(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&self, cause: &dyn std::fmt::Display) -> Declined {
+        error!(%cause, "the store could not be read");
+        Declined::Failed(cause.to_string())
+    }
+}
+
+enum Before {
+    Check(Box<Submission>, custos_proof::keys::PublicKey),
+    Known(Accepted),
+}
+
+impl Accepted {
+    /// The answer to the second of two equal ones.
+    fn again(mut self) -> Self {
+        if self.standing == Standing::Added {
+            self.standing = Standing::Pending;
+        }
+        self
+    }
+}
+
+fn refusal_of(error: FormError) -> Refusal {
+    error.into()
+}
+
+fn is_senders_fault(code: RefusalCode) -> bool {
+    matches!(
+        code,
+        RefusalCode::Malformed
+            | RefusalCode::Truncated
+            | RefusalCode::NotCanonical
+            | RefusalCode::TooLarge
+            | RefusalCode::UnsupportedAlgorithm
+            | RefusalCode::UnsupportedVersion
+            | RefusalCode::WrongChain
+            | RefusalCode::BadSignature
+            | RefusalCode::MixedClasses
+            | RefusalCode::MalformedItem
+    )
+}
+
+/// A short word for counting.
+fn outcome_word(outcome: &Result<Accepted, Declined>) -> &'static str {
+    match outcome {
+        Ok(Accepted { standing: Standing::Added, .. }) => "accepted",
+        Ok(_) => "duplicate",
+        Err(Declined::Refused(refusal)) => refusal.code.word(),
+        Err(Declined::NoRoom(NoRoom::Full)) => "mempool-full",
+        Err(Declined::NoRoom(NoRoom::Share)) => "author-quota",
+        Err(Declined::Failed(_)) => "failed",
+    }
+}
+
+/// Keeps the conversion of storage errors in one place for those who read the view outside intake.
+impl From<ViewError> for Declined {
+    fn from(error: ViewError) -> Self {
+        Declined::Failed(error.to_string())
+    }
+}

@@ -1,0 +1,345 @@
+//! The ledger under consensus: store, state rules and mempool behind the one trait it knows.
+//!
+//! Every block is executed once per node: what `build` or `check` computed is kept by block id *and*
+//! the hash of the body's bytes, and committed as it is. Bytes matter, because the block id does not
+//! cover signatures: the same id with other bytes is another body, and is judged anew.
+//!
+//! # Correctness
+//! `check` verifies with the key that the registry at the head names and leaves every other question
+//! to `apply::check`. Asking `admission` here too would make two rules of one: a submission that
+//! becomes admissible within the block would be accepted by the builder and refused by followers.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use custos_consensus::{AllowedPeer, BuildRequest, Decided, Head, Ledger, LedgerFault, Verdict};
+use custos_proof::cbor::Wire as _;
+use custos_proof::certificate::Certificate;
+use custos_proof::hash::{BlockId, Digest, SubmissionId, sha256};
+use custos_proof::header::{Block, body_root};
+use custos_proof::ids::{Height, TimeMs};
+use custos_proof::keys::KeyPurpose;
+use custos_proof::kinds::Class;
+use custos_proof::registry::{self, KeyEntry, Participant};
+use custos_proof::submission::{Author, Submission, Verified};
+use custos_state::apply::{self, Limits, Proposal};
+use custos_state::changes::Changes;
+use custos_state::error::{ApplyError, Refusal, RefusalCode};
+use custos_state::view::View as _;
+use custos_store::{Snapshot, StoreError};
+use tracing::{info, warn};
+
+use crate::chain::{Candidate, Chain};
+use crate::metrics::Metrics;
+
+/// How many executed blocks are kept until their height is decided.
+const MAX_EXECUTED: usize = 8;
+/// What a block's wire form may need besides its submissions.
+const HEADER_BYTES: usize = 4096;
+/// What each submission's length takes up in the wire form.
+const LENGTH_BYTES: usize = 5;
+
+/// The node's part of consensus.
+#[derive(Debug)]
+pub struct NodeLedger {
+    chain: Arc<Chain>,
+    executed: VecDeque<Executed>,
+    peers: Vec<(AllowedPeer, TimeMs)>,
+    metrics: Metrics,
+}
+
+/// A block that was executed on the head.
+#[derive(Debug)]
+struct Executed {
+    block_id: BlockId,
+    body: Digest,
+    changes: Changes,
+    /// Authors of acts in it: what they have waiting may no longer be admissible.
+    acted: BTreeSet<Author>,
+}
+
+/// How executing a block went.
+enum Execution {
+    Done(Box<Executed>),
+    Refused(Verdict),
+}
+
+impl NodeLedger {
+    /// The ledger over a chain.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub fn new(chain: Arc<Chain>, metrics: Metrics) -> Result<Self, StoreError> {
+        let peers = allowed_peers(&chain.store().snapshot()?)?;
+        Ok(Self { chain, executed: VecDeque::new(), peers, metrics })
+    }
+
+    /// Decodes, verifies and applies a block.
+    fn execute(&self, block: &Block) -> Result<Execution, LedgerFault> {
+        let wrong_body = |reason: String| Ok(Execution::Refused(Verdict::WrongBody(reason)));
+        let invalid = |reason: String| Ok(Execution::Refused(Verdict::Invalid(reason)));
+        let mut submissions = Vec::with_capacity(block.body.len());
+        for (position, bytes) in block.body.iter().enumerate() {
+            match Submission::decode(bytes) {
+                Ok(submission) => submissions.push(submission),
+                Err(error) => return wrong_body(format!("submission {position}: {error}")),
+            }
+        }
+        let ids: Vec<SubmissionId> = submissions.iter().map(Submission::id).collect();
+        if body_root(&ids) != block.header.body_root {
+            return wrong_body("the submissions are not those of the header's body_root".into());
+        }
+        let acted = acted(submissions.iter());
+        let snapshot = self.chain.store().snapshot().map_err(fault)?;
+        let mut candidates = Vec::with_capacity(submissions.len());
+        for submission in submissions {
+            let id = submission.envelope().key_id();
+            let Some(entry) = key_entry(&snapshot, &id).map_err(fault)? else {
+                return invalid(format!("submission {}: key {id} is not in the registry", submission.id()));
+            };
+            candidates.push(Candidate::relayed(submission, entry.key));
+        }
+        let mut verified: Vec<Verified> = Vec::with_capacity(candidates.len());
+        for result in self.chain.verifier().verify(candidates) {
+            match result {
+                Ok(submission) => verified.push(Arc::unwrap_or_clone(submission)),
+                Err(refusal) => return wrong_body(refusal.to_string()),
+            }
+        }
+        match apply::check(&snapshot, block, &verified) {
+            Ok(changes) => Ok(Execution::Done(Box::new(Executed {
+                block_id: changes.block_id,
+                body: body_hash(block),
+                changes,
+                acted,
+            }))),
+            Err(ApplyError::Invalid(reason)) => invalid(reason),
+            Err(ApplyError::View(error)) => Err(fault(error)),
+        }
+    }
+
+    fn keep(&mut self, executed: Executed) {
+        self.executed.retain(|kept| (kept.block_id, kept.body) != (executed.block_id, executed.body));
+        self.executed.push_back(executed);
+        while self.executed.len() > MAX_EXECUTED {
+            self.executed.pop_front();
+        }
+    }
+
+    fn position(&self, block_id: &BlockId, body: &Digest) -> Option<usize> {
+        self.executed.iter().position(|kept| kept.block_id == *block_id && kept.body == *body)
+    }
+
+    /// What has to be done once a block is on disk.
+    fn after_commit(&mut self, executed: Executed) -> Result<(), LedgerFault> {
+        let Executed { changes, mut acted, .. } = executed;
+        let ids: Vec<SubmissionId> = changes.submissions.iter().map(|submission| submission.id).collect();
+        let expired = {
+            let mut mempool = self.chain.mempool();
+            mempool.committed(&ids);
+            mempool.expire(changes.head.time, |not_after| {
+                Refusal::new(RefusalCode::Expired, format!("expired at {not_after} before a block recorded it"))
+            })
+        };
+        for (id, refusal) in &expired {
+            self.chain.tell_rejected(id, refusal);
+        }
+        self.chain.tell_committed(changes.head.height.0, &ids);
+        let touched = changes.participants.iter().chain(changes.keys.iter().map(|(owner, _)| owner));
+        acted.extend(touched.map(|id| Author::Participant(id.clone())));
+        self.chain.recheck(acted);
+        if !changes.participants.is_empty() || !changes.keys.is_empty() {
+            self.peers = allowed_peers(&self.chain.store().snapshot().map_err(fault)?).map_err(fault)?;
+        }
+        self.metrics.committed(changes.records.len(), ids.len());
+        info!(
+            height = changes.head.height.0,
+            round = changes.header.round.0,
+            submissions = ids.len(),
+            records = changes.records.len(),
+            proposer = %changes.header.proposer,
+            "committed"
+        );
+        Ok(())
+    }
+}
+
+impl Ledger for NodeLedger {
+    fn head(&self) -> Head {
+        let head = self.chain.store().head();
+        let peers =
+            self.peers.iter().filter(|(_, not_after)| *not_after >= head.time).map(|(peer, _)| peer.clone()).collect();
+        Head {
+            chain: head.chain,
+            height: head.height,
+            block_id: head.block_id,
+            time: head.time,
+            validators: head.next_validators.clone(),
+            peers,
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        !self.chain.mempool().is_empty()
+    }
+
+    fn build(&mut self, request: BuildRequest) -> Result<Block, LedgerFault> {
+        let room = request.max_bytes.saturating_sub(HEADER_BYTES);
+        let default = Limits::default();
+        let reaped = self.chain.mempool().reap(
+            room.saturating_sub(room / 64).min(default.max_bytes),
+            default.max_submissions,
+        );
+        // What each submission's length needs is a fixed sum; leave out what would burst the block by it.
+        let mut left = room;
+        let submissions: Vec<Verified> = reaped
+            .into_iter()
+            .take_while(|submission| {
+                let size = submission.bytes().len() + LENGTH_BYTES;
+                let fits = size <= left;
+                left = left.saturating_sub(size);
+                fits
+            })
+            .map(|submission| Verified::clone(&submission))
+            .collect();
+        let proposal = Proposal {
+            height: request.height,
+            round: request.round,
+            time: request.time,
+            proposer: request.proposer,
+        };
+        let limits = Limits { max_bytes: room, ..default };
+        let snapshot = self.chain.store().snapshot().map_err(fault)?;
+        let acted = acted(submissions.iter().map(|submission| &**submission));
+        let built = apply::build(&snapshot, &proposal, submissions, &limits).map_err(|error| LedgerFault(error.to_string()))?;
+        drop(snapshot);
+        for (id, refusal) in &built.refused {
+            // The head's clock may lag behind ours: this one only has to wait.
+            if refusal.code == RefusalCode::TooFarAhead {
+                continue;
+            }
+            self.chain.mempool().reject(id, refusal.clone());
+            self.chain.tell_rejected(id, refusal);
+        }
+        let block = built.block;
+        self.keep(Executed { block_id: built.changes.block_id, body: body_hash(&block), changes: built.changes, acted });
+        Ok(block)
+    }
+
+    fn check(&mut self, block: &Block) -> Result<Verdict, LedgerFault> {
+        if self.position(&block.header.block_id(), &body_hash(block)).is_some() {
+            return Ok(Verdict::Valid);
+        }
+        match self.execute(block)? {
+            Execution::Done(executed) => {
+                self.keep(*executed);
+                Ok(Verdict::Valid)
+            }
+            Execution::Refused(verdict) => {
+                warn!(height = block.header.height.0, proposer = %block.header.proposer, ?verdict, "a proposed block is not valid");
+                Ok(verdict)
+            }
+        }
+    }
+
+    fn commit(&mut self, block: &Block, certificate: &Certificate) -> Result<Head, LedgerFault> {
+        let block_id = block.header.block_id();
+        if self.chain.store().head().block_id == block_id {
+            return Ok(self.head());
+        }
+        let executed = match self.position(&block_id, &body_hash(block)).and_then(|at| self.executed.remove(at)) {
+            Some(executed) => executed,
+            None => match self.execute(block)? {
+                Execution::Done(executed) => *executed,
+                // A quorum decided what this program computes otherwise: a bug here or a broken quorum. Not the
+                // sender's fault, and nothing that goes away by asking somebody else.
+                Execution::Refused(verdict) => {
+                    return Err(LedgerFault(format!(
+                        "the decided block {block_id} at height {} does not execute here: {verdict:?}; either this \
+                         program has a bug or more than a third of the validators broke the rules; keep the data \
+                         directory and compare with other operators",
+                        block.header.height
+                    )));
+                }
+            },
+        };
+        self.chain.store().commit(&executed.changes, certificate).map_err(fault)?;
+        self.executed.clear();
+        self.after_commit(executed)?;
+        Ok(self.head())
+    }
+
+    fn decided(&self, height: Height) -> Result<Option<Decided>, LedgerFault> {
+        let snapshot = self.chain.store().snapshot().map_err(fault)?;
+        let block = match snapshot.block(height) {
+            Ok(Some(block)) => block,
+            // What was pruned here is served by others.
+            Ok(None) | Err(StoreError::Pruned(_)) => return Ok(None),
+            Err(error) => return Err(fault(error)),
+        };
+        let Some(certificate) = snapshot.certificate(height).map_err(fault)? else { return Ok(None) };
+        let validators = snapshot.validators(&block.header.validators_hash).map_err(fault)?;
+        Ok(validators.map(|validators| Decided { block: block.to_bytes(), certificate, validators }))
+    }
+
+    fn earliest(&self) -> Height {
+        Height(1)
+    }
+}
+
+/// Who may connect: participants that are not suspended, or are validators, with a live transport key.
+fn allowed_peers(snapshot: &Snapshot<'_>) -> Result<Vec<(AllowedPeer, TimeMs)>, StoreError> {
+    let mut peers = Vec::new();
+    for id in snapshot.participants()? {
+        let (value, _) = snapshot.prove_entry(&registry::participant_key(&id))?;
+        let suspended = value
+            .and_then(|bytes| Participant::from_bytes(&bytes).ok())
+            .is_some_and(|participant| participant.suspended.is_some());
+        let validates = snapshot.head().next_validators.as_slice().iter().any(|v| v.participant == id);
+        if suspended && !validates {
+            continue;
+        }
+        for key in snapshot.keys(&id)? {
+            let Some(entry) = key_entry(snapshot, &key)? else { continue };
+            if entry.purpose == KeyPurpose::Transport && entry.revoked.is_none() {
+                let peer = AllowedPeer { participant: id.clone(), transport: entry.key };
+                peers.push((peer, entry.not_after));
+            }
+        }
+    }
+    Ok(peers)
+}
+
+/// A key's entry at the snapshot's head.
+pub(crate) fn key_entry(
+    snapshot: &Snapshot<'_>,
+    id: &custos_proof::hash::KeyId,
+) -> Result<Option<KeyEntry>, StoreError> {
+    let value = snapshot.entry(&registry::key_key(id)).map_err(|error| StoreError::Io(error.to_string()))?;
+    value
+        .map(|bytes| KeyEntry::from_bytes(&bytes).map_err(|error| StoreError::Io(format!("the entry of key {id}: {error}"))))
+        .transpose()
+}
+
+/// The authors of acts.
+fn acted<'a>(submissions: impl Iterator<Item = &'a Submission>) -> BTreeSet<Author> {
+    submissions
+        .map(Submission::payload)
+        .filter(|payload| payload.class == Class::Act)
+        .map(|payload| payload.author.clone())
+        .collect()
+}
+
+/// The hash of the body's bytes, each with its length.
+fn body_hash(block: &Block) -> Digest {
+    let mut bytes = Vec::with_capacity(block.body.len() * 40);
+    for submission in &block.body {
+        bytes.extend_from_slice(&(submission.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(&sha256(submission).0);
+    }
+    sha256(&bytes)
+}
+
+fn fault(error: impl std::fmt::Display) -> LedgerFault {
+    LedgerFault(error.to_string())
+}

@@ -1,0 +1,232 @@
+//! Who may read what (DESIGN, section 7): one place that decides, for every route.
+//!
+//! Three surfaces. *Public*: what proves the chain, and the registry's trail. *Members*: whoever
+//! signs the request with a `sign` key of the registry reads what it wrote itself and the trails it
+//! owns or is the grantee of. *Subjects*: whoever shows the preimage of a trail's reader hash reads
+//! that trail, without an account.
+//!
+//! # Correctness
+//! Who may not read something gets the answer that it would get if the thing did not exist.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Mutex;
+
+use custos_api::signature::{Claim, Request, SignatureError};
+use custos_proof::cbor::Wire as _;
+use custos_proof::hash::{KeyId, TrailKey, sha256};
+use custos_proof::ids::{ParticipantId, TimeMs};
+use custos_proof::keys::KeyPurpose;
+use custos_proof::record::ItemEntry;
+use custos_proof::registry::{self, SubjectTrail};
+use custos_proof::submission::Author;
+use custos_proof::trail::{TrailKind, TrailName};
+use custos_state::view::View as _;
+use custos_store::{Snapshot, StoreError};
+use thiserror::Error;
+
+use crate::chain::lock;
+use crate::ledger::key_entry;
+use crate::proofs::{ProofError, name_of};
+
+/// The most request nonces that are remembered at a time.
+const MAX_NONCES: usize = 262_144;
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Caller {
+    /// The participant whose key signed the request.
+    pub member: Option<ParticipantId>,
+    /// The preimage that was shown.
+    pub preimage: Option<[u8; 32]>,
+}
+
+impl Caller {
+    /// Whether the caller showed nothing at all.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.member.is_none() && self.preimage.is_none()
+    }
+
+    /// Whether the caller may read a trail.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn may_read_trail(&self, snapshot: &Snapshot<'_>, trail: &TrailKey) -> Result<bool, ProofError> {
+        if TrailName::registry(&snapshot.head().registrar).key() == *trail {
+            return Ok(true);
+        }
+        if let Some(subject) = subject_trail(snapshot, trail)? {
+            let is_subject = self.preimage.is_some_and(|preimage| sha256(&preimage) == subject.reader);
+            let is_party = self
+                .member
+                .as_ref()
+                .is_some_and(|member| subject.custodian == *member || subject.grantee.as_ref() == Some(member));
+            return Ok(is_subject || is_party);
+        }
+        let Some(member) = &self.member else { return Ok(false) };
+        if TrailName::institution(member).key() == *trail {
+            return Ok(true);
+        }
+        // A subject's trail that was never opened, into which testimony was recorded all the same.
+        let name = name_of(snapshot, trail)?;
+        Ok(name.is_some_and(|name| name.kind == TrailKind::Subject && name.owner == *member))
+    }
+
+    /// Whether the caller may read an item: its author, or whoever may read a trail that it stands in.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn may_read_item(&self, snapshot: &Snapshot<'_>, entry: &ItemEntry) -> Result<bool, ProofError> {
+        if self.wrote(&entry.author) {
+            return Ok(true);
+        }
+        for listing in entry.trails.iter() {
+            if self.may_read_trail(snapshot, &listing.trail)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether the caller is this author.
+    #[must_use]
+    pub fn wrote(&self, author: &Author) -> bool {
+        matches!((author, &self.member), (Author::Participant(id), Some(member)) if id == member)
+    }
+}
+
+/// Why a request's signature is not accepted.
+#[derive(Debug, Error)]
+pub enum Stranger {
+    /// Malformed, or not valid.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// Not a live signing key of the registry.
+    #[error("the key is not a live signing key of the registry")]
+    Key,
+    /// Made too long ago, or in the future.
+    #[error("the request was signed {0} ms away from this node's clock")]
+    Window(u64),
+    /// Seen before.
+    #[error("this request was made before: every request needs a nonce of its own")]
+    Replayed,
+    /// Too many requests to remember their nonces.
+    #[error("too many signed requests at a time")]
+    TooMany,
+    /// Signed for another node.
+    #[error("the request is addressed to {0:?}, which is not a name of this node")]
+    OtherNode(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Recognises members by their request signatures.
+#[derive(Debug)]
+pub struct Gate {
+    window_ms: u64,
+    names: Vec<String>,
+    nonces: Mutex<Nonces>,
+}
+
+#[derive(Debug, Default)]
+struct Nonces {
+    seen: HashSet<(KeyId, String)>,
+    by_time: BTreeSet<(u64, KeyId, String)>,
+}
+
+impl Gate {
+    /// A gate of a node that is addressed by `names`, for clocks that are at most `window_ms` off.
+    #[must_use]
+    pub fn new(window_ms: u64, names: Vec<String>) -> Self {
+        Self { window_ms, names, nonces: Mutex::default() }
+    }
+
+    /// The participant that signed a request.
+    ///
+    /// In the order of cost; a nonce is used up only by a request whose signature is valid, so that nobody
+    /// can use up those of others.
+    ///
+    /// # Errors
+    /// [`Stranger`].
+    pub fn member(
+        &self,
+        snapshot: &Snapshot<'_>,
+        now: TimeMs,
+        headers: (&str, &str),
+        request: &Request<'_>,
+        content_digest: Option<&str>,
+    ) -> Result<ParticipantId, Stranger> {
+        let claim = Claim::parse(headers.0, headers.1)?;
+        if !self.names.iter().any(|name| name == request.authority) {
+            return Err(Stranger::OtherNode(request.authority.chars().take(128).collect()));
+        }
+        let created_ms = claim.created_s.saturating_mul(1000);
+        // `created` counts whole seconds.
+        let off = now.0.abs_diff(created_ms).saturating_sub(999);
+        if off > self.window_ms {
+            return Err(Stranger::Window(off));
+        }
+        let entry = key_entry(snapshot, &claim.key_id)?.ok_or(Stranger::Key)?;
+        let live = entry.purpose == KeyPurpose::Sign && entry.revoked.is_none() && now <= entry.not_after;
+        if !live {
+            return Err(Stranger::Key);
+        }
+        claim.verify(&entry.key, request, content_digest)?;
+        self.use_nonce(now, created_ms, claim.key_id, claim.nonce)?;
+        Ok(entry.owner)
+    }
+
+    fn use_nonce(&self, now: TimeMs, created_ms: u64, key: KeyId, nonce: String) -> Result<(), Stranger> {
+        let mut nonces = lock(&self.nonces);
+        let forgotten_before = now.0.saturating_sub(self.window_ms.saturating_add(2_000));
+        while nonces.by_time.first().is_some_and(|(created, ..)| *created < forgotten_before) {
+            if let Some((_, key, nonce)) = nonces.by_time.pop_first() {
+                nonces.seen.remove(&(key, nonce));
+            }
+        }
+        if nonces.seen.contains(&(key, nonce.clone())) {
+            return Err(Stranger::Replayed);
+        }
+        if nonces.seen.len() >= MAX_NONCES {
+            return Err(Stranger::TooMany);
+        }
+        nonces.seen.insert((key, nonce.clone()));
+        nonces.by_time.insert((created_ms, key, nonce));
+        Ok(())
+    }
+}
+
+fn subject_trail(snapshot: &Snapshot<'_>, trail: &TrailKey) -> Result<Option<SubjectTrail>, ProofError> {
+    let value = snapshot
+        .entry(&registry::subject_key(trail))
+        .map_err(|error| StoreError::Io(error.to_string()))?;
+    value
+        .map(|bytes| {
+            SubjectTrail::from_bytes(&bytes)
+                .map_err(|error| StoreError::Io(format!("the entry of trail {trail}: {error}")).into())
+        })
+        .transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nonce(gate: &Gate, now: u64, created: u64, nonce: &str) -> Result<(), Stranger> {
+        gate.use_nonce(TimeMs(now), created, KeyId([1; 32]), nonce.to_owned())
+    }
+
+    #[test]
+    fn a_nonce_is_good_once_while_its_request_is() {
+        let gate = Gate::new(60_000, Vec::new());
+        assert!(nonce(&gate, 1_000_000, 1_000_000, "a").is_ok());
+        assert!(matches!(nonce(&gate, 1_000_001, 1_000_000, "a"), Err(Stranger::Replayed)));
+        assert!(matches!(nonce(&gate, 1_061_000, 1_000_000, "a"), Err(Stranger::Replayed)));
+        assert!(nonce(&gate, 1_000_001, 1_000_000, "b").is_ok());
+        // By then, the window refuses the request before its nonce is looked at.
+        assert!(nonce(&gate, 1_200_000, 1_200_000, "a").is_ok());
+        assert_eq!(lock(&gate.nonces).seen.len(), 1);
+        assert_eq!(lock(&gate.nonces).by_time.len(), 1);
+    }
+}
