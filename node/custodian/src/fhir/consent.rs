@@ -255,7 +255,9 @@ fn data(element: &Element<'_>) -> Result<Option<DataReference>, Refusal> {
 /// Everything inside a rule either constrains it or changes it. What was not carried here would make
 /// the recorded rule wider than what the subject agreed to.
 fn check_understood(element: &Element<'_>) -> Result<(), Refusal> {
-    match element.left_over().into_iter().find(|name| !name.starts_with(&format!("{}.provision", element.name()))) {
+    // Nested rules were judged by themselves.
+    let nested = format!("{}.provision[", element.name());
+    match element.left_over().into_iter().find(|name| !name.starts_with(&nested)) {
         None => Ok(()),
         Some(name) => Err(Refusal {
             code: RefusalCode::NotUnderstood,
