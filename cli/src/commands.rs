@@ -8,10 +8,15 @@ use clap::{Parser, Subcommand};
 use crate::exit::Outcome;
 use crate::screen::Screen;
 
+mod access;
 mod anchor;
+mod bench;
 mod genesis;
+mod import;
 mod keygen;
 mod receipt;
+mod rule;
+mod trail;
 mod verify;
 
 /// The command line of `custos`.
@@ -41,10 +46,19 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Keygen(keygen::Keygen),
+    Bench(bench::Bench),
     #[command(subcommand)]
     Genesis(genesis::Genesis),
     #[command(subcommand)]
+    Import(import::Import),
+    #[command(subcommand)]
+    Rule(rule::Rule),
+    #[command(subcommand)]
+    Access(access::Access),
+    #[command(subcommand)]
     Receipt(receipt::Receipt),
+    #[command(subcommand)]
+    Trail(trail::Trail),
     Verify(verify::Verify),
     #[command(subcommand)]
     Anchor(anchor::Anchor),
@@ -55,8 +69,13 @@ impl Arguments {
     pub(crate) fn run(&self, screen: &Screen) -> Outcome {
         match &self.command {
             Command::Keygen(command) => command.run(screen),
+            Command::Bench(command) => command.run(screen),
             Command::Genesis(command) => command.run(screen),
+            Command::Import(command) => command.run(screen),
+            Command::Rule(command) => command.run(screen),
+            Command::Access(command) => command.run(screen),
             Command::Receipt(command) => command.run(screen),
+            Command::Trail(command) => command.run(screen),
             Command::Verify(command) => command.run(screen),
             Command::Anchor(command) => command.run(screen),
         }

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 mod commands;
+mod desk;
 mod exit;
 mod files;
 mod keyfile;
@@ -22,6 +23,7 @@ mod render;
 mod screen;
 mod subject;
 mod time;
+mod words;
 
 fn main() -> ExitCode {
     let arguments = commands::Arguments::parse();

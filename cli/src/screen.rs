@@ -35,16 +35,6 @@ impl Screen {
         }
     }
 
-    /// Whether `--json` was asked for.
-    pub(crate) const fn is_json(&self) -> bool {
-        self.json
-    }
-
-    /// The colours of standard output.
-    pub(crate) const fn paint(&self) -> Paint {
-        self.data
-    }
-
     /// The result of the command, in the form that was asked for.
     pub(crate) fn result(&self, words: impl FnOnce(Paint) -> String, data: impl FnOnce() -> Value) {
         let text = if self.json { pretty(&data()) } else { words(self.data) };

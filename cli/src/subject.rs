@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use custos_api::blocking::Client;
 use custos_custodian::code::PatientCode;
-use custos_proof::hash::{ChainId, TrailKey};
+use custos_proof::hash::ChainId;
 use custos_proof::ids::{ParticipantId, TimeMs};
 use custos_proof::subject;
 use custos_proof::trail::TrailName;
@@ -37,13 +37,6 @@ pub(crate) struct Readable {
     pub(crate) name: TrailName,
     /// The reader's preimage.
     pub(crate) reader: [u8; 32],
-}
-
-impl Readable {
-    /// The trail's key.
-    pub(crate) fn key(&self) -> TrailKey {
-        self.name.key()
-    }
 }
 
 impl ByCode {

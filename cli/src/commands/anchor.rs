@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use custos_api::blocking::Client;
 use custos_proof::anchor::{Advance, Recency, TRUST_PERIOD_MS, TrustAnchor};
 use custos_proof::cbor::{Set, Wire as _};
 use custos_proof::file::{self, File};
@@ -10,7 +11,7 @@ use custos_proof::keys::PublicKey;
 
 use crate::commands::verify::read_anchor;
 use crate::exit::{Exit, Failed, Outcome};
-use crate::network::{self, Node};
+use crate::network;
 use crate::render::json as render;
 use crate::render::paint::Paint;
 use crate::render::table::table;
@@ -59,8 +60,9 @@ pub(crate) struct Update {
     /// The anchor to start from, or the network's genesis
     #[arg(value_name = "FILE")]
     anchor: PathBuf,
-    #[command(flatten)]
-    node: Option<Node>,
+    /// The node to ask, such as http://127.0.0.1:7700
+    #[arg(long = "node", value_name = "URL")]
+    url: Option<String>,
     /// An advance that somebody handed over, instead of asking a node
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     from: Option<PathBuf>,
@@ -114,8 +116,8 @@ impl Update {
                 Err(error) => Err(Failed::unable(format!("{}: {error}", path.display()))),
             };
         }
-        let node = self.node.as_ref().ok_or_else(|| Failed::unable("give --node URL or --from FILE"))?;
-        node.client()?.advance(anchor.height).map_err(network::refused)
+        let url = self.url.as_ref().ok_or_else(|| Failed::unable("give --node URL or --from FILE"))?;
+        Client::new(url).map_err(network::refused)?.advance(anchor.height).map_err(network::refused)
     }
 
     /// Where the new anchor goes. A genesis is never overwritten.
