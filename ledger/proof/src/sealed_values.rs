@@ -369,7 +369,8 @@ wire_enum! {
 impl Describe for Action {
     fn describe(&self) -> String {
         let kind = self.kind.map_or("an unnamed action", ActionKind::word);
-        let mut details: Vec<String> = self.class.iter().chain(self.subtypes.iter()).map(Describe::describe).collect();
+        let mut details: Vec<String> =
+            self.class.iter().chain(self.subtypes.iter()).map(Describe::describe).collect();
         details.dedup();
         match details.is_empty() {
             true => kind.into(),
@@ -1115,7 +1116,8 @@ impl Describe for Evidence {
         let source = self.source.as_ref().map(|source| format!("source {}", source.describe()));
         let record = self.record.as_ref().map(Describe::describe);
         let verified = self.verifications.iter().filter(|v| v.verified).count();
-        let verified = (verified > 0).then(|| format!("verified {verified} times with the subject or family"));
+        let verified =
+            (verified > 0).then(|| format!("verified {verified} times with the subject or family"));
         let words: Vec<String> = [record, source, hash, verified].into_iter().flatten().collect();
         match words.is_empty() {
             true => "none".into(),
@@ -1548,7 +1550,9 @@ mod moment {
         }
         match (month, day) {
             (None, _) => Some((from_civil(year, 1, 1), from_civil(year, 12, 31))),
-            (Some(month), None) => Some((from_civil(year, month, 1), from_civil(year, month, length(year, month)))),
+            (Some(month), None) => {
+                Some((from_civil(year, month, 1), from_civil(year, month, length(year, month))))
+            }
             (Some(month), Some(day)) if day <= length(year, month) => {
                 let day = from_civil(year, month, day);
                 Some((day, day))
@@ -1598,7 +1602,9 @@ mod moment {
             return None;
         }
         let digits = |pad: u8| -> i64 {
-            (0..3).fold(0, |ms, i| ms * 10 + i64::from(fraction.as_bytes().get(i).copied().unwrap_or(pad) - b'0'))
+            (0..3).fold(0, |ms, i| {
+                ms * 10 + i64::from(fraction.as_bytes().get(i).copied().unwrap_or(pad) - b'0')
+            })
         };
         Some((start + digits(b'0'), start + digits(b'9')))
     }
@@ -1637,7 +1643,10 @@ fn joined<T: Describe>(list: &[T], with: &str) -> String {
 
 /// Text that cannot move a reader's cursor: control and direction-changing characters become spaces.
 fn plain(text: &str) -> String {
-    let moves = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let moves = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     text.chars().map(|c| if moves(c) { ' ' } else { c }).collect()
 }
 
@@ -1677,10 +1686,10 @@ mod tests {
     #[test]
     fn maps_refuse_unknown_repeated_unsorted_and_empty_parts() {
         let refused: [&[u8]; 4] = [
-            &[0xa1, 0x18, 0x63, 0x00],                   // no such key
-            &[0xa2, 0x01, 0x01, 0x01, 0x01],             // repeated
-            &[0xa2, 0x04, 0x61, b'R', 0x01, 0x01],       // unsorted
-            &[0xa1, 0x03, 0x80],                         // an empty list
+            &[0xa1, 0x18, 0x63, 0x00],             // no such key
+            &[0xa2, 0x01, 0x01, 0x01, 0x01],       // repeated
+            &[0xa2, 0x04, 0x61, b'R', 0x01, 0x01], // unsorted
+            &[0xa1, 0x03, 0x80],                   // an empty list
         ];
         for bytes in refused {
             assert!(Action::from_bytes(bytes).is_err(), "{bytes:02x?}");
@@ -1722,10 +1731,31 @@ mod tests {
     #[test]
     fn absurd_moments_are_refused() {
         for text in [
-            "", "0000", "10000-01-01", "2022-13", "2022-00-10", "2023-02-29", "1900-02-29", "2022-6-13", "2022-06-13T10:00Z",
-            "2022-06-13T10:00:00", "2022-06-13T24:00:00Z", "2022-06-13T10:61:00Z", "2022-06-13T10:00:00.Z",
-            "2022-06-13T10:00:00+15:00", "2022-06-13T10:00:00+14:30", "2022-06T10:00:00Z", "T", "+022-06-13", "2022-06-13T",
-            "2022-06-13T10:00:00.0000000001Z", "２０２２", "2022-06-13 10:00:00Z", "2022-06-13T10:00:00ZZ", "2022-", "--",
+            "",
+            "0000",
+            "10000-01-01",
+            "2022-13",
+            "2022-00-10",
+            "2023-02-29",
+            "1900-02-29",
+            "2022-6-13",
+            "2022-06-13T10:00Z",
+            "2022-06-13T10:00:00",
+            "2022-06-13T24:00:00Z",
+            "2022-06-13T10:61:00Z",
+            "2022-06-13T10:00:00.Z",
+            "2022-06-13T10:00:00+15:00",
+            "2022-06-13T10:00:00+14:30",
+            "2022-06T10:00:00Z",
+            "T",
+            "+022-06-13",
+            "2022-06-13T",
+            "2022-06-13T10:00:00.0000000001Z",
+            "２０２２",
+            "2022-06-13 10:00:00Z",
+            "2022-06-13T10:00:00ZZ",
+            "2022-",
+            "--",
         ] {
             assert_eq!(Moment::new(text), None, "{text}");
         }
@@ -1742,7 +1772,11 @@ mod tests {
         let rule = Rule {
             root: Some(Provision {
                 effect: Some(Effect::Permit),
-                purposes: List::new(vec![coding(CODE_SYSTEMS[0], "TREAT"), coding(CODE_SYSTEMS[0], "HPAYMT")]).unwrap(),
+                purposes: List::new(vec![
+                    coding(CODE_SYSTEMS[0], "TREAT"),
+                    coding(CODE_SYSTEMS[0], "HPAYMT"),
+                ])
+                .unwrap(),
                 ..Provision::default()
             }),
             nested: List::new(vec![Provision {
@@ -1758,7 +1792,10 @@ mod tests {
             ..Rule::default()
         };
         let body = RuleBody::Rule(rule);
-        assert_eq!(body.describe(), "permit, for TREAT or HPAYMT; except deny, data: what Practitioner/17 wrote");
+        assert_eq!(
+            body.describe(),
+            "permit, for TREAT or HPAYMT; except deny, data: what Practitioner/17 wrote"
+        );
         assert_eq!(RuleBody::from_bytes(&body.to_bytes()), Ok(body.clone()));
         assert_eq!(describe(Kind::RulePut, 2, &body.to_bytes()).unwrap(), body.describe());
     }
@@ -1768,7 +1805,10 @@ mod tests {
         for kind in Kind::ALL {
             for field in 1..=kind.sealed_fields().len() as u8 {
                 let refused = describe(*kind, field, &[0xff]).unwrap_err();
-                assert!(!matches!(refused, DecodeError::OutOfBounds { what: "sealed field number", .. }), "{kind:?} {field}");
+                assert!(
+                    !matches!(refused, DecodeError::OutOfBounds { what: "sealed field number", .. }),
+                    "{kind:?} {field}"
+                );
             }
         }
         assert!(describe(Kind::RulePut, 4, &[0x00]).is_err());

@@ -126,7 +126,9 @@ impl FromStr for PatientCode {
         if !head.iter().copied().eq(PREFIX.chars().chain(['1'])) {
             return Err(CodeError::Prefix);
         }
-        let symbols = (1..).zip(data).map(|(position, found)| value(*found).ok_or(CodeError::Character { position, found: *found }));
+        let symbols = (1..)
+            .zip(data)
+            .map(|(position, found)| value(*found).ok_or(CodeError::Character { position, found: *found }));
         let symbols: Vec<u8> = symbols.collect::<Result<_, _>>()?;
         if symbols.len() != LENGTH {
             return Err(CodeError::Length { found: symbols.len() });
@@ -189,7 +191,10 @@ fn polymod(symbols: &[u8]) -> u32 {
     let low = PREFIX.bytes().map(|c| c & 31);
     high.chain([0]).chain(low).chain(symbols.iter().copied()).fold(1, |sum, symbol| {
         let mixed = (sum & 0x01ff_ffff) << 5 ^ u32::from(symbol);
-        (0..).zip(GENERATOR).filter(|(n, _)| sum >> (25 + n) & 1 == 1).fold(mixed, |mixed, (_, generator)| mixed ^ generator)
+        (0..)
+            .zip(GENERATOR)
+            .filter(|(n, _)| sum >> (25 + n) & 1 == 1)
+            .fold(mixed, |mixed, (_, generator)| mixed ^ generator)
     })
 }
 
@@ -214,7 +219,13 @@ mod tests {
     #[test]
     fn reading_ignores_case_spaces_and_dashes() {
         let code = counting().to_string();
-        for spelling in [code.to_uppercase(), code.replace('-', " "), code.replace('-', "\n"), code.replace('-', "\u{2013}"), format!("  {code} ")] {
+        for spelling in [
+            code.to_uppercase(),
+            code.replace('-', " "),
+            code.replace('-', "\n"),
+            code.replace('-', "\u{2013}"),
+            format!("  {code} "),
+        ] {
             assert_eq!(spelling.parse(), Ok(counting()), "{spelling}");
         }
     }
@@ -224,7 +235,10 @@ mod tests {
         assert_eq!("".parse::<PatientCode>(), Err(CodeError::Prefix));
         assert_eq!("custos".parse::<PatientCode>(), Err(CodeError::Prefix));
         assert_eq!("bitcoin1qqq".parse::<PatientCode>(), Err(CodeError::Prefix));
-        assert_eq!("custos1-qo".parse::<PatientCode>(), Err(CodeError::Character { position: 2, found: 'o' }));
+        assert_eq!(
+            "custos1-qo".parse::<PatientCode>(),
+            Err(CodeError::Character { position: 2, found: 'o' })
+        );
         assert_eq!("custos1-qq".parse::<PatientCode>(), Err(CodeError::Length { found: 2 }));
         let doubled = format!("{0}{0}", counting()).replace("-custos1", "");
         assert!(doubled.parse::<PatientCode>().is_err());

@@ -11,9 +11,9 @@ use custos_proof::ids::{Random16, TimeMs};
 use custos_proof::kinds::access::Basis;
 use custos_proof::kinds::rule::Collected;
 use custos_proof::sealed_values::{
-    Action, Agents, Codings, Concepts, Decision, Evidence, Format, Group, Identifiers, InnerKind, Justification, LegalBasis,
-    ListedTrail, Moment, Outcome, OutcomeKind, Parties, Party, Provision, Purposes, Reason, Relationship, Resources, Rule, RuleBody,
-    Source, Stated, When,
+    Action, Agents, Codings, Concepts, Decision, Evidence, Format, Group, Identifiers, InnerKind,
+    Justification, LegalBasis, ListedTrail, Moment, Outcome, OutcomeKind, Parties, Party, Provision,
+    Purposes, Reason, Relationship, Resources, Rule, RuleBody, Source, Stated, When,
 };
 
 /// Where a draft comes from, so that a document read twice is recorded once.
@@ -175,13 +175,23 @@ impl RuleDraft {
     /// The sealed entry by which the own trail lists another trail of the subject.
     #[must_use]
     pub fn lists_trail(origin: Origin, subject: Vec<SubjectKey>, trail: ListedTrail) -> Self {
-        Self { inner: InnerKind::ListsTrail, body: RuleBody::ListsTrail(trail), ..Self::entered(origin, subject) }
+        Self {
+            inner: InnerKind::ListsTrail,
+            body: RuleBody::ListsTrail(trail),
+            ..Self::entered(origin, subject)
+        }
     }
 
     /// The end of the rule that was put from the document named `origin`.
     #[must_use]
     pub fn ending(origin: Origin, subject: Vec<SubjectKey>, inner: InnerKind, collected: Collected) -> Self {
-        Self { intent: Intent::End, inner, body: RuleBody::Nothing, collected, ..Self::entered(origin, subject) }
+        Self {
+            intent: Intent::End,
+            inner,
+            body: RuleBody::Nothing,
+            collected,
+            ..Self::entered(origin, subject)
+        }
     }
 
     /// A rule that the custodian enters directly; a grant of nothing until its fields are set.
@@ -193,7 +203,10 @@ impl RuleDraft {
             intent: Intent::Put,
             inner: InnerKind::Grant,
             body: RuleBody::Nothing,
-            evidence: Evidence { record: Some(Source { format: Some(Format::Direct), ..Source::default() }), ..Evidence::default() },
+            evidence: Evidence {
+                record: Some(Source { format: Some(Format::Direct), ..Source::default() }),
+                ..Evidence::default()
+            },
             collected: Collected::Custodian,
             expiry: custos_proof::ids::FAR,
             recipients: Vec::new(),
@@ -225,4 +238,3 @@ pub fn expiry_after(end: Option<&Moment>) -> TimeMs {
         None => custos_proof::ids::FAR,
     }
 }
-

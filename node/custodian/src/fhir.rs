@@ -190,7 +190,9 @@ pub fn for_each(paths: &[PathBuf], options: &Options, sink: &mut dyn FnMut(Readi
     for file in &files {
         match load(file) {
             Ok(json) => read_document(&json, file, &index, options, sink),
-            Err(refusal) => sink(Reading { location: display(file), resource: None, outcome: Outcome::Refused(refusal) }),
+            Err(refusal) => {
+                sink(Reading { location: display(file), resource: None, outcome: Outcome::Refused(refusal) })
+            }
         }
     }
     left_out.into_iter().for_each(sink);
@@ -207,7 +209,11 @@ pub fn read_bytes(name: &str, bytes: &[u8], options: &Options) -> Vec<Reading> {
             index.add_file(&json, path, options);
             read_document(&json, path, &index, options, &mut |reading| readings.push(reading));
         }
-        Err(refusal) => readings.push(Reading { location: name.into(), resource: None, outcome: Outcome::Refused(refusal) }),
+        Err(refusal) => readings.push(Reading {
+            location: name.into(),
+            resource: None,
+            outcome: Outcome::Refused(refusal),
+        }),
     }
     readings
 }
@@ -220,24 +226,32 @@ fn find_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Reading>) {
     let unreadable = |path: &Path, why: String| Reading {
         location: display(path),
         resource: None,
-        outcome: Outcome::Refused(Refusal { code: RefusalCode::Unreadable, element: "file".into(), message: why }),
+        outcome: Outcome::Refused(Refusal {
+            code: RefusalCode::Unreadable,
+            element: "file".into(),
+            message: why,
+        }),
     };
     while let Some((path, depth)) = stack.pop() {
         // A link inside a folder may lead anywhere, itself included; one that was named is meant.
         let metadata = if depth == 0 { path.metadata() } else { path.symlink_metadata() };
         match metadata {
             Err(error) => left_out.push(unreadable(&path, error.to_string())),
-            Ok(_) if files.len() >= MAX_FILES => left_out.push(unreadable(&path, format!("more than {MAX_FILES} files"))),
+            Ok(_) if files.len() >= MAX_FILES => {
+                left_out.push(unreadable(&path, format!("more than {MAX_FILES} files")))
+            }
             Ok(found) if found.is_dir() && depth >= MAX_FOLDER_DEPTH => {
                 left_out.push(unreadable(&path, format!("folders nested deeper than {MAX_FOLDER_DEPTH}")));
             }
-            Ok(found) if found.is_dir() => match std::fs::read_dir(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
-                Ok(mut entries) => {
-                    entries.sort_by_key(std::fs::DirEntry::file_name);
-                    stack.extend(entries.into_iter().rev().map(|entry| (entry.path(), depth + 1)));
+            Ok(found) if found.is_dir() => {
+                match std::fs::read_dir(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
+                    Ok(mut entries) => {
+                        entries.sort_by_key(std::fs::DirEntry::file_name);
+                        stack.extend(entries.into_iter().rev().map(|entry| (entry.path(), depth + 1)));
+                    }
+                    Err(error) => left_out.push(unreadable(&path, error.to_string())),
                 }
-                Err(error) => left_out.push(unreadable(&path, error.to_string())),
-            },
+            }
             Ok(found) if found.is_file() && (depth == 0 || is_json(&path)) => files.push(path),
             Ok(_) => left_out.push(Reading {
                 location: display(&path),
@@ -258,7 +272,11 @@ fn display(path: &Path) -> String {
 }
 
 fn load(file: &Path) -> Result<Json, Refusal> {
-    let unreadable = |error: std::io::Error| Refusal { code: RefusalCode::Unreadable, element: "file".into(), message: error.to_string() };
+    let unreadable = |error: std::io::Error| Refusal {
+        code: RefusalCode::Unreadable,
+        element: "file".into(),
+        message: error.to_string(),
+    };
     let mut bytes = Vec::new();
     File::open(file).map_err(unreadable)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     parse(&bytes)
@@ -269,7 +287,11 @@ fn parse(bytes: &[u8]) -> Result<Json, Refusal> {
         let message = format!("larger than {} MiB; split the bundle", MAX_FILE >> 20);
         return Err(Refusal { code: RefusalCode::TooLarge, element: "file".into(), message });
     }
-    Json::parse(bytes).map_err(|error| Refusal { code: RefusalCode::NotJson, element: "file".into(), message: error.to_string() })
+    Json::parse(bytes).map_err(|error| Refusal {
+        code: RefusalCode::NotJson,
+        element: "file".into(),
+        message: error.to_string(),
+    })
 }
 
 fn read_document(json: &Json, file: &Path, index: &Index, options: &Options, sink: &mut dyn FnMut(Reading)) {
@@ -282,29 +304,44 @@ fn read_document(json: &Json, file: &Path, index: &Index, options: &Options, sin
     if json.member("resourceType").and_then(Json::text) != Some("Bundle") {
         return one(sink, display(file), json);
     }
-    let refuse = |element: String, code, message: &str| Outcome::Refused(Refusal { code, element, message: message.into() });
+    let refuse = |element: String, code, message: &str| {
+        Outcome::Refused(Refusal { code, element, message: message.into() })
+    };
     let bundle = |outcome| Reading { location: display(file), resource: resource_name(json), outcome };
     match json.member("entry") {
         None => sink(bundle(Outcome::NotApplicable("a bundle without entries".into()))),
         Some(Json::Array(entries)) if entries.len() > MAX_ENTRIES => {
-            sink(bundle(refuse("Bundle.entry".into(), RefusalCode::TooLarge, &format!("more than {MAX_ENTRIES} entries"))));
+            sink(bundle(refuse(
+                "Bundle.entry".into(),
+                RefusalCode::TooLarge,
+                &format!("more than {MAX_ENTRIES} entries"),
+            )));
         }
         Some(Json::Array(entries)) => {
             for (n, entry) in entries.iter().enumerate() {
                 let element = format!("Bundle.entry[{n}]");
                 let location = format!("{}: {element}", display(file));
-                let method = entry.member("request").and_then(|request| request.member("method")).and_then(Json::text);
+                let method =
+                    entry.member("request").and_then(|request| request.member("method")).and_then(Json::text);
                 match (entry.member("resource"), method) {
                     (_, Some("DELETE")) => sink(Reading {
                         location,
                         resource: None,
-                        outcome: refuse(format!("{element}.request.method"), RefusalCode::NotARecord, "a deletion is not a record; end the consent instead"),
+                        outcome: refuse(
+                            format!("{element}.request.method"),
+                            RefusalCode::NotARecord,
+                            "a deletion is not a record; end the consent instead",
+                        ),
                     }),
                     (Some(resource), _) => one(sink, format!("{location}.resource"), resource),
                     (None, _) => sink(Reading {
                         location,
                         resource: None,
-                        outcome: refuse(format!("{element}.resource"), RefusalCode::MissingElement, "the entry has no resource"),
+                        outcome: refuse(
+                            format!("{element}.resource"),
+                            RefusalCode::MissingElement,
+                            "the entry has no resource",
+                        ),
                     }),
                 }
             }
@@ -337,7 +374,9 @@ fn read_resource(json: &Json, context: &Context<'_>) -> Vec<Outcome> {
             message: "a bundle inside a bundle".into(),
         }),
         Some(other) if is_type_name(other) => {
-            vec![Outcome::NotApplicable(format!("{other} is neither a Consent nor an AuditEvent; used only where those refer to it"))]
+            vec![Outcome::NotApplicable(format!(
+                "{other} is neither a Consent nor an AuditEvent; used only where those refer to it"
+            ))]
         }
         _ => refused(Refusal {
             code: RefusalCode::NotFhir,
@@ -348,11 +387,14 @@ fn read_resource(json: &Json, context: &Context<'_>) -> Vec<Outcome> {
 }
 
 fn is_type_name(text: &str) -> bool {
-    text.len() <= 64 && text.starts_with(|c: char| c.is_ascii_uppercase()) && text.bytes().all(|c| c.is_ascii_alphanumeric())
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.bytes().all(|c| c.is_ascii_alphanumeric())
 }
 
 fn is_id(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'.')
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'.')
 }
 
 /// `AuditEvent/17`, if type and id are there.
@@ -370,7 +412,8 @@ impl Context<'_> {
         // A server's bookkeeping (version, time of last update) and its narrative are no content.
         let mut hasher = Sha256::new();
         if let Json::Object(members) = json {
-            let mut content: Vec<_> = members.iter().filter(|(name, _)| name != "meta" && name != "text").collect();
+            let mut content: Vec<_> =
+                members.iter().filter(|(name, _)| name != "meta" && name != "text").collect();
             content.sort_by_key(|(name, _)| name);
             for (name, value) in content {
                 Json::Text(name.clone()).canonical(&mut |bytes| hasher.update(bytes));
@@ -393,7 +436,8 @@ impl Context<'_> {
 
     /// A reference whose address says to which server it belongs, for tables of organisations.
     pub(crate) fn located(&self, party: &Party) -> Party {
-        let reference = party.reference.as_deref().and_then(|reference| Token::new(&self.absolute(reference)));
+        let reference =
+            party.reference.as_deref().and_then(|reference| Token::new(&self.absolute(reference)));
         Party { reference, ..party.clone() }
     }
 
@@ -406,7 +450,11 @@ impl Context<'_> {
         }
         if let Some(reference) = party.reference.as_deref() {
             match reference.strip_prefix('#') {
-                Some(id) => keys.extend(contained(resource, id).into_iter().flat_map(|patient| patient_keys(patient, self.options))),
+                Some(id) => keys.extend(
+                    contained(resource, id)
+                        .into_iter()
+                        .flat_map(|patient| patient_keys(patient, self.options)),
+                ),
                 None => {
                     let found = self.index.resolve(&self.absolute(reference), self.file);
                     let known = found.map_or(&[][..], |entry| &entry.patient);
@@ -445,14 +493,17 @@ fn absolute(reference: &str, base: &str) -> String {
     let reference = reference.split("/_history/").next().unwrap_or(reference);
     // RFC 3986: a scheme before the first colon makes it absolute.
     let is_absolute = reference.split_once(':').is_some_and(|(scheme, _)| {
-        scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(&c))
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(&c))
     });
     if is_absolute { reference.into() } else { format!("{}/{reference}", base.trim_end_matches('/')) }
 }
 
 fn contained<'a>(resource: &'a Json, id: &str) -> Option<&'a Json> {
     match resource.member("contained")? {
-        Json::Array(resources) => resources.iter().find(|found| found.member("id").and_then(Json::text) == Some(id)),
+        Json::Array(resources) => {
+            resources.iter().find(|found| found.member("id").and_then(Json::text) == Some(id))
+        }
         _ => None,
     }
 }
@@ -499,8 +550,11 @@ impl Index {
         if patient.is_empty() && document.is_none() {
             return;
         }
-        let own = resource_name(resource).filter(|name| name.contains('/')).map(|name| absolute(&name, &options.base));
-        let mut addresses: Vec<String> = full_url.map(|url| absolute(url, &options.base)).into_iter().chain(own).collect();
+        let own = resource_name(resource)
+            .filter(|name| name.contains('/'))
+            .map(|name| absolute(&name, &options.base));
+        let mut addresses: Vec<String> =
+            full_url.map(|url| absolute(url, &options.base)).into_iter().chain(own).collect();
         addresses.dedup();
         for address in addresses {
             let entry = Entry { file: file.into(), patient: patient.clone(), document: document.clone() };
@@ -514,7 +568,10 @@ impl Index {
         let found = self.0.get(address)?;
         let nearness: [&dyn Fn(&Entry) -> bool; 3] =
             [&|entry| entry.file == file, &|entry| entry.file.parent() == file.parent(), &|_| true];
-        let nearest = nearness.into_iter().map(|near| found.iter().filter(|entry| near(entry)).collect::<Vec<_>>()).find(|near| !near.is_empty())?;
+        let nearest = nearness
+            .into_iter()
+            .map(|near| found.iter().filter(|entry| near(entry)).collect::<Vec<_>>())
+            .find(|near| !near.is_empty())?;
         match nearest[..] {
             [only] => Some(only),
             _ => None,

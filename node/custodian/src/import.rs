@@ -51,7 +51,13 @@ impl Settings {
     /// An import of history, with ordinary bounds.
     #[must_use]
     pub fn history(epoch: u16) -> Self {
-        Self { epoch, organisations: Organisations::default(), timing: Timing::ImportedHistory, max_acts: 100, max_testimony: 500 }
+        Self {
+            epoch,
+            organisations: Organisations::default(),
+            timing: Timing::ImportedHistory,
+            max_acts: 100,
+            max_testimony: 500,
+        }
     }
 }
 
@@ -179,7 +185,15 @@ pub enum PlanError {
 /// # Errors
 /// [`PlanError`].
 pub fn plan(vault: &mut Vault, inputs: Vec<Input>, settings: &Settings) -> Result<Plan, PlanError> {
-    let mut planner = Planner { vault, settings, sealed: Vec::new(), send: BTreeSet::new(), trails: HashMap::new(), fresh: HashMap::new(), ended: HashMap::new() };
+    let mut planner = Planner {
+        vault,
+        settings,
+        sealed: Vec::new(),
+        send: BTreeSet::new(),
+        trails: HashMap::new(),
+        fresh: HashMap::new(),
+        ended: HashMap::new(),
+    };
     let mut dispositions = Vec::with_capacity(inputs.len());
     for Input { location, draft } in inputs {
         let (source, result) = match draft {
@@ -245,7 +259,9 @@ impl Known {
 
 impl Planner<'_> {
     fn event(&mut self, draft: AccessEventDraft) -> Result<Planning, PlanError> {
-        if let Some(known) = self.known(&draft.origin.name).filter(|known| known.digest == draft.origin.digest) {
+        if let Some(known) =
+            self.known(&draft.origin.name).filter(|known| known.digest == draft.origin.digest)
+        {
             return Ok(self.again(vec![known]));
         }
         let subject = match self.subject(&draft.subject, "AuditEvent.entity")? {
@@ -253,7 +269,8 @@ impl Planner<'_> {
             Err(refusal) => return Ok(Planning::Refused(refusal)),
         };
         let custodian = self.vault.scope().custodian.clone();
-        let participant = draft.organisations.iter().find_map(|party| self.settings.organisations.find(party)).cloned();
+        let participant =
+            draft.organisations.iter().find_map(|party| self.settings.organisations.find(party)).cloned();
         // What was refused stands in the own trail, and looks like the custodian's own staff's.
         let acting = participant.filter(|_| !draft.is_for_own_trail()).unwrap_or_else(|| custodian.clone());
         let grantee = (acting != custodian).then(|| acting.clone());
@@ -266,7 +283,8 @@ impl Planner<'_> {
             Timing::Live { at_height } => (at_height, Late::None),
         };
         let (basis, cited) = self.ground(&draft, local_id);
-        let place = EventPlace { local_id, acting, basis, cited, at_height, late, retention: Retention::Standard };
+        let place =
+            EventPlace { local_id, acting, basis, cited, at_height, late, retention: Retention::Standard };
         let item = seal::event(self.vault.scope(), &draft, &place)?;
         Ok(Planning::Planned(vec![self.add(owner, item)]))
     }
@@ -278,7 +296,8 @@ impl Planner<'_> {
             return (draft.basis, draft.cited);
         }
         let names = draft.cites.iter().flat_map(|name| {
-            let grantees = self.settings.organisations.0.values().map(|grantee| rule_source(name, Some(grantee)));
+            let grantees =
+                self.settings.organisations.0.values().map(|grantee| rule_source(name, Some(grantee)));
             core::iter::once(rule_source(name, None)).chain(grantees)
         });
         let mut rules = names.filter_map(|name| self.known(&name)).filter(|known| known.local_id == trail);
@@ -287,13 +306,24 @@ impl Planner<'_> {
 
     fn rule(&mut self, draft: RuleDraft) -> Result<Planning, PlanError> {
         let custodian = self.vault.scope().custodian.clone();
-        let managed: Vec<&ParticipantId> = draft.organisations.iter().filter_map(|party| self.settings.organisations.find(party)).collect();
+        let managed: Vec<&ParticipantId> =
+            draft.organisations.iter().filter_map(|party| self.settings.organisations.find(party)).collect();
         if !managed.is_empty() && !managed.contains(&&custodian) {
-            return Ok(refused(RefusalCode::OtherCustodian, "Consent.organization[0]", "another participant manages this consent and records it"));
+            return Ok(refused(
+                RefusalCode::OtherCustodian,
+                "Consent.organization[0]",
+                "another participant manages this consent and records it",
+            ));
         }
         let subject = match self.subject(&draft.subject, "Consent.patient")? {
             Ok(Some(subject)) => subject,
-            Ok(None) => return Ok(refused(RefusalCode::MissingPatient, "Consent.patient", "a rule is some patient's rule")),
+            Ok(None) => {
+                return Ok(refused(
+                    RefusalCode::MissingPatient,
+                    "Consent.patient",
+                    "a rule is some patient's rule",
+                ));
+            }
             Err(refusal) => return Ok(Planning::Refused(refusal)),
         };
         match draft.intent {
@@ -303,29 +333,57 @@ impl Planner<'_> {
     }
 
     /// One item for each trail that the rule belongs to.
-    fn put(&mut self, subject: &SubjectId, draft: &RuleDraft, custodian: &ParticipantId) -> Result<Planning, PlanError> {
+    fn put(
+        &mut self,
+        subject: &SubjectId,
+        draft: &RuleDraft,
+        custodian: &ParticipantId,
+    ) -> Result<Planning, PlanError> {
         let places = self.places(draft, custodian);
-        let known: Vec<Option<Known>> = places.iter().map(|grantee| self.known(&rule_source(&draft.origin.name, grantee.as_ref()))).collect();
-        let unchanged: Vec<Known> = known.iter().flatten().filter(|known| known.digest == draft.origin.digest).cloned().collect();
+        let known: Vec<Option<Known>> = places
+            .iter()
+            .map(|grantee| self.known(&rule_source(&draft.origin.name, grantee.as_ref())))
+            .collect();
+        let unchanged: Vec<Known> =
+            known.iter().flatten().filter(|known| known.digest == draft.origin.digest).cloned().collect();
         if unchanged.len() == places.len() {
             return Ok(self.again(unchanged));
         }
         let mut items = Vec::new();
         for (grantee, known) in places.into_iter().zip(known) {
             let trail = self.trail(subject, grantee.clone())?;
-            let standing = known.as_ref().filter(|known| known.rule.is_some_and(|rule| !self.is_ended(subject, &rule)));
+            let standing =
+                known.as_ref().filter(|known| known.rule.is_some_and(|rule| !self.is_ended(subject, &rule)));
             let (prior, old_trail) = standing.map_or((None, None), |known| (known.rule, known.local_id));
-            let source = Origin { name: rule_source(&draft.origin.name, grantee.as_ref()), ..draft.origin.clone() };
-            let inner = if prior.is_some() && draft.inner == InnerKind::Grant { InnerKind::Replace } else { draft.inner };
+            let source =
+                Origin { name: rule_source(&draft.origin.name, grantee.as_ref()), ..draft.origin.clone() };
+            let inner = if prior.is_some() && draft.inner == InnerKind::Grant {
+                InnerKind::Replace
+            } else {
+                draft.inner
+            };
             // An earlier year's trail is another trail: what stands there ends there.
             if let (Some(rule), Some(old)) = (prior, old_trail.filter(|old| *old != trail)) {
-                let ending = RuleDraft { inner: InnerKind::Replace, body: RuleBody::Nothing, origin: Origin { name: format!("{} ends in {old}", source.name), ..source.clone() }, ..draft.clone() };
-                items.push(self.seal_rule(subject, &ending, RulePlace { local_id: old, prior: Some(rule), ends: vec![rule] })?);
+                let ending = RuleDraft {
+                    inner: InnerKind::Replace,
+                    body: RuleBody::Nothing,
+                    origin: Origin { name: format!("{} ends in {old}", source.name), ..source.clone() },
+                    ..draft.clone()
+                };
+                items.push(self.seal_rule(
+                    subject,
+                    &ending,
+                    RulePlace { local_id: old, prior: Some(rule), ends: vec![rule] },
+                )?);
             }
             // Of another trail, not even the rule's id may be seen in this one.
             let prior = prior.filter(|_| old_trail == Some(trail));
             let sealed = RuleDraft { inner, origin: source, ..draft.clone() };
-            items.push(self.seal_rule(subject, &sealed, RulePlace { local_id: trail, prior, ends: prior.into_iter().collect() })?);
+            items.push(self.seal_rule(
+                subject,
+                &sealed,
+                RulePlace { local_id: trail, prior, ends: prior.into_iter().collect() },
+            )?);
         }
         Ok(Planning::Planned(items))
     }
@@ -343,28 +401,46 @@ impl Planner<'_> {
                 before.push(known);
                 continue;
             }
-            let Some(Known { rule: Some(rule), local_id: Some(trail), .. }) = self.known(&name) else { continue };
+            let Some(Known { rule: Some(rule), local_id: Some(trail), .. }) = self.known(&name) else {
+                continue;
+            };
             if !self.is_ended(subject, &rule) {
-                let sealed = RuleDraft { origin: Origin { name: ending, ..draft.origin.clone() }, ..draft.clone() };
-                items.push(self.seal_rule(subject, &sealed, RulePlace { local_id: trail, prior: Some(rule), ends: vec![rule] })?);
+                let sealed =
+                    RuleDraft { origin: Origin { name: ending, ..draft.origin.clone() }, ..draft.clone() };
+                items.push(self.seal_rule(
+                    subject,
+                    &sealed,
+                    RulePlace { local_id: trail, prior: Some(rule), ends: vec![rule] },
+                )?);
             }
         }
         Ok(match (items.is_empty(), before.is_empty()) {
             (false, _) => Planning::Planned(items),
             (true, false) => self.again(before),
-            (true, true) => refused(RefusalCode::NothingToEnd, "Consent.status", "no rule that is in force was recorded from this consent"),
+            (true, true) => refused(
+                RefusalCode::NothingToEnd,
+                "Consent.status",
+                "no rule that is in force was recorded from this consent",
+            ),
         })
     }
 
     /// The grantees whose trails a rule stands in; `None` is the own trail. A permission stands where
     /// its recipients are listed, everything else in the own trail.
     fn places(&self, draft: &RuleDraft, custodian: &ParticipantId) -> BTreeSet<Option<ParticipantId>> {
-        let place = |party: &Party| self.settings.organisations.find(party).filter(|found| *found != custodian).cloned();
+        let place = |party: &Party| {
+            self.settings.organisations.find(party).filter(|found| *found != custodian).cloned()
+        };
         let places: BTreeSet<_> = draft.recipients.iter().map(place).collect();
         if places.is_empty() { BTreeSet::from([None]) } else { places }
     }
 
-    fn seal_rule(&mut self, subject: &SubjectId, draft: &RuleDraft, place: RulePlace) -> Result<ItemHash, PlanError> {
+    fn seal_rule(
+        &mut self,
+        subject: &SubjectId,
+        draft: &RuleDraft,
+        place: RulePlace,
+    ) -> Result<ItemHash, PlanError> {
         let item = seal::rule(self.vault.scope(), draft, &place)?;
         self.ended.entry(*subject).or_default().extend(place.ends);
         Ok(self.add(*subject, item))
@@ -392,9 +468,15 @@ impl Planner<'_> {
             match self.known(&name) {
                 Some(known) => drop(self.again(vec![known])),
                 None => {
-                    let listed = ListedTrail { grantee: grantee.clone(), epoch: self.settings.epoch, local_id: id };
-                    let draft = RuleDraft::lists_trail(Origin { name, digest: Digest::ZERO }, Vec::new(), listed);
-                    self.seal_rule(subject, &draft, RulePlace { local_id: own.local_id, prior: None, ends: Vec::new() })?;
+                    let listed =
+                        ListedTrail { grantee: grantee.clone(), epoch: self.settings.epoch, local_id: id };
+                    let draft =
+                        RuleDraft::lists_trail(Origin { name, digest: Digest::ZERO }, Vec::new(), listed);
+                    self.seal_rule(
+                        subject,
+                        &draft,
+                        RulePlace { local_id: own.local_id, prior: None, ends: Vec::new() },
+                    )?;
                 }
             }
         }
@@ -409,7 +491,11 @@ impl Planner<'_> {
         Ok(id)
     }
 
-    fn subject(&mut self, names: &[SubjectKey], element: &str) -> Result<Result<Option<SubjectId>, Refusal>, PlanError> {
+    fn subject(
+        &mut self,
+        names: &[SubjectKey],
+        element: &str,
+    ) -> Result<Result<Option<SubjectId>, Refusal>, PlanError> {
         if names.is_empty() {
             return Ok(Ok(None));
         }
@@ -418,7 +504,10 @@ impl Planner<'_> {
             Err(VaultError::Conflict { subjects }) => Ok(Err(Refusal {
                 code: RefusalCode::ConflictingIdentity,
                 element: element.into(),
-                message: format!("its identifiers belong to {} different subjects of the vault", subjects.len()),
+                message: format!(
+                    "its identifiers belong to {} different subjects of the vault",
+                    subjects.len()
+                ),
             })),
             Err(other) => Err(other.into()),
         }
@@ -431,7 +520,8 @@ impl Planner<'_> {
     /// What was sealed before is sent again if it was not recorded.
     fn again(&mut self, known: Vec<Known>) -> Planning {
         let hashes: Vec<ItemHash> = known.iter().map(|known| known.hash).collect();
-        let unrecorded: Vec<ItemHash> = known.iter().filter(|known| !known.is_recorded).map(|known| known.hash).collect();
+        let unrecorded: Vec<ItemHash> =
+            known.iter().filter(|known| !known.is_recorded).map(|known| known.hash).collect();
         let all_recorded = unrecorded.is_empty();
         for hash in unrecorded {
             // The trail that it stands in may be unrecorded as well.
@@ -443,7 +533,9 @@ impl Planner<'_> {
 
     /// What has to be on the ledger before an item of the vault, and is not known to be.
     fn opening_of(&self, hash: &ItemHash) -> Vec<ItemHash> {
-        let Some(local_id) = self.vault.entry(hash).and_then(|entry| entry.local_id) else { return Vec::new() };
+        let Some(local_id) = self.vault.entry(hash).and_then(|entry| entry.local_id) else {
+            return Vec::new();
+        };
         let names = [format!("trail {local_id} is listed"), format!("trail {local_id} is opened")];
         let mut needed: Vec<ItemHash> = names
             .iter()
@@ -452,7 +544,11 @@ impl Planner<'_> {
             .map(|entry| entry.hash)
             .collect();
         // A listing stands in the own trail, which has to be open for it.
-        let own = needed.iter().filter_map(|hash| self.vault.entry(hash)).filter_map(|entry| entry.local_id).filter(|own| *own != local_id);
+        let own = needed
+            .iter()
+            .filter_map(|hash| self.vault.entry(hash))
+            .filter_map(|entry| entry.local_id)
+            .filter(|own| *own != local_id);
         let own_openings: Vec<ItemHash> = own
             .filter_map(|own| self.vault.item_of_source(&format!("trail {own} is opened")))
             .filter(|entry| entry.state == ItemState::Prepared)
@@ -464,7 +560,13 @@ impl Planner<'_> {
 
     fn add(&mut self, subject: SubjectId, item: StoredItem) -> ItemHash {
         let hash = item.hash();
-        let known = Known { hash, digest: item.source_digest, local_id: item.local_id, rule: item.rule, is_recorded: false };
+        let known = Known {
+            hash,
+            digest: item.source_digest,
+            local_id: item.local_id,
+            rule: item.rule,
+            is_recorded: false,
+        };
         self.fresh.insert(item.source.clone(), known);
         self.sealed.push((subject, item));
         self.send.insert(hash);
@@ -514,6 +616,11 @@ struct Run {
     items: Vec<Planned>,
 }
 
+/// Which run an item belongs to: its stage, its trail, and a number that keeps items without a subject apart.
+type RunKey = (Stage, Option<(SubjectId, Digest)>, u64);
+/// An item's place in its run: a trail's opening comes first, then the order in which the vault got them.
+type InRun = (bool, usize, ItemHash);
+
 /// What has to wait for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
@@ -527,7 +634,7 @@ enum Stage {
 
 /// Packs items of the vault into batches.
 fn schedule(vault: &Vault, hashes: Vec<ItemHash>, settings: &Settings) -> Result<Vec<Batch>, PlanError> {
-    let mut runs: BTreeMap<(Stage, Option<(SubjectId, Digest)>, u64), Vec<(bool, usize, ItemHash)>> = BTreeMap::new();
+    let mut runs: BTreeMap<RunKey, Vec<InRun>> = BTreeMap::new();
     let mut order: HashMap<ItemHash, usize> = HashMap::new();
     let subjects: BTreeSet<SubjectId> = hashes.iter().filter_map(|hash| vault.subject_of(hash)).collect();
     for subject in &subjects {
@@ -553,12 +660,19 @@ fn schedule(vault: &Vault, hashes: Vec<ItemHash>, settings: &Settings) -> Result
         let trail = entry.local_id.map(|local_id| (subject, local_id));
         let apart = if trail.is_none() { number } else { 0 };
         let comes_later = entry.kind != Kind::TrailOpen;
-        runs.entry((stage, trail, apart)).or_default().push((comes_later, order.get(&hash).copied().unwrap_or(0), hash));
+        runs.entry((stage, trail, apart)).or_default().push((
+            comes_later,
+            order.get(&hash).copied().unwrap_or(0),
+            hash,
+        ));
     }
     let mut ready = Vec::with_capacity(runs.len());
     for ((stage, trail, _), mut items) in runs {
         items.sort_unstable();
-        let items = items.into_iter().map(|(_, _, hash)| Ok(Planned { hash, bytes: vault.item(&hash)?.bytes })).collect::<Result<_, VaultError>>()?;
+        let items = items
+            .into_iter()
+            .map(|(_, _, hash)| Ok(Planned { hash, bytes: vault.item(&hash)?.bytes }))
+            .collect::<Result<_, VaultError>>()?;
         ready.push(Run { subject: trail.map(|(subject, _)| subject), stage, items });
     }
     pack(ready, settings)
@@ -593,7 +707,9 @@ fn pack(runs: Vec<Run>, settings: &Settings) -> Result<Vec<Batch>, PlanError> {
             for (_, subject, piece) in pieces.iter().filter(|(of, ..)| *of == wave) {
                 let size: usize = piece.iter().map(|item| item.bytes.len()).sum();
                 let from = subject.and_then(|subject| next.get(&subject).copied()).unwrap_or(0).max(roomy);
-                let fits = |batch: &Open| batch.items.len() + piece.len() <= max_items && batch.size + size <= MAX_BATCH_BYTES;
+                let fits = |batch: &Open| {
+                    batch.items.len() + piece.len() <= max_items && batch.size + size <= MAX_BATCH_BYTES
+                };
                 let at = (from..open.len()).find(|at| open.get(*at).is_some_and(fits)).unwrap_or(open.len());
                 if at == open.len() {
                     open.push(Open::default());
@@ -609,7 +725,11 @@ fn pack(runs: Vec<Run>, settings: &Settings) -> Result<Vec<Batch>, PlanError> {
                     roomy += 1;
                 }
             }
-            batches.extend(open.into_iter().map(|batch| Batch { wave: first_wave + wave, class, items: batch.items }));
+            batches.extend(open.into_iter().map(|batch| Batch {
+                wave: first_wave + wave,
+                class,
+                items: batch.items,
+            }));
         }
         first_wave += waves;
     }
@@ -628,7 +748,9 @@ fn split(items: &[Planned], max_items: usize) -> Vec<Vec<Planned>> {
     let mut size = 0;
     for item in items {
         match pieces.last_mut() {
-            Some(piece) if piece.len() < max_items && size + item.bytes.len() <= MAX_BATCH_BYTES => piece.push(item.clone()),
+            Some(piece) if piece.len() < max_items && size + item.bytes.len() <= MAX_BATCH_BYTES => {
+                piece.push(item.clone())
+            }
             _ => {
                 pieces.push(vec![item.clone()]);
                 size = 0;

@@ -69,7 +69,11 @@ pub struct RulePlace {
 ///
 /// # Errors
 /// A value beyond its bound, or no randomness.
-pub fn event(scope: &Scope, draft: &AccessEventDraft, place: &EventPlace) -> Result<StoredItem, SealingError> {
+pub fn event(
+    scope: &Scope,
+    draft: &AccessEventDraft,
+    place: &EventPlace,
+) -> Result<StoredItem, SealingError> {
     let event = Random16(random()?);
     let clear = |seal| {
         Fields::AccessEvent(Event {
@@ -130,7 +134,9 @@ pub fn open_trail(
     epoch: u16,
     own: Option<OwnTrail>,
 ) -> Result<StoredItem, SealingError> {
-    let clear = |seal| Fields::TrailOpen(trail::Open { local_id, grantee, epoch, reader: reader(secret, &local_id), seal });
+    let clear = |seal| {
+        Fields::TrailOpen(trail::Open { local_id, grantee, epoch, reader: reader(secret, &local_id), seal })
+    };
     let sealed = seal(scope, Kind::TrailOpen, vec![own.to_bytes()], clear)?;
     let origin = Origin { name: format!("trail {local_id} is opened"), digest: Digest::ZERO };
     Ok(sealed.stored(Some(local_id), None, &origin))
@@ -158,7 +164,12 @@ impl Sealed {
     }
 }
 
-fn seal(scope: &Scope, kind: Kind, values: Vec<Vec<u8>>, clear: impl FnOnce(Seal) -> Fields) -> Result<Sealed, SealingError> {
+fn seal(
+    scope: &Scope,
+    kind: Kind,
+    values: Vec<Vec<u8>>,
+    clear: impl FnOnce(Seal) -> Fields,
+) -> Result<Sealed, SealingError> {
     let item_id = ItemId(random()?);
     let seed: [u8; 32] = random()?;
     let place = Place { chain: &scope.chain, kind, item_id: &item_id };

@@ -117,8 +117,11 @@ impl VaultKey {
     /// When the file exists or cannot be written.
     pub fn create(path: &Path) -> Result<Self, VaultError> {
         let key = Self::generate()?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at(path))?;
-        file.write_all(format!("{}\n", Digest(key.0)).as_bytes()).and_then(|()| file.sync_all()).map_err(at(path))?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at(path))?;
+        file.write_all(format!("{}\n", Digest(key.0)).as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(at(path))?;
         if let Some(parent) = path.parent() {
             sync_directory(parent)?;
         }
@@ -154,7 +157,6 @@ impl core::fmt::Display for SubjectId {
 }
 
 /// An open vault. Dropping it lets others open it.
-#[derive(Debug)]
 pub struct Vault {
     directory: PathBuf,
     keys: Keys,
@@ -167,8 +169,14 @@ pub struct Vault {
     _lock: File,
 }
 
+/// Says where the vault is, and nothing of what is in it.
+impl core::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Vault").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
 /// A subject, or the institution itself (for items without a subject).
-#[derive(Debug)]
 struct Subject {
     data_key: [u8; 32],
     code: Option<PatientCode>,
@@ -365,7 +373,9 @@ impl Vault {
         File::open(&meta).map_err(at(&meta))?.take(4096).read_to_end(&mut bytes).map_err(at(&meta))?;
         let wrong = || VaultError::WrongKey { file: meta.clone() };
         let sealed = bytes.strip_prefix(MAGIC).ok_or_else(wrong)?;
-        let scope = unseal(&keys.wrap, META.as_bytes(), sealed).and_then(|plain| entry::decode_scope(&plain)).ok_or_else(wrong)?;
+        let scope = unseal(&keys.wrap, META.as_bytes(), sealed)
+            .and_then(|plain| entry::decode_scope(&plain))
+            .ok_or_else(wrong)?;
         let mut vault = Self::empty(directory, keys, scope, lock);
         vault.load()?;
         Ok(vault)
@@ -381,7 +391,10 @@ impl Vault {
         }
         let vault = Self::open(directory, key)?;
         if vault.scope != *scope {
-            return Err(VaultError::OtherScope { custodian: vault.scope.custodian.clone(), chain: vault.scope.chain });
+            return Err(VaultError::OtherScope {
+                custodian: vault.scope.custodian.clone(),
+                chain: vault.scope.chain,
+            });
         }
         Ok(vault)
     }
@@ -402,7 +415,11 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Conflict`] when they belong to several.
     pub fn find(&self, names: &[SubjectKey]) -> Result<Option<SubjectId>, VaultError> {
-        let mut found: Vec<SubjectId> = names.iter().filter_map(|name| self.by_name.get(&self.keys.name(name.as_str()))).copied().collect();
+        let mut found: Vec<SubjectId> = names
+            .iter()
+            .filter_map(|name| self.by_name.get(&self.keys.name(name.as_str())))
+            .copied()
+            .collect();
         found.sort();
         found.dedup();
         match found[..] {
@@ -417,7 +434,12 @@ impl Vault {
     pub fn find_by_code(&self, code: &PatientCode) -> Option<SubjectId> {
         // Compared as keyed hashes, so that the time it takes says nothing about codes.
         let wanted = self.keys.name(&Digest(*code.secret()).to_string());
-        let is_it = |subject: &Subject| subject.code.as_ref().is_some_and(|code| self.keys.name(&Digest(*code.secret()).to_string()) == wanted);
+        let is_it = |subject: &Subject| {
+            subject
+                .code
+                .as_ref()
+                .is_some_and(|code| self.keys.name(&Digest(*code.secret()).to_string()) == wanted)
+        };
         self.subjects.iter().find(|(_, subject)| is_it(subject)).map(|(id, _)| *id)
     }
 
@@ -573,10 +595,9 @@ impl Vault {
     pub fn settle(&mut self, settled: &[(ItemHash, ItemState)]) -> Result<(), VaultError> {
         let mut by_subject: BTreeMap<SubjectId, Vec<Entry>> = BTreeMap::new();
         for (hash, state) in settled {
-            if let (Some(id), Some(entry)) = (self.subject_of(hash), self.entry(hash)) {
-                if entry.state != *state {
-                    by_subject.entry(id).or_default().push(Entry::Settled { hash: *hash, state: *state });
-                }
+            let changes = self.entry(hash).is_some_and(|entry| entry.state != *state);
+            if let Some(id) = self.subject_of(hash).filter(|_| changes) {
+                by_subject.entry(id).or_default().push(Entry::Settled { hash: *hash, state: *state });
             }
         }
         by_subject.into_iter().try_for_each(|(id, entries)| self.append(&id, &entries))
@@ -631,14 +652,21 @@ impl Vault {
                 // A subject whose creation was not finished was never acknowledged.
                 Some((true, _)) => fs::remove_file(&path).map_err(at(&path))?,
                 Some((false, Ok(id))) => self.load_subject(SubjectId(id), &path)?,
-                _ => return Err(VaultError::Damaged { file: path, offset: 0, what: "this file does not belong here" }),
+                _ => {
+                    return Err(VaultError::Damaged {
+                        file: path,
+                        offset: 0,
+                        what: "this file does not belong here",
+                    });
+                }
             }
         }
         Ok(())
     }
 
     fn load_subject(&mut self, id: SubjectId, path: &Path) -> Result<(), VaultError> {
-        let damaged = |offset: usize, what| VaultError::Damaged { file: path.into(), offset: offset as u64, what };
+        let damaged =
+            |offset: usize, what| VaultError::Damaged { file: path.into(), offset: offset as u64, what };
         if fs::metadata(path).map_err(at(path))?.len() > MAX_SUBJECT_FILE {
             return Err(VaultError::TooLarge { what: "a subject's file" });
         }
@@ -659,7 +687,8 @@ impl Vault {
             let rest = &bytes[offset..];
             match read_frame(&data_key, &id, &chain, rest) {
                 Frame::Whole { plain, length, next } => {
-                    let entry = Entry::decode(&plain).ok_or_else(|| damaged(offset, "an entry of an unknown form"))?;
+                    let entry = Entry::decode(&plain)
+                        .ok_or_else(|| damaged(offset, "an entry of an unknown form"))?;
                     self.index(&id, &entry, offset as u64, (length - FRAME) as u32, chain);
                     offset += length;
                     chain = next;
@@ -723,7 +752,15 @@ impl Vault {
         Ok(())
     }
 
-    fn index_all(&mut self, id: &SubjectId, entries: &[Entry], frames: &[Vec<u8>], start: u64, chain: Chain, next: Chain) {
+    fn index_all(
+        &mut self,
+        id: &SubjectId,
+        entries: &[Entry],
+        frames: &[Vec<u8>],
+        start: u64,
+        chain: Chain,
+        next: Chain,
+    ) {
         let mut offset = start;
         let mut chain = chain;
         for (entry, frame) in entries.iter().zip(frames) {
@@ -770,12 +807,15 @@ impl Vault {
             }
             Entry::Settled { hash, state } => {
                 let position = self.by_item.get(hash).map(|place| place.position);
-                let Some(item) = position.and_then(|position| subject.items.get_mut(position)) else { return };
+                let Some(item) = position.and_then(|position| subject.items.get_mut(position)) else {
+                    return;
+                };
                 item.state = *state;
                 let source = item.source;
                 // What was refused may be sealed anew from the same document; what stood before it stands again.
                 if *state == ItemState::Dropped && self.by_source.get(&source) == Some(hash) {
-                    let standing = |item: &&ItemEntry| item.source == source && item.state != ItemState::Dropped;
+                    let standing =
+                        |item: &&ItemEntry| item.source == source && item.state != ItemState::Dropped;
                     match subject.items.iter().rev().find(standing) {
                         Some(earlier) => self.by_source.insert(source, earlier.hash),
                         None => self.by_source.remove(&source),
@@ -809,12 +849,6 @@ struct Keys {
     sources: [u8; 32],
 }
 
-impl core::fmt::Debug for Keys {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Keys(..)")
-    }
-}
-
 impl Keys {
     fn new(key: &VaultKey) -> Self {
         let derive = |purpose: &str| {
@@ -824,7 +858,11 @@ impl Keys {
                 .expect("because 32 bytes is a valid HKDF-SHA-256 length");
             out
         };
-        Self { wrap: derive("custos/vault/1/wrap"), names: derive("custos/vault/1/names"), sources: derive("custos/vault/1/sources") }
+        Self {
+            wrap: derive("custos/vault/1/wrap"),
+            names: derive("custos/vault/1/names"),
+            sources: derive("custos/vault/1/sources"),
+        }
     }
 
     fn name(&self, name: &str) -> [u8; 32] {
@@ -837,7 +875,8 @@ impl Keys {
 }
 
 fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(key).expect("because HMAC takes keys of any length");
+    let mut mac =
+        <Hmac<Sha256> as hmac::Mac>::new_from_slice(key).expect("because HMAC takes keys of any length");
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().into()
 }
@@ -864,7 +903,12 @@ impl Chain {
 }
 
 /// Seals entries one after the other.
-fn frames(data_key: &[u8; 32], id: &SubjectId, start: Chain, entries: &[Entry]) -> Result<(Vec<Vec<u8>>, Chain), VaultError> {
+fn frames(
+    data_key: &[u8; 32],
+    id: &SubjectId,
+    start: Chain,
+    entries: &[Entry],
+) -> Result<(Vec<Vec<u8>>, Chain), VaultError> {
     let mut chain = start;
     let mut frames = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -883,7 +927,11 @@ fn frames(data_key: &[u8; 32], id: &SubjectId, start: Chain, entries: &[Entry]) 
 
 /// What stands at a place in a subject's file.
 enum Frame {
-    Whole { plain: Vec<u8>, length: usize, next: Chain },
+    Whole {
+        plain: Vec<u8>,
+        length: usize,
+        next: Chain,
+    },
     /// The end of a write that a crash cut short.
     Torn,
     Bad(&'static str),
@@ -912,7 +960,9 @@ fn read_frame(data_key: &[u8; 32], id: &SubjectId, chain: &Chain, rest: &[u8]) -
 fn open_frame(data_key: &[u8; 32], id: &SubjectId, chain: &Chain, frame: &[u8]) -> Option<(Vec<u8>, Chain)> {
     let (head, sealed) = frame.split_at_checked(8)?;
     let length = <[u8; 4]>::try_from(&head[..4]).ok()?;
-    if chain.check(data_key, length) != head[4..8] || sealed.len() != NONCE + u32::from_be_bytes(length) as usize {
+    if chain.check(data_key, length) != head[4..8]
+        || sealed.len() != NONCE + u32::from_be_bytes(length) as usize
+    {
         return None;
     }
     unseal(data_key, &chain.associated(id), sealed).map(|plain| (plain, chain.after(frame)))
@@ -943,7 +993,13 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], VaultError> {
 
 fn lock(directory: &Path) -> Result<File, VaultError> {
     let path = directory.join(LOCK);
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(at(&path))?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(at(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(VaultError::Locked { directory: directory.into() }),
@@ -953,7 +1009,8 @@ fn lock(directory: &Path) -> Result<File, VaultError> {
 
 /// A new file, whole and on disk when this returns. Its directory is the caller's to sync.
 fn write_new(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at(path))?;
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at(path))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(at(path))
 }
 

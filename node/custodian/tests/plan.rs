@@ -10,7 +10,9 @@ use std::path::PathBuf;
 
 use custos_custodian::draft::{AccessEventDraft, AccessValues, Intent, Origin, RuleDraft, SubjectKey};
 use custos_custodian::fhir::{self, Options, Outcome, RefusalCode};
-use custos_custodian::import::{self, Batch, Disposition, Draft as Drafted, Input, Plan, Planning, Settings, Timing};
+use custos_custodian::import::{
+    self, Batch, Disposition, Draft as Drafted, Input, Plan, Planning, Settings, Timing,
+};
 use custos_custodian::vault::{ItemState, Scope, SubjectId, Vault, VaultKey};
 use custos_proof::cbor::{Ascii, List, Text, View, Wire};
 use custos_proof::genesis::{Genesis, GenesisKey, GenesisValidator, NO_CHAIN};
@@ -74,7 +76,9 @@ impl Chain {
         };
         let key = |name: &str, seed: u8, purpose| {
             let key = Key(ed25519_dalek::SigningKey::from_bytes(&[seed; 32]));
-            let possession = key.sign(&possession_preimage(&NO_CHAIN, &name.parse().unwrap(), purpose, &key.public_key())).unwrap();
+            let possession = key
+                .sign(&possession_preimage(&NO_CHAIN, &name.parse().unwrap(), purpose, &key.public_key()))
+                .unwrap();
             GenesisKey { owner: name.parse().unwrap(), key: key.public_key(), purpose, possession }
         };
         let genesis = Genesis {
@@ -89,12 +93,27 @@ impl Chain {
                 register(RESEARCH, &[Role::Recipient]),
             ])
             .unwrap(),
-            keys: List::new(vec![key(HOSPITAL, 1, KeyPurpose::Sign), key(HOSPITAL, 2, KeyPurpose::Consensus), key("registry", 3, KeyPurpose::Sign)]).unwrap(),
-            validators: List::new(vec![GenesisValidator { participant: HOSPITAL.parse().unwrap(), power: 1 }]).unwrap(),
+            keys: List::new(vec![
+                key(HOSPITAL, 1, KeyPurpose::Sign),
+                key(HOSPITAL, 2, KeyPurpose::Consensus),
+                key("registry", 3, KeyPurpose::Sign),
+            ])
+            .unwrap(),
+            validators: List::new(vec![GenesisValidator {
+                participant: HOSPITAL.parse().unwrap(),
+                power: 1,
+            }])
+            .unwrap(),
             policy: Policy::initial(),
         };
         let store = MemoryStore::new(&apply::start(&genesis).unwrap());
-        Self { genesis, store, key: Key(ed25519_dalek::SigningKey::from_bytes(&[1; 32])), nonce: 0, verdicts: BTreeMap::new() }
+        Self {
+            genesis,
+            store,
+            key: Key(ed25519_dalek::SigningKey::from_bytes(&[1; 32])),
+            nonce: 0,
+            verdicts: BTreeMap::new(),
+        }
     }
 
     /// Records one batch in a block of its own.
@@ -104,11 +123,22 @@ impl Chain {
         self.nonce = self.nonce.wrapping_add(1);
         let chain = self.genesis.chain();
         let author = Author::Participant(HOSPITAL.parse().unwrap());
-        let draft = Draft { chain: &chain, author, class: batch.class, nonce: Random16([self.nonce; 16]), not_after: time.plus(60_000) };
+        let draft = Draft {
+            chain: &chain,
+            author,
+            class: batch.class,
+            nonce: Random16([self.nonce; 16]),
+            not_after: time.plus(60_000),
+        };
         let items = batch.items.iter().map(|item| item.bytes.clone()).collect();
         let submission = Submission::sign(&draft, items, &self.key).map_err(|error| error.to_string())?;
         let verified = submission.verify(&self.key.public_key()).map_err(|_| "bad signature".to_string())?;
-        let proposal = Proposal { height: head.height.next(), round: Round(0), time, proposer: HOSPITAL.parse().unwrap() };
+        let proposal = Proposal {
+            height: head.height.next(),
+            round: Round(0),
+            time,
+            proposer: HOSPITAL.parse().unwrap(),
+        };
         let built = apply::build(&self.store, &proposal, [verified], &Limits::default()).unwrap();
         if let Some((_, refusal)) = built.refused.first() {
             return Err(refusal.to_string());
@@ -130,7 +160,8 @@ impl Chain {
         batches.sort_by_key(|batch| batch.wave);
         for batch in batches {
             let height = self.record(batch).unwrap();
-            let settled: Vec<_> = batch.items.iter().map(|item| (item.hash, ItemState::Recorded(height))).collect();
+            let settled: Vec<_> =
+                batch.items.iter().map(|item| (item.hash, ItemState::Recorded(height))).collect();
             vault.settle(&settled).unwrap();
         }
     }
@@ -162,7 +193,8 @@ fn settings() -> Settings {
 
 fn samples(folder: &str) -> Vec<Input> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testnet/data/ihe").join(folder);
-    let options = Options { base: format!("https://{folder}.example"), now: NOW, collected: Collected::Paper };
+    let options =
+        Options { base: format!("https://{folder}.example"), now: NOW, collected: Collected::Paper };
     let drafts = fhir::read_paths(&[path], &options).into_iter().filter_map(|reading| {
         let draft = match reading.outcome {
             Outcome::Event(draft) => Drafted::Event(draft),
@@ -194,7 +226,10 @@ fn event(name: &str, subject: Vec<SubjectKey>, acting: Option<&str>, outcome: Ou
         basis: Basis::Unknown,
         cited: None,
         cites: Vec::new(),
-        values: AccessValues { outcome: Stated::Value(Ended { kind: Some(outcome), ..Ended::default() }), ..AccessValues::default() },
+        values: AccessValues {
+            outcome: Stated::Value(Ended { kind: Some(outcome), ..Ended::default() }),
+            ..AccessValues::default()
+        },
     };
     Input { location: name.into(), draft: Drafted::Event(Box::new(draft)) }
 }
@@ -235,11 +270,19 @@ fn check_linkage(vault: &Vault, plan: &Plan, settings: &Settings) {
             assert_eq!(item.kind().class(), batch.class);
             let Some(local_id) = clear_local_id(&item) else { continue };
             let subject = vault.subject_of(&planned.hash).unwrap();
-            assert_eq!(*trail_of.entry(subject).or_insert(local_id), local_id, "two trails of one subject in one submission");
+            assert_eq!(
+                *trail_of.entry(subject).or_insert(local_id),
+                local_id,
+                "two trails of one subject in one submission"
+            );
             let mut values = Vec::new();
             clear_values(&item.view(), &mut values);
             for value in values {
-                assert_eq!(*seen.entry(value).or_insert(local_id), local_id, "a clear value occurs in two trails");
+                assert_eq!(
+                    *seen.entry(value).or_insert(local_id),
+                    local_id,
+                    "a clear value occurs in two trails"
+                );
             }
         }
     }
@@ -257,7 +300,9 @@ fn clear_local_id(item: &Item) -> Option<Digest> {
 /// Everything long enough to tell one trail from another: ids, hashes, roots. Participants are registry ids.
 fn clear_values(view: &View, into: &mut Vec<Vec<u8>>) {
     match view {
-        View::Text(text) if text.len() >= 32 && text.bytes().all(|c| c.is_ascii_hexdigit()) => into.push(text.as_bytes().to_vec()),
+        View::Text(text) if text.len() >= 32 && text.bytes().all(|c| c.is_ascii_hexdigit()) => {
+            into.push(text.as_bytes().to_vec())
+        }
         View::List(views) => views.iter().for_each(|view| clear_values(view, into)),
         View::Fields(fields) => fields.iter().for_each(|(_, view)| clear_values(view, into)),
         _ => {}
@@ -276,7 +321,13 @@ fn all_samples_are_recorded_and_can_be_opened() {
     assert_eq!(vault.prepared().count(), 0);
 
     // Two subjects, Patient/ex-patient of either guide; own trails, the clinic's and the research house's, each listed.
-    let kinds = |kind: Kind| plan.batches.iter().flat_map(|batch| &batch.items).filter(|item| Item::from_bytes(&item.bytes).unwrap().kind() == kind).count();
+    let kinds = |kind: Kind| {
+        plan.batches
+            .iter()
+            .flat_map(|batch| &batch.items)
+            .filter(|item| Item::from_bytes(&item.bytes).unwrap().kind() == kind)
+            .count()
+    };
     assert_eq!(vault.subjects().count(), 2);
     assert_eq!((kinds(Kind::TrailOpen), kinds(Kind::RulePut), kinds(Kind::AccessEvent)), (4, 22 + 2, 46));
 
@@ -301,7 +352,9 @@ fn all_samples_are_recorded_and_can_be_opened() {
     for (input, disposition) in inputs.iter().zip(&plan.dispositions) {
         let stored = vault.item(&items_of(disposition)[0]).unwrap();
         match &input.draft {
-            Drafted::Event(draft) => assert_eq!(AccessValues::from_fields(&stored.values).unwrap(), draft.values),
+            Drafted::Event(draft) => {
+                assert_eq!(AccessValues::from_fields(&stored.values).unwrap(), draft.values)
+            }
             Drafted::Rule(draft) => assert_eq!(RuleBody::from_bytes(&stored.values[1]).unwrap(), draft.body),
         }
     }
@@ -339,7 +392,11 @@ fn a_refused_request_stands_in_the_own_trail_and_looks_like_the_staffs() {
     let served = clear("/ex-auditAuthZconsent");
     assert_eq!((served.acting.as_str(), served.local_id), (CLINIC, Some(trail(Some(CLINIC)))));
     let staff = clear("/ex-auditBasicReadClient");
-    let unlike = |event: &custos_proof::kinds::access::Event| custos_proof::kinds::access::Event { event: Random16([0; 16]), seal: denied.seal, ..event.clone() };
+    let unlike = |event: &custos_proof::kinds::access::Event| custos_proof::kinds::access::Event {
+        event: Random16([0; 16]),
+        seal: denied.seal,
+        ..event.clone()
+    };
     assert_eq!(unlike(&denied), unlike(&staff));
     let nobody = clear("/ex-auditBasicReadNoPatient");
     assert_eq!((nobody.acting.as_str(), nobody.local_id), (HOSPITAL, None));
@@ -355,7 +412,12 @@ fn what_a_crash_left_unsent_is_sent_with_the_same_bytes() {
     let planned = import::plan(&mut vault, inputs.clone(), &settings()).unwrap();
     drop(vault);
     let mut vault = Vault::open(directory.path(), &key()).unwrap();
-    let hashes = |plan: &Plan| plan.batches.iter().flat_map(|batch| batch.items.iter().cloned().map(|item| (item.hash, item.bytes))).collect::<BTreeMap<_, _>>();
+    let hashes = |plan: &Plan| {
+        plan.batches
+            .iter()
+            .flat_map(|batch| batch.items.iter().cloned().map(|item| (item.hash, item.bytes)))
+            .collect::<BTreeMap<_, _>>()
+    };
     let resumed = import::resume(&vault, &settings()).unwrap();
     assert_eq!(hashes(&resumed), hashes(&planned));
     // Reading the same files again comes to the same.
@@ -371,7 +433,10 @@ fn a_crash_between_waves_goes_on_where_it_stopped() {
     let mut chain = Chain::new(NOW);
     let (_directory, mut vault) = vault(&chain);
     let plan = import::plan(&mut vault, samples("balp"), &settings()).unwrap();
-    let first = Plan { batches: plan.batches.iter().filter(|batch| batch.wave == 0).cloned().collect(), dispositions: Vec::new() };
+    let first = Plan {
+        batches: plan.batches.iter().filter(|batch| batch.wave == 0).cloned().collect(),
+        dispositions: Vec::new(),
+    };
     assert!(first.batches.len() < plan.batches.len());
     chain.record_all(&mut vault, &first);
     let rest = import::resume(&vault, &settings()).unwrap();
@@ -393,7 +458,9 @@ fn a_consent_is_replaced_ended_and_cannot_be_ended_twice() {
     settings.organisations.add("Organization/clinic", CLINIC.parse().unwrap());
     // Nothing to end yet.
     let nothing = run(&mut vault, ending("c1", patient(1)), &settings);
-    assert!(matches!(nothing, Planning::Refused(refusal) if refusal.code == RefusalCode::NothingToEnd && refusal.element == "Consent.status"));
+    assert!(
+        matches!(nothing, Planning::Refused(refusal) if refusal.code == RefusalCode::NothingToEnd && refusal.element == "Consent.status")
+    );
     let put = |vault: &Vault, planning: &Planning| {
         let Planning::Planned(items) = planning else { panic!("{planning:?}") };
         let put = |hash| match Item::from_bytes(&vault.item(hash).unwrap().bytes).unwrap().fields {
@@ -405,7 +472,10 @@ fn a_consent_is_replaced_ended_and_cannot_be_ended_twice() {
     let first = run(&mut vault, rule("c1", 1, patient(1), &["clinic"]), &settings);
     let first = put(&vault, &first);
     // Unchanged.
-    assert!(matches!(run(&mut vault, rule("c1", 1, patient(1), &["clinic"]), &settings), Planning::Recorded(_)));
+    assert!(matches!(
+        run(&mut vault, rule("c1", 1, patient(1), &["clinic"]), &settings),
+        Planning::Recorded(_)
+    ));
     // Changed.
     let second = run(&mut vault, rule("c1", 2, patient(1), &["clinic"]), &settings);
     let Planning::Planned(hashes) = &second else { panic!() };
@@ -460,14 +530,17 @@ fn a_rule_of_last_year_is_replaced_without_a_clear_link() {
 fn a_live_event_cites_the_consent_that_it_names() {
     let mut chain = Chain::new(NOW);
     let (_directory, mut vault) = vault(&chain);
-    let plan = import::plan(&mut vault, vec![rule("https://a.example/Consent/c1", 1, patient(1), &[])], &settings()).unwrap();
+    let plan =
+        import::plan(&mut vault, vec![rule("https://a.example/Consent/c1", 1, patient(1), &[])], &settings())
+            .unwrap();
     chain.record_all(&mut vault, &plan);
     let put = vault.entry(&items_of(&plan.dispositions[0])[0]).unwrap().rule;
     let mut input = event("e1", patient(1), None, OutcomeKind::Served);
     if let Drafted::Event(draft) = &mut input.draft {
         draft.cites = vec!["https://a.example/Consent/c1".into()];
     }
-    let live = Settings { timing: Timing::Live { at_height: chain.store.head().unwrap().height }, ..settings() };
+    let live =
+        Settings { timing: Timing::Live { at_height: chain.store.head().unwrap().height }, ..settings() };
     let plan = import::plan(&mut vault, vec![input], &live).unwrap();
     chain.record_all(&mut vault, &plan);
     let hash = items_of(&plan.dispositions[0])[0];
@@ -490,7 +563,8 @@ fn others_consents_and_conflicting_patients_are_refused_with_the_element() {
     vault.subject(&patient(2)).unwrap();
     vault.subject(&patient(3)).unwrap();
     let both = [patient(2), patient(3)].concat();
-    let inputs = vec![foreign, rule("c2", 1, both.clone(), &[]), event("e1", both, None, OutcomeKind::Served)];
+    let inputs =
+        vec![foreign, rule("c2", 1, both.clone(), &[]), event("e1", both, None, OutcomeKind::Served)];
     let plan = import::plan(&mut vault, inputs, &settings()).unwrap();
     let refused: Vec<(RefusalCode, String)> = plan
         .dispositions
@@ -520,10 +594,12 @@ fn a_generated_network_keeps_the_rules_of_linkage() {
     let outcomes = [OutcomeKind::Served, OutcomeKind::Denied, OutcomeKind::Failed, OutcomeKind::Overridden];
     for number in 0..30usize {
         for event_number in 0..9 {
-            let (acting, outcome) = (organisations[(number + event_number) % 4], outcomes[(number / 2 + event_number) % 4]);
+            let (acting, outcome) =
+                (organisations[(number + event_number) % 4], outcomes[(number / 2 + event_number) % 4]);
             inputs.push(event(&format!("e{number}-{event_number}"), patient(number), acting, outcome));
         }
-        let recipients: &[&str] = [&[][..], &["clinic"], &["clinic", "research"], &["clinic", "unknown"]][number % 4];
+        let recipients: &[&str] =
+            [&[][..], &["clinic"], &["clinic", "research"], &["clinic", "unknown"]][number % 4];
         inputs.push(rule(&format!("c{number}"), 1, patient(number), recipients));
         inputs.push(rule(&format!("d{number}"), 1, patient(number), &[]));
     }
@@ -538,21 +614,38 @@ fn a_generated_network_keeps_the_rules_of_linkage() {
             .unwrap()
             .iter()
             .filter(|item| item.kind == Kind::RulePut)
-            .filter_map(|item| match RuleBody::from_bytes(&vault.item(&item.hash).unwrap().values[1]).unwrap() {
-                RuleBody::ListsTrail(trail) => Some(trail.local_id),
-                _ => None,
+            .filter_map(|item| {
+                match RuleBody::from_bytes(&vault.item(&item.hash).unwrap().values[1]).unwrap() {
+                    RuleBody::ListsTrail(trail) => Some(trail.local_id),
+                    _ => None,
+                }
             })
             .collect();
-        let opened: BTreeSet<Digest> =
-            vault.items(&subject).unwrap().iter().filter(|item| item.kind == Kind::TrailOpen).filter_map(|item| item.local_id).collect();
-        let own = vault.trails(&subject).unwrap().iter().find(|trail| trail.grantee.is_none()).unwrap().local_id;
+        let opened: BTreeSet<Digest> = vault
+            .items(&subject)
+            .unwrap()
+            .iter()
+            .filter(|item| item.kind == Kind::TrailOpen)
+            .filter_map(|item| item.local_id)
+            .collect();
+        let own =
+            vault.trails(&subject).unwrap().iter().find(|trail| trail.grantee.is_none()).unwrap().local_id;
         assert_eq!(opened.difference(&listed).copied().collect::<Vec<_>>(), [own]);
         assert!(listed.is_subset(&opened));
         // And the patient finds them all from the code.
-        let code = vault.code(&subject).unwrap().to_string().parse::<custos_custodian::code::PatientCode>().unwrap();
+        let code =
+            vault.code(&subject).unwrap().to_string().parse::<custos_custodian::code::PatientCode>().unwrap();
         let secret = custos_custodian::subject::epoch_secret(code.secret(), 2026);
         for trail in vault.trails(&subject).unwrap() {
-            assert_eq!(custos_custodian::subject::local_id(&secret, &scope(&chain).chain, &scope(&chain).custodian, trail.grantee.as_ref()), trail.local_id);
+            assert_eq!(
+                custos_custodian::subject::local_id(
+                    &secret,
+                    &scope(&chain).chain,
+                    &scope(&chain).custodian,
+                    trail.grantee.as_ref()
+                ),
+                trail.local_id
+            );
         }
     }
     // No verdict contradicts: what is in a trail belongs there.
@@ -563,10 +656,19 @@ fn a_generated_network_keeps_the_rules_of_linkage() {
 fn the_order_of_subjects_is_not_the_order_of_the_files() {
     let chain = Chain::new(NOW);
     let (_directory, mut vault) = vault(&chain);
-    let inputs: Vec<Input> = (0..60).map(|number| event(&format!("e{number}"), patient(number), None, OutcomeKind::Served)).collect();
+    let inputs: Vec<Input> = (0..60)
+        .map(|number| event(&format!("e{number}"), patient(number), None, OutcomeKind::Served))
+        .collect();
     let plan = import::plan(&mut vault, inputs, &settings()).unwrap();
-    let given: Vec<ItemHash> = plan.dispositions.iter().flat_map(|disposition| items_of(disposition).to_vec()).collect();
-    let sent: Vec<ItemHash> = plan.batches.iter().filter(|batch| batch.class == Class::Testimony).flat_map(|batch| &batch.items).map(|item| item.hash).collect();
+    let given: Vec<ItemHash> =
+        plan.dispositions.iter().flat_map(|disposition| items_of(disposition).to_vec()).collect();
+    let sent: Vec<ItemHash> = plan
+        .batches
+        .iter()
+        .filter(|batch| batch.class == Class::Testimony)
+        .flat_map(|batch| &batch.items)
+        .map(|item| item.hash)
+        .collect();
     assert_eq!(given.iter().collect::<BTreeSet<_>>(), sent.iter().collect::<BTreeSet<_>>());
     assert_ne!(given, sent);
     let mut sorted = sent.clone();

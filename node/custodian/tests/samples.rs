@@ -32,14 +32,17 @@ fn options(base: &str) -> Options {
 /// Each sample by its id, with the references that its guide needs.
 fn read(folder: &str) -> BTreeMap<String, Outcome> {
     let references = std::fs::read_dir(samples("refs")).unwrap().map(|entry| entry.unwrap().path());
-    let mine = references.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&format!("{folder}-")));
+    let mine = references
+        .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&format!("{folder}-")));
     let mut paths = vec![samples(folder)];
     paths.extend(mine.filter(|path| !path.to_str().unwrap().contains("-Consent-")));
     let readings = fhir::read_paths(&paths, &options(&format!("https://{folder}.example")));
     readings
         .into_iter()
         .filter(|reading| !matches!(reading.outcome, Outcome::NotApplicable(_)))
-        .map(|reading| (reading.resource.unwrap().split('/').next_back().unwrap().to_string(), reading.outcome))
+        .map(|reading| {
+            (reading.resource.unwrap().split('/').next_back().unwrap().to_string(), reading.outcome)
+        })
         .collect()
 }
 
@@ -131,7 +134,8 @@ fn all_46_audit_events_become_events() {
         assert!(source.profiles[0].contains("IHE.BasicAudit."));
     }
     let with_subject = read.values().filter(|outcome| !event(outcome).subject.is_empty()).count();
-    let with_purpose = read.values().filter(|outcome| event(outcome).values.purpose.value().is_some()).count();
+    let with_purpose =
+        read.values().filter(|outcome| event(outcome).values.purpose.value().is_some()).count();
     assert_eq!((with_subject, with_purpose), (36, 46 - 35));
 }
 
@@ -145,7 +149,10 @@ fn a_refusal_by_consent_is_a_denied_event_for_the_own_trail() {
     let served = event(&read["ex-auditAuthZconsent"]);
     assert!(!served.is_for_own_trail());
     assert_eq!(served.values.decision.value().unwrap().answer, Some(Answer::Permit));
-    assert_eq!(served.organisations[0].reference.as_deref(), Some("https://balp.example/Organization/ex-organization"));
+    assert_eq!(
+        served.organisations[0].reference.as_deref(),
+        Some("https://balp.example/Organization/ex-organization")
+    );
 }
 
 /// id, inner kind, nested rules, recipients.
@@ -175,7 +182,8 @@ const RULES: &[(&str, InnerKind, usize, usize)] = &[
 ];
 
 /// id, code, element.
-const REFUSED: &[(&str, RefusalCode, &str)] = &[("ex-consent-expired-treat", RefusalCode::PeriodOver, "Consent.provision.period.end")];
+const REFUSED: &[(&str, RefusalCode, &str)] =
+    &[("ex-consent-expired-treat", RefusalCode::PeriodOver, "Consent.provision.period.end")];
 
 #[test]
 fn all_23_consents_become_rules_or_are_refused_with_the_element() {
@@ -185,7 +193,11 @@ fn all_23_consents_become_rules_or_are_refused_with_the_element() {
     for (id, inner, nested, recipients) in RULES {
         let draft = rule(&read[*id]);
         let custos_proof::sealed_values::RuleBody::Rule(body) = &draft.body else { panic!("{id}") };
-        assert_eq!((draft.inner, body.nested.len(), draft.recipients.len()), (*inner, *nested, *recipients), "{id}");
+        assert_eq!(
+            (draft.inner, body.nested.len(), draft.recipients.len()),
+            (*inner, *nested, *recipients),
+            "{id}"
+        );
         assert_eq!((draft.intent, draft.expiry), (Intent::Put, FAR), "{id}");
         assert_eq!(draft.collected, Collected::Paper);
         // Only the picture says by itself that it is paper; for the others the custodian does.
@@ -194,7 +206,9 @@ fn all_23_consents_become_rules_or_are_refused_with_the_element() {
     }
     for (id, code, element) in REFUSED {
         match &read[*id] {
-            Outcome::Refused(refusal) => assert_eq!((refusal.code, refusal.element.as_str()), (*code, *element)),
+            Outcome::Refused(refusal) => {
+                assert_eq!((refusal.code, refusal.element.as_str()), (*code, *element))
+            }
             other => panic!("{id}: {other:?}"),
         }
     }
@@ -210,11 +224,15 @@ fn the_source_hash_is_that_of_the_signed_document() {
 
 #[test]
 fn the_consent_without_rules_that_balp_refers_to_is_refused() {
-    let readings = fhir::read_paths(&[samples("refs/balp-Consent-ex-consent.json")], &options("https://balp.example"));
+    let readings =
+        fhir::read_paths(&[samples("refs/balp-Consent-ex-consent.json")], &options("https://balp.example"));
     let [reading] = &readings[..] else { panic!("{readings:?}") };
     match &reading.outcome {
         Outcome::Refused(refusal) => {
-            assert_eq!((refusal.code, refusal.element.as_str()), (RefusalCode::NoBaseEffect, "Consent.provision.type"));
+            assert_eq!(
+                (refusal.code, refusal.element.as_str()),
+                (RefusalCode::NoBaseEffect, "Consent.provision.type")
+            );
         }
         other => panic!("{other:?}"),
     }
@@ -223,7 +241,8 @@ fn the_consent_without_rules_that_balp_refers_to_is_refused() {
 #[test]
 fn the_whole_folder_gives_a_reading_for_every_file() {
     let readings = fhir::read_paths(&[samples("")], &options("https://ihe.example"));
-    let count = |wanted: fn(&Outcome) -> bool| readings.iter().filter(|reading| wanted(&reading.outcome)).count();
+    let count =
+        |wanted: fn(&Outcome) -> bool| readings.iter().filter(|reading| wanted(&reading.outcome)).count();
     assert_eq!(readings.len(), 94 + 1);
     assert_eq!(count(|outcome| matches!(outcome, Outcome::Event(_))), 46);
     assert_eq!(count(|outcome| matches!(outcome, Outcome::Rule(_))), 22);
@@ -260,22 +279,34 @@ fn every_value_of_every_sample_stands_in_a_sealed_field() {
                 texts(&custos_proof::sealed_values::view(kind, field, value).unwrap(), &mut carried);
             }
             let prefix = if kind == Kind::AccessEvent { "AuditEvent" } else { "Consent" };
-            let json: Value = serde_json::from_slice(&std::fs::read(samples(folder).join(format!("{prefix}-{id}.json"))).unwrap()).unwrap();
+            let json: Value = serde_json::from_slice(
+                &std::fs::read(samples(folder).join(format!("{prefix}-{id}.json"))).unwrap(),
+            )
+            .unwrap();
             let mut wanted = Vec::new();
             leaves(&json, String::new(), &mut wanted);
             for (path, text) in wanted {
                 let is_exception = |table: &[(&str, &str, &str)]| {
-                    table.iter().any(|(element, value, _)| *element == path && (value.is_empty() || *value == text))
+                    table
+                        .iter()
+                        .any(|(element, value, _)| *element == path && (value.is_empty() || *value == text))
                 };
                 if carried.contains_key(&text) {
                     continue;
                 }
-                assert!(is_exception(CARRIED_OTHERWISE) || is_exception(NOT_CARRIED), "{id}: {path} = {text} is lost");
+                assert!(
+                    is_exception(CARRIED_OTHERWISE) || is_exception(NOT_CARRIED),
+                    "{id}: {path} = {text} is lost"
+                );
                 exceptions.insert(path);
             }
             match &outcome {
-                Outcome::Event(draft) => assert!(draft.values.source.value().unwrap().not_carried.is_empty(), "{id}"),
-                Outcome::Rule(draft) => assert!(draft.evidence.record.as_ref().unwrap().not_carried.is_empty(), "{id}"),
+                Outcome::Event(draft) => {
+                    assert!(draft.values.source.value().unwrap().not_carried.is_empty(), "{id}")
+                }
+                Outcome::Rule(draft) => {
+                    assert!(draft.evidence.record.as_ref().unwrap().not_carried.is_empty(), "{id}")
+                }
                 _ => unreachable!(),
             }
         }
@@ -331,7 +362,10 @@ fn every_sealed_field_of_every_sample_reads_as_words_and_survives_its_bytes() {
             Outcome::Rule(draft) => {
                 let fields = draft.to_fields();
                 assert_eq!(fields.len(), Kind::RulePut.sealed_fields().len());
-                assert_eq!(custos_proof::sealed_values::RuleBody::from_bytes(&fields[1]).unwrap(), draft.body);
+                assert_eq!(
+                    custos_proof::sealed_values::RuleBody::from_bytes(&fields[1]).unwrap(),
+                    draft.body
+                );
                 for (field, value) in (1..).zip(&fields) {
                     assert!(!describe(Kind::RulePut, field, value).unwrap().is_empty());
                 }
@@ -345,12 +379,16 @@ fn every_sealed_field_of_every_sample_reads_as_words_and_survives_its_bytes() {
 fn a_trail_reads_as_a_person_would_say_it() {
     let read = read("balp");
     let fields = event(&read["ex-auditAuthZconsent-deny"]).values.to_fields();
-    let words: Vec<String> = (1..).zip(&fields).map(|(field, value)| describe(Kind::AccessEvent, field, value).unwrap()).collect();
+    let words: Vec<String> =
+        (1..).zip(&fields).map(|(field, value)| describe(Kind::AccessEvent, field, value).unwrap()).collect();
     assert_eq!(words[0], "execute (Security Alert, AuthZ-Consent)");
     assert_eq!(words[1], "denied (\"Consent denied access to this user\")");
     assert_eq!(words[3], "PATRQT");
     assert_eq!(words[4], "consent Consent/ex-consent");
     assert_eq!(words[8], "unknown (not stated by the source)");
     assert_eq!(words[12], "deny");
-    assert_eq!(words[15], "FHIR R4 AuditEvent ex-auditAuthZconsent-deny; profile IHE.BasicAudit.AuthZconsent");
+    assert_eq!(
+        words[15],
+        "FHIR R4 AuditEvent ex-auditAuthZconsent-deny; profile IHE.BasicAudit.AuthZconsent"
+    );
 }

@@ -12,14 +12,16 @@
 use custos_proof::cbor::{Bytes, List};
 use custos_proof::kinds::access::Basis;
 use custos_proof::sealed_values::{
-    Action, ActionKind, Agent, AgentKind, Agents, Answer, Coding, Codings, Concept, Decision, Detail, Format, Group, Identifier,
-    Identifiers, LegalBasis, MAX_AGENTS, MAX_NOT_CARRIED, MAX_QUERY, MAX_RESOURCES, Outcome, OutcomeKind, Party, Prose, Purpose,
-    Purposes, Reason, Resource, Resources, Source, Stated, Token, When,
+    Action, ActionKind, Agent, AgentKind, Agents, Answer, Coding, Codings, Concept, Decision, Detail, Format,
+    Group, Identifier, Identifiers, LegalBasis, MAX_AGENTS, MAX_NOT_CARRIED, MAX_QUERY, MAX_RESOURCES,
+    Outcome, OutcomeKind, Party, Prose, Purpose, Purposes, Reason, Resource, Resources, Source, Stated,
+    Token, When,
 };
 
 use super::balp;
 use super::datatypes::{
-    base64, child_coding, child_concept, child_moment, child_party, coding, concept, identifier, meta, moment, prose, token, words,
+    base64, child_coding, child_concept, child_moment, child_party, coding, concept, identifier, meta,
+    moment, prose, token, words,
 };
 use super::element::{Carried, Element};
 use super::json::Json;
@@ -48,7 +50,8 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<Vec<AccessEvent
 
     let (profiles, labels) = meta(&event)?;
     let action_read = action(&event)?;
-    let is_authorisation = action_read.subtypes.iter().any(|subtype| subtype.is(AUTHZ_SUBTYPE, "AuthZ-Consent"));
+    let is_authorisation =
+        action_read.subtypes.iter().any(|subtype| subtype.is(AUTHZ_SUBTYPE, "AuthZ-Consent"));
     let outcome = outcome(&event, is_authorisation)?;
     let when = when(&event)?;
     let agents = agents(&event)?;
@@ -59,25 +62,40 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<Vec<AccessEvent
 
     let patients = patients(&entities, json, context);
     let missing = balp::missing(&event, &profiles);
-    let consents: Vec<Party> = entities.iter().filter(|entity| entity.is_consent()).filter_map(|entity| entity.resource.what.clone()).collect();
+    let consents: Vec<Party> = entities
+        .iter()
+        .filter(|entity| entity.is_consent())
+        .filter_map(|entity| entity.resource.what.clone())
+        .collect();
     let origin = context.origin(json);
 
     let draft = |subject: &[SubjectKey], number: usize| {
-        let others = |entity: &&Entity| entity.is_patient() && context_subject(entity, json, context) != subject;
+        let others =
+            |entity: &&Entity| entity.is_patient() && context_subject(entity, json, context) != subject;
         let left_out: Vec<&Entity> = entities.iter().filter(others).collect();
         let resources: Vec<Resource> = entities
             .iter()
-            .filter(|entity| !left_out.iter().any(|other| other.name == entity.name) && entity.correlation().is_none())
+            .filter(|entity| {
+                !left_out.iter().any(|other| other.name == entity.name) && entity.correlation().is_none()
+            })
             .map(|entity| entity.resource.clone())
             .collect();
         let correlation: Vec<Identifier> = entities.iter().filter_map(Entity::correlation).collect();
-        let data_labels: Vec<Coding> = resources.iter().flat_map(|resource| resource.labels.iter().cloned()).collect();
-        let mut left_over: Vec<Token> = left_out.iter().filter_map(|entity| Token::new(&format!("{} (another patient)", entity.name))).collect();
+        let data_labels: Vec<Coding> =
+            resources.iter().flat_map(|resource| resource.labels.iter().cloned()).collect();
+        let mut left_over: Vec<Token> = left_out
+            .iter()
+            .filter_map(|entity| Token::new(&format!("{} (another patient)", entity.name)))
+            .collect();
         left_over.extend(not_carried::<MAX_NOT_CARRIED>(&event).iter().cloned());
         left_over.truncate(MAX_NOT_CARRIED);
         let understood = |there: bool| if there { Reason::NotUnderstood } else { Reason::NotStated };
         let values = AccessValues {
-            action: if action_read == Action::default() { Stated::Unknown(understood(event.child("type").is_some())) } else { Stated::Value(action_read.clone()) },
+            action: if action_read == Action::default() {
+                Stated::Unknown(understood(event.child("type").is_some()))
+            } else {
+                Stated::Value(action_read.clone())
+            },
             outcome: Stated::from_option(outcome.clone()),
             when: Stated::Value(when.clone()),
             purpose: Stated::from_option(Purposes::new(purposes.clone())),
@@ -112,7 +130,11 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<Vec<AccessEvent
             organisations: organisations(&agents).iter().map(|party| context.located(party)).collect(),
             basis: basis(&agents, subject, json, context),
             cited: None,
-            cites: consents.iter().filter_map(|consent| consent.reference.as_deref()).map(|reference| context.absolute(reference)).collect(),
+            cites: consents
+                .iter()
+                .filter_map(|consent| consent.reference.as_deref())
+                .map(|reference| context.absolute(reference))
+                .collect(),
             values,
         }
     };
@@ -127,10 +149,15 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<Vec<AccessEvent
 
 /// R5 moved the codes; reading one as R4 would lose what happened.
 fn check_version(event: &Element<'_>) -> Result<(), Refusal> {
-    match ["code", "category", "occurredDateTime", "occurredPeriod"].into_iter().find(|name| event.child(name).is_some()) {
-        Some(name) if event.child("type").is_none() => {
-            Err(event.refuse_child(name, RefusalCode::UnsupportedVersion, "this is an element of FHIR R5; R4 (4.0.1) is read"))
-        }
+    match ["code", "category", "occurredDateTime", "occurredPeriod"]
+        .into_iter()
+        .find(|name| event.child(name).is_some())
+    {
+        Some(name) if event.child("type").is_none() => Err(event.refuse_child(
+            name,
+            RefusalCode::UnsupportedVersion,
+            "this is an element of FHIR R5; R4 (4.0.1) is read",
+        )),
         _ => Ok(()),
     }
 }
@@ -145,15 +172,30 @@ fn action(event: &Element<'_>) -> Result<Action, Refusal> {
 
 /// The word of the vocabulary. The family of events says more than the letter: an export is a read of letter R.
 fn action_kind(class: Option<&Coding>, subtypes: &[Coding], letter: Option<&str>) -> Option<ActionKind> {
-    let dicom = |code: &str| class.is_some_and(|class| class.is(DICOM, code)) || subtypes.iter().any(|subtype| subtype.is(DICOM, code));
-    let restful = |codes: &[&str]| subtypes.iter().any(|subtype| codes.iter().any(|code| subtype.is(RESTFUL, code)));
+    let dicom = |code: &str| {
+        class.is_some_and(|class| class.is(DICOM, code))
+            || subtypes.iter().any(|subtype| subtype.is(DICOM, code))
+    };
+    let restful =
+        |codes: &[&str]| subtypes.iter().any(|subtype| codes.iter().any(|code| subtype.is(RESTFUL, code)));
     let table = [
         (dicom("110106"), ActionKind::Export),
         (dicom("110107"), ActionKind::Import),
         (dicom("110127"), ActionKind::StartBreakGlass),
         (dicom("110138"), ActionKind::StopBreakGlass),
         (dicom("110112"), ActionKind::Query),
-        (restful(&["search", "search-type", "search-system", "history", "history-instance", "history-type", "history-system"]), ActionKind::Query),
+        (
+            restful(&[
+                "search",
+                "search-type",
+                "search-system",
+                "history",
+                "history-instance",
+                "history-type",
+                "history-system",
+            ]),
+            ActionKind::Query,
+        ),
         (restful(&["read", "vread"]), ActionKind::Read),
         (restful(&["create"]), ActionKind::Create),
         (restful(&["update", "patch"]), ActionKind::Update),
@@ -176,7 +218,11 @@ fn outcome(event: &Element<'_>, is_authorisation: bool) -> Result<Option<Outcome
         Some("4" | "8" | "12") => Some(OutcomeKind::Failed),
         _ => None,
     };
-    let outcome = Outcome { kind, code, description: event.child("outcomeDesc").map_or(Ok(None), |child| prose(&child))? };
+    let outcome = Outcome {
+        kind,
+        code,
+        description: event.child("outcomeDesc").map_or(Ok(None), |child| prose(&child))?,
+    };
     Ok((outcome != Outcome::default()).then_some(outcome))
 }
 
@@ -207,7 +253,9 @@ fn purposes(event: &Element<'_>) -> Result<Vec<Purpose>, Refusal> {
     }
     for (agent, position) in event.list("agent", MAX_AGENTS)?.iter().zip(0u8..) {
         for element in agent.list("purposeOfUse", 32)? {
-            purposes.extend(concept(&element)?.map(|concept| Purpose { concept: Some(concept), agent: Some(position) }));
+            purposes.extend(
+                concept(&element)?.map(|concept| Purpose { concept: Some(concept), agent: Some(position) }),
+            );
         }
     }
     if purposes.len() > 64 {
@@ -220,7 +268,11 @@ fn agents(event: &Element<'_>) -> Result<Vec<Agent>, Refusal> {
     event.required("agent")?;
     let agents: Vec<Agent> = event.list("agent", MAX_AGENTS)?.iter().map(agent).collect::<Result<_, _>>()?;
     if agents.is_empty() {
-        return Err(event.refuse_child("agent", RefusalCode::MissingElement, "FHIR R4 demands at least one agent"));
+        return Err(event.refuse_child(
+            "agent",
+            RefusalCode::MissingElement,
+            "FHIR R4 demands at least one agent",
+        ));
     }
     Ok(agents)
 }
@@ -259,7 +311,9 @@ fn extensions(agent: &Element<'_>) -> Result<(List<Identifier, 16>, Option<Conce
     for extension in agent.list("extension", 64)? {
         match extension.peek_child("url") {
             Some(OTHER_ID) if other_ids.len() < 16 => {
-                if let Some(id) = extension.child("valueIdentifier").map_or(Ok(None), |child| identifier(&child))? {
+                if let Some(id) =
+                    extension.child("valueIdentifier").map_or(Ok(None), |child| identifier(&child))?
+                {
                     other_ids.push(id);
                     mark_url(&extension);
                 }
@@ -286,7 +340,9 @@ fn mark_url(extension: &Element<'_>) {
 fn agent_kind(agent: &Agent) -> Option<AgentKind> {
     let part = |system: &str, code: &str| agent.part.as_ref().is_some_and(|part| part.has(system, code));
     match agent.who.as_ref().and_then(Party::resource_type) {
-        Some("Practitioner" | "PractitionerRole" | "Patient" | "RelatedPerson" | "Person") => Some(AgentKind::Person),
+        Some("Practitioner" | "PractitionerRole" | "Patient" | "RelatedPerson" | "Person") => {
+            Some(AgentKind::Person)
+        }
         Some("Organization") => Some(AgentKind::Organisation),
         Some("Device") => Some(AgentKind::Device),
         _ if part(ROLE_CLASS, "PROV") => Some(AgentKind::Organisation),
@@ -310,7 +366,8 @@ fn organisations(agents: &[Agent]) -> Vec<Party> {
 fn basis(agents: &[Agent], subject: &[SubjectKey], json: &Json, context: &Context<'_>) -> Basis {
     let is_subject = |agent: &Agent| {
         let named = agent.who.as_ref().filter(|who| who.resource_type() == Some("Patient"));
-        agent.requestor == Some(true) && named.is_some_and(|who| context.subject(who, json).iter().any(|key| subject.contains(key)))
+        agent.requestor == Some(true)
+            && named.is_some_and(|who| context.subject(who, json).iter().any(|key| subject.contains(key)))
     };
     if agents.iter().any(is_subject) { Basis::Subject } else { Basis::Unknown }
 }
@@ -334,7 +391,8 @@ impl Entity {
     }
 
     fn is_consent(&self) -> bool {
-        self.class_is(RESOURCE_TYPES, "Consent") || self.resource.what.as_ref().and_then(Party::resource_type) == Some("Consent")
+        self.class_is(RESOURCE_TYPES, "Consent")
+            || self.resource.what.as_ref().and_then(Party::resource_type) == Some("Consent")
     }
 
     /// BALP's request id, if the entity says nothing else.
@@ -346,7 +404,9 @@ impl Entity {
             ..Resource::default()
         };
         let plain_class = self.resource.class.as_ref().is_some_and(|class| class.display.is_none());
-        (self.class_is(BALP_ENTITY_TYPE, "XrequestId") && plain_class && self.resource == only_id).then(|| what.identifier.clone()).flatten()
+        (self.class_is(BALP_ENTITY_TYPE, "XrequestId") && plain_class && self.resource == only_id)
+            .then(|| what.identifier.clone())
+            .flatten()
     }
 }
 
@@ -364,7 +424,9 @@ fn entity(element: &Element<'_>) -> Result<Entity, Refusal> {
         labels: element.values("securityLabel", coding)?,
         name: element.child("name").map_or(Ok(None), |child| prose(&child))?,
         description: element.child("description").map_or(Ok(None), |child| prose(&child))?,
-        query: element.child_text("query", |text| base64(text, MAX_QUERY).filter(|query| !query.is_empty()).and_then(Bytes::new))?,
+        query: element.child_text("query", |text| {
+            base64(text, MAX_QUERY).filter(|query| !query.is_empty()).and_then(Bytes::new)
+        })?,
         details: element.values("detail", detail)?,
     };
     Ok(Entity { name: element.name().into(), resource })
@@ -375,7 +437,9 @@ fn detail(element: &Element<'_>) -> Result<Option<Detail>, Refusal> {
     let text = element.child_text("valueString", |text| Bytes::new(text.as_bytes().to_vec()))?;
     let (binary, value) = match text {
         Some(text) => (false, Some(text)),
-        None => (true, element.child_text("valueBase64Binary", |text| base64(text, 4096).and_then(Bytes::new))?),
+        None => {
+            (true, element.child_text("valueBase64Binary", |text| base64(text, 4096).and_then(Bytes::new))?)
+        }
     };
     let name = element.child("type").map_or(Ok(None), |child| child.text(Prose::new))?;
     Ok(name.zip(value).map(|(name, value)| Detail { name, binary, value }))
@@ -409,7 +473,9 @@ fn source(event: &Element<'_>) -> Result<Source, Refusal> {
 
 /// A sealed value has a bound; an event that exceeds it is refused by the field that does.
 fn check_sizes(event: &Element<'_>, drafts: &[AccessEventDraft]) -> Result<(), Refusal> {
-    let too_long = |draft: &AccessEventDraft| draft.values.to_fields().iter().position(|value| value.len() > custos_proof::seal::MAX_SEALED_VALUE);
+    let too_long = |draft: &AccessEventDraft| {
+        draft.values.to_fields().iter().position(|value| value.len() > custos_proof::seal::MAX_SEALED_VALUE)
+    };
     match drafts.iter().find_map(too_long).map(|index| index + 1) {
         Some(8) => Err(event.refuse_child("agent", RefusalCode::TooLarge, "the agents exceed 64 KiB")),
         Some(10) => Err(event.refuse_child("entity", RefusalCode::TooLarge, "the entities exceed 64 KiB")),

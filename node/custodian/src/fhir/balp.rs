@@ -21,7 +21,11 @@ pub(super) fn missing(event: &Element<'_>, profiles: &[Token]) -> List<Token, 32
         let name = name.split('|').next().unwrap_or(name);
         demands.extend(profile(name).unwrap_or_default());
     }
-    let mut lacking: Vec<Token> = demands.iter().filter(|demand| !demand.is_met(event)).filter_map(|demand| Token::new(&demand.element())).collect();
+    let mut lacking: Vec<Token> = demands
+        .iter()
+        .filter(|demand| !demand.is_met(event))
+        .filter_map(|demand| Token::new(&demand.element()))
+        .collect();
     lacking.dedup();
     lacking.truncate(32);
     List::new(lacking).unwrap_or_default()
@@ -47,7 +51,8 @@ enum Demand {
 }
 
 /// What base R4 demands and the import does not refuse for.
-const BASE: &[Demand] = &[Demand::Child("type"), Demand::Below("agent", "requestor"), Demand::Below("source", "observer")];
+const BASE: &[Demand] =
+    &[Demand::Child("type"), Demand::Below("agent", "requestor"), Demand::Below("source", "observer")];
 
 fn profile(name: &str) -> Option<Vec<Demand>> {
     use Demand::{Agent, Child, Entity, Letter, Policy, Query};
@@ -88,7 +93,9 @@ fn profile(name: &str) -> Option<Vec<Demand>> {
         }
         "OAUTHaccessTokenUse.Minimal" | "OAUTHaccessTokenUse.Comprehensive" => vec![Policy],
         "OAUTHaccessTokenUse.Opaque" => vec![Agent(USER_AGENT, "UserOauthAgent"), Policy],
-        "SAMLaccessTokenUse.Minimal" | "SAMLaccessTokenUse.Comprehensive" => vec![Agent(USER_AGENT, "UserSamlAgent"), Policy],
+        "SAMLaccessTokenUse.Minimal" | "SAMLaccessTokenUse.Comprehensive" => {
+            vec![Agent(USER_AGENT, "UserSamlAgent"), Policy]
+        }
         _ => return None,
     })
 }
@@ -109,18 +116,28 @@ impl Demand {
 
     fn is_met(&self, event: &Element<'_>) -> bool {
         let list = |name| event.list(name, usize::MAX).unwrap_or_default();
-        let code = |element: &Element<'_>, child: &str| element.child(child).and_then(|coding| coding.peek_child("code").map(String::from));
+        let code = |element: &Element<'_>, child: &str| {
+            element.child(child).and_then(|coding| coding.peek_child("code").map(String::from))
+        };
         match self {
             Demand::Child(name) => event.child(name).is_some(),
             Demand::Below("agent", name) => list("agent").iter().all(|agent| agent.child(name).is_some()),
-            Demand::Below(parent, name) => event.child(parent).is_some_and(|parent| parent.child(name).is_some()),
+            Demand::Below(parent, name) => {
+                event.child(parent).is_some_and(|parent| parent.child(name).is_some())
+            }
             Demand::Letter(letter) => event.peek_child("action") == Some(*letter),
-            Demand::Agent(system, wanted) => list("agent").iter().filter_map(|agent| agent.child("type")).any(|concept| {
-                let codings = concept.list("coding", usize::MAX).unwrap_or_default();
-                codings.iter().any(|coding| coding.peek_child("system") == Some(*system) && coding.peek_child("code") == Some(*wanted))
-            }),
+            Demand::Agent(system, wanted) => {
+                list("agent").iter().filter_map(|agent| agent.child("type")).any(|concept| {
+                    let codings = concept.list("coding", usize::MAX).unwrap_or_default();
+                    codings.iter().any(|coding| {
+                        coding.peek_child("system") == Some(*system)
+                            && coding.peek_child("code") == Some(*wanted)
+                    })
+                })
+            }
             Demand::Entity(wanted, role) => list("entity").iter().any(|entity| {
-                code(entity, "type").as_deref() == Some(*wanted) && role.is_none_or(|role| code(entity, "role").as_deref() == Some(role))
+                code(entity, "type").as_deref() == Some(*wanted)
+                    && role.is_none_or(|role| code(entity, "role").as_deref() == Some(role))
             }),
             Demand::Query => list("entity").iter().any(|entity| entity.child("query").is_some()),
             Demand::Policy => list("agent").iter().any(|agent| agent.child("policy").is_some()),

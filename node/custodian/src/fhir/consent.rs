@@ -19,8 +19,8 @@
 use custos_proof::cbor::List;
 use custos_proof::kinds::rule::Collected;
 use custos_proof::sealed_values::{
-    Actor, DataReference, Effect, Evidence, Format, InnerKind, Meaning, Party, Policy, Provision, Rule, RuleBody, Source, Token,
-    Verification,
+    Actor, DataReference, Effect, Evidence, Format, InnerKind, Meaning, Party, Policy, Provision, Rule,
+    RuleBody, Source, Token, Verification,
 };
 
 use super::datatypes::{
@@ -41,7 +41,9 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<RuleDraft, Refu
     check_version(&consent)?;
     for name in ["implicitRules", "modifierExtension"] {
         if let Some(child) = consent.child(name) {
-            return Err(child.refuse(RefusalCode::NotUnderstood, "it may change the meaning of the whole consent"));
+            return Err(
+                child.refuse(RefusalCode::NotUnderstood, "it may change the meaning of the whole consent")
+            );
         }
     }
     if let Some(resource_type) = consent.child("resourceType") {
@@ -54,7 +56,12 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<RuleDraft, Refu
         Some("active" | "rejected") => (Intent::Put, None),
         Some("inactive") => (Intent::End, Some(InnerKind::Revoke)),
         Some("entered-in-error") => (Intent::End, Some(InnerKind::Invalidate)),
-        _ => return Err(status.refuse(RefusalCode::NotInForce, "only active, rejected, inactive and entered-in-error consents are recorded")),
+        _ => {
+            return Err(status.refuse(
+                RefusalCode::NotInForce,
+                "only active, rejected, inactive and entered-in-error consents are recorded",
+            ));
+        }
     };
 
     let (subject_party, subject) = subject(&consent, json, context)?;
@@ -75,7 +82,11 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<RuleDraft, Refu
             (None, List::default())
         }
         (Intent::Put, None) => {
-            return Err(consent.refuse_child("provision.type", RefusalCode::NoBaseEffect, "the consent neither permits nor denies; a policyRule alone does not say which"));
+            return Err(consent.refuse_child(
+                "provision.type",
+                RefusalCode::NoBaseEffect,
+                "the consent neither permits nor denies; a policyRule alone does not say which",
+            ));
         }
         (Intent::Put, Some(provision)) => {
             let (root, nested) = rules(&provision)?;
@@ -91,10 +102,17 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<RuleDraft, Refu
         (None, _, _) => InnerKind::Restriction,
     };
     let recipients = match (inner, &root) {
-        (InnerKind::Grant, Some(root)) => root.actors.iter().filter_map(|actor| actor.who.as_ref()).map(|who| context.located(who)).collect(),
+        (InnerKind::Grant, Some(root)) => root
+            .actors
+            .iter()
+            .filter_map(|actor| actor.who.as_ref())
+            .map(|who| context.located(who))
+            .collect(),
         _ => Vec::new(),
     };
-    let expiry = expiry_after(root.as_ref().and_then(|root| root.period.as_ref()).and_then(|period| period.end.as_ref()));
+    let expiry = expiry_after(
+        root.as_ref().and_then(|root| root.period.as_ref()).and_then(|period| period.end.as_ref()),
+    );
     let body = match root {
         None => RuleBody::Nothing,
         Some(root) => RuleBody::Rule(Rule {
@@ -143,10 +161,19 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<RuleDraft, Refu
 fn check_version(consent: &Element<'_>) -> Result<(), Refusal> {
     let r5 = ["decision", "grantor", "grantee", "controller", "regulatoryBasis", "policyBasis", "subject"];
     match r5.into_iter().find(|name| consent.child(name).is_some()) {
-        Some(name) => Err(consent.refuse_child(name, RefusalCode::UnsupportedVersion, "this is an element of FHIR R5; R4 (4.0.1) is read")),
+        Some(name) => Err(consent.refuse_child(
+            name,
+            RefusalCode::UnsupportedVersion,
+            "this is an element of FHIR R5; R4 (4.0.1) is read",
+        )),
         None => match consent.child("provision") {
-            Some(provision) if provision.clone().object().is_err() && consent.list("provision", usize::MAX).is_ok() => {
-                Err(provision.refuse(RefusalCode::UnsupportedVersion, "an array of provisions is FHIR R5; R4 (4.0.1) is read"))
+            Some(provision)
+                if provision.clone().object().is_err() && consent.list("provision", usize::MAX).is_ok() =>
+            {
+                Err(provision.refuse(
+                    RefusalCode::UnsupportedVersion,
+                    "an array of provisions is FHIR R5; R4 (4.0.1) is read",
+                ))
             }
             _ => Ok(()),
         },
@@ -171,16 +198,24 @@ fn scope(consent: &Element<'_>) -> Result<Option<custos_proof::sealed_values::Co
     let element = consent.required("scope")?;
     let scope = concept(&element)?;
     let other = scope.as_ref().is_some_and(|scope| scope.has(SCOPE, "treatment") || scope.has(SCOPE, "adr"));
-    let ours = scope.as_ref().is_some_and(|scope| scope.has(SCOPE, "patient-privacy") || scope.has(SCOPE, "research"));
+    let ours = scope
+        .as_ref()
+        .is_some_and(|scope| scope.has(SCOPE, "patient-privacy") || scope.has(SCOPE, "research"));
     if other && !ours {
-        return Err(element.refuse(RefusalCode::ScopeNotCarried, "a consent to treatment or an advance directive is no rule about access to data"));
+        return Err(element.refuse(
+            RefusalCode::ScopeNotCarried,
+            "a consent to treatment or an advance directive is no rule about access to data",
+        ));
     }
     Ok(scope)
 }
 
 fn policy(element: &Element<'_>) -> Result<Option<Policy>, Refusal> {
     let element = element.clone().object()?;
-    let policy = Policy { authority: element.child_text("authority", Token::new)?, uri: element.child_text("uri", Token::new)? };
+    let policy = Policy {
+        authority: element.child_text("authority", Token::new)?,
+        uri: element.child_text("uri", Token::new)?,
+    };
     Ok((policy.authority.is_some() || policy.uri.is_some()).then_some(policy))
 }
 
@@ -188,13 +223,18 @@ fn policy(element: &Element<'_>) -> Result<Option<Policy>, Refusal> {
 fn rules(element: &Element<'_>) -> Result<(Provision, List<Provision, 64>), Refusal> {
     let root = provision(element)?;
     if root.effect.is_none() {
-        return Err(element.refuse_child("type", RefusalCode::NoBaseEffect, "the root of the rules neither permits nor denies"));
+        return Err(element.refuse_child(
+            "type",
+            RefusalCode::NoBaseEffect,
+            "the root of the rules neither permits nor denies",
+        ));
     }
     let mut nested = Vec::new();
     for child in element.list("provision", 64)? {
         let rule = provision(&child)?;
         if let Some(deeper) = child.child("provision") {
-            return Err(deeper.refuse(RefusalCode::NestedTooDeep, "rules may stand at the root and one level below it"));
+            return Err(deeper
+                .refuse(RefusalCode::NestedTooDeep, "rules may stand at the root and one level below it"));
         }
         check_not_wider(&child, &rule, &root)?;
         check_understood(&child)?;
@@ -207,7 +247,10 @@ fn rules(element: &Element<'_>) -> Result<(Provision, List<Provision, 64>), Refu
 fn provision(element: &Element<'_>) -> Result<Provision, Refusal> {
     let element = element.clone().object()?;
     if let Some(expression) = element.child("expression") {
-        return Err(expression.refuse(RefusalCode::ExpressionUnsupported, "a rule in the form of an expression cannot be decided"));
+        return Err(expression.refuse(
+            RefusalCode::ExpressionUnsupported,
+            "a rule in the form of an expression cannot be decided",
+        ));
     }
     let effect = match element.child("type") {
         None => None,
@@ -235,7 +278,11 @@ fn actor(element: &Element<'_>) -> Result<Option<Actor>, Refusal> {
     let actor = Actor { role: child_concept(&element, "role")?, who: child_party(&element, "reference")? };
     match actor.who {
         Some(_) => Ok(Some(actor)),
-        None => Err(element.refuse_child("reference", RefusalCode::MissingElement, "an actor without a reference is everybody or nobody")),
+        None => Err(element.refuse_child(
+            "reference",
+            RefusalCode::MissingElement,
+            "an actor without a reference is everybody or nobody",
+        )),
     }
 }
 
@@ -244,10 +291,11 @@ fn data(element: &Element<'_>) -> Result<Option<DataReference>, Refusal> {
     let meaning = element.required("meaning")?;
     let what = element.required("reference")?;
     Ok(Some(DataReference {
-        meaning: meaning
-            .text(Meaning::from_word)?
-            .ok_or_else(|| meaning.refuse(RefusalCode::UnknownCode, "instance, related, dependents or authoredby"))?,
-        what: party(&what)?.ok_or_else(|| what.refuse(RefusalCode::MissingElement, "the reference is empty"))?,
+        meaning: meaning.text(Meaning::from_word)?.ok_or_else(|| {
+            meaning.refuse(RefusalCode::UnknownCode, "instance, related, dependents or authoredby")
+        })?,
+        what: party(&what)?
+            .ok_or_else(|| what.refuse(RefusalCode::MissingElement, "the reference is empty"))?,
     }))
 }
 
@@ -269,23 +317,40 @@ fn check_understood(element: &Element<'_>) -> Result<(), Refusal> {
 
 /// A nested rule inherits the root's actors, purposes and period; it may leave only its data.
 fn check_not_wider(element: &Element<'_>, rule: &Provision, root: &Provision) -> Result<(), Refusal> {
-    let wider = |name: String, why: &str| Err(Refusal { code: RefusalCode::NestedWider, element: name, message: why.into() });
-    let strange = |purpose| !root.purposes.is_empty() && !root.purposes.iter().any(|allowed| terminology::is_within(purpose, allowed));
+    let wider = |name: String, why: &str| {
+        Err(Refusal { code: RefusalCode::NestedWider, element: name, message: why.into() })
+    };
+    let strange = |purpose| {
+        !root.purposes.is_empty()
+            && !root.purposes.iter().any(|allowed| terminology::is_within(purpose, allowed))
+    };
     if let Some(n) = rule.purposes.iter().position(strange) {
-        return wider(element.name_of(&format!("purpose[{n}]")), "not among the root's purposes, nor known to be part of one");
+        return wider(
+            element.name_of(&format!("purpose[{n}]")),
+            "not among the root's purposes, nor known to be part of one",
+        );
     }
     let organisations_only = |actors: &[Actor]| {
         actors.iter().all(|actor| actor.who.as_ref().and_then(Party::resource_type) == Some("Organization"))
     };
     let stranger = |actor: &Actor| !root.actors.iter().any(|allowed| allowed.who == actor.who);
-    if !root.actors.is_empty() && organisations_only(&root.actors) && organisations_only(&rule.actors) {
-        if let Some(n) = rule.actors.iter().position(stranger) {
-            return wider(element.name_of(&format!("actor[{n}]")), "an organisation that is not among the root's actors");
-        }
+    let comparable =
+        !root.actors.is_empty() && organisations_only(&root.actors) && organisations_only(&rule.actors);
+    if let Some(n) = rule.actors.iter().position(stranger).filter(|_| comparable) {
+        return wider(
+            element.name_of(&format!("actor[{n}]")),
+            "an organisation that is not among the root's actors",
+        );
     }
     let (Some(outer), Some(inner)) = (&root.period, &rule.period) else { return Ok(()) };
-    let starts_before = outer.start.as_ref().is_some_and(|outer| inner.start.as_ref().is_none_or(|inner| inner.first_ms() < outer.first_ms()));
-    let ends_after = outer.end.as_ref().is_some_and(|outer| inner.end.as_ref().is_none_or(|inner| inner.last_ms() > outer.last_ms()));
+    let starts_before = outer
+        .start
+        .as_ref()
+        .is_some_and(|outer| inner.start.as_ref().is_none_or(|inner| inner.first_ms() < outer.first_ms()));
+    let ends_after = outer
+        .end
+        .as_ref()
+        .is_some_and(|outer| inner.end.as_ref().is_none_or(|inner| inner.last_ms() > outer.last_ms()));
     match (starts_before, ends_after) {
         (true, _) => wider(element.name_of("period.start"), "before the root's period begins"),
         (_, true) => wider(element.name_of("period.end"), "after the root's period ends"),
@@ -298,14 +363,20 @@ fn check_in_force(element: &Element<'_>, root: &Provision, context: &Context<'_>
     let end = root.period.as_ref().and_then(|period| period.end.as_ref());
     let now = i64::try_from(context.now().0).unwrap_or(i64::MAX);
     match end {
-        Some(end) if end.last_ms() < now => {
-            Err(element.refuse_child("period.end", RefusalCode::PeriodOver, format!("the consent ended {end}; it can no longer enter into force")))
-        }
+        Some(end) if end.last_ms() < now => Err(element.refuse_child(
+            "period.end",
+            RefusalCode::PeriodOver,
+            format!("the consent ended {end}; it can no longer enter into force"),
+        )),
         _ => Ok(()),
     }
 }
 
-fn evidence(consent: &Element<'_>, json: &Json, context: &Context<'_>) -> Result<(Collected, Evidence), Refusal> {
+fn evidence(
+    consent: &Element<'_>,
+    json: &Json,
+    context: &Context<'_>,
+) -> Result<(Collected, Evidence), Refusal> {
     let source = child_party(consent, "sourceReference")?;
     let inline = consent.child_object("sourceAttachment")?;
     let document = match (&inline, &source) {
@@ -329,21 +400,49 @@ fn evidence(consent: &Element<'_>, json: &Json, context: &Context<'_>) -> Result
     let identifiers = consent.values("identifier", identifier)?;
     Ok((
         collected,
-        Evidence { source_hash: hash, source, title, media_type, url, verifications, collected_by_element, identifiers, ..Evidence::default() },
+        Evidence {
+            source_hash: hash,
+            source,
+            title,
+            media_type,
+            url,
+            verifications,
+            collected_by_element,
+            identifiers,
+            ..Evidence::default()
+        },
     ))
 }
 
 /// How a consent was collected, where an element says so.
-fn collected(document: &Document, source: Option<&Party>, verifications: &[Verification]) -> Option<(Collected, &'static str)> {
+fn collected(
+    document: &Document,
+    source: Option<&Party>,
+    verifications: &[Verification],
+) -> Option<(Collected, &'static str)> {
     let media = document.media_type.as_deref().unwrap_or_default();
     let source_type = source.and_then(Party::resource_type);
-    let signed = ["application/pkcs7", "application/pkcs7-mime", "application/pkcs7-signature", "application/jose", "application/cose", "application/signature+xml"];
+    let signed = [
+        "application/pkcs7",
+        "application/pkcs7-mime",
+        "application/pkcs7-signature",
+        "application/jose",
+        "application/cose",
+        "application/signature+xml",
+    ];
     match () {
         () if signed.contains(&media) => Some((Collected::ESignature, "Consent.source[x].contentType")),
         // A picture or a scan of something signed by hand.
-        () if media.starts_with("image/") || media == "application/pdf" => Some((Collected::Paper, "Consent.source[x].contentType")),
-        () if source_type == Some("QuestionnaireResponse") => Some((Collected::Portal, "Consent.sourceReference")),
-        () if source.is_none() && document == &Document::default() && verifications.iter().any(|check| check.verified) => {
+        () if media.starts_with("image/") || media == "application/pdf" => {
+            Some((Collected::Paper, "Consent.source[x].contentType"))
+        }
+        () if source_type == Some("QuestionnaireResponse") => {
+            Some((Collected::Portal, "Consent.sourceReference"))
+        }
+        () if source.is_none()
+            && document == &Document::default()
+            && verifications.iter().any(|check| check.verified) =>
+        {
             Some((Collected::InPerson, "Consent.verification"))
         }
         () => None,
@@ -353,5 +452,9 @@ fn collected(document: &Document, source: Option<&Party>, verifications: &[Verif
 fn verification(element: &Element<'_>) -> Result<Option<Verification>, Refusal> {
     let element = element.clone().object()?;
     let Some(verified) = element.child_bool("verified")? else { return Ok(None) };
-    Ok(Some(Verification { verified, with: child_party(&element, "verifiedWith")?, date: child_moment(&element, "verificationDate")? }))
+    Ok(Some(Verification {
+        verified,
+        with: child_party(&element, "verifiedWith")?,
+        date: child_moment(&element, "verificationDate")?,
+    }))
 }

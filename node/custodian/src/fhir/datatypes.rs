@@ -4,7 +4,9 @@
 //! thereby named in the record; a part of the wrong JSON type is refused.
 
 use custos_proof::cbor::List;
-use custos_proof::sealed_values::{Coding, Concept, Identifier, MAX_PROSE, MAX_TOKEN, Moment, Party, Prose, Span, Token};
+use custos_proof::sealed_values::{
+    Coding, Concept, Identifier, MAX_PROSE, MAX_TOKEN, Moment, Party, Prose, Span, Token,
+};
 
 use super::element::Element;
 use super::{Refusal, RefusalCode};
@@ -28,9 +30,9 @@ pub(crate) fn prose(element: &Element<'_>) -> Read<Prose<MAX_PROSE>> {
 
 /// `date`, `dateTime`, `instant`: never ignored, because a wrong date changes what is said.
 pub(crate) fn moment(element: &Element<'_>) -> Result<Moment, Refusal> {
-    element
-        .text(Moment::new)?
-        .ok_or_else(|| element.refuse(RefusalCode::MalformedDate, "not a date or time of FHIR between the years 1 and 9999"))
+    element.text(Moment::new)?.ok_or_else(|| {
+        element.refuse(RefusalCode::MalformedDate, "not a date or time of FHIR between the years 1 and 9999")
+    })
 }
 
 /// A child that is a date.
@@ -75,7 +77,8 @@ pub(crate) fn child_coding(element: &Element<'_>, name: &str) -> Read<Coding> {
 /// `CodeableConcept`.
 pub(crate) fn concept(element: &Element<'_>) -> Read<Concept> {
     let element = element.clone().object()?;
-    let concept = Concept { codings: element.values("coding", coding)?, text: element.child_text("text", Prose::new)? };
+    let concept =
+        Concept { codings: element.values("coding", coding)?, text: element.child_text("text", Prose::new)? };
     Ok((concept != Concept::default()).then_some(concept))
 }
 
@@ -126,7 +129,7 @@ pub(crate) fn base64(text: &str, max: usize) -> Option<Vec<u8>> {
     let symbols: Vec<u8> = text.bytes().filter(|c| !c.is_ascii_whitespace()).collect();
     let padding = symbols.iter().rev().take_while(|c| **c == b'=').count();
     let (data, _) = symbols.split_at_checked(symbols.len().checked_sub(padding)?)?;
-    if symbols.len() % 4 != 0 || padding > 2 || data.len() / 4 * 3 > max {
+    if !symbols.len().is_multiple_of(4) || padding > 2 || data.len() / 4 * 3 > max {
         return None;
     }
     let mut bytes = Vec::with_capacity(data.len() / 4 * 3 + 2);
@@ -159,7 +162,14 @@ mod tests {
     #[test]
     fn base64_has_one_spelling_per_value() {
         // RFC 4648, section 10.
-        for (text, bytes) in [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYg==", "foob"), ("Zm9v\nYmE=", "fooba")] {
+        for (text, bytes) in [
+            ("", ""),
+            ("Zg==", "f"),
+            ("Zm8=", "fo"),
+            ("Zm9v", "foo"),
+            ("Zm9vYg==", "foob"),
+            ("Zm9v\nYmE=", "fooba"),
+        ] {
             assert_eq!(base64(text, 8).as_deref(), Some(bytes.as_bytes()));
         }
         for text in ["Zg=", "Zg", "Zh==", "Zm9=", "Z===", "====", "Zm9v!", "Z-_="] {

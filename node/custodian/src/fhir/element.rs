@@ -77,18 +77,22 @@ impl<'a> Element<'a> {
 
     /// A child that has to be there.
     pub(crate) fn required(&self, name: &str) -> Result<Element<'a>, Refusal> {
-        self.child(name).ok_or_else(|| self.refuse_child(name, RefusalCode::MissingElement, "FHIR R4 demands this element"))
+        self.child(name).ok_or_else(|| {
+            self.refuse_child(name, RefusalCode::MissingElement, "FHIR R4 demands this element")
+        })
     }
 
     /// The members of a repeating child; none if it is absent.
     pub(crate) fn list(&self, name: &str, max: usize) -> Result<Vec<Element<'a>>, Refusal> {
         let Some(child) = self.child(name) else { return Ok(Vec::new()) };
         match child.json {
-            Json::Array(values) if values.len() > max => {
-                Err(child.refuse(RefusalCode::TooLarge, format!("{} members, at most {max} can be recorded in one item", values.len())))
-            }
+            Json::Array(values) if values.len() > max => Err(child.refuse(
+                RefusalCode::TooLarge,
+                format!("{} members, at most {max} can be recorded in one item", values.len()),
+            )),
             Json::Array(values) => {
-                let member = |(n, json)| Element { json, name: format!("{}[{n}]", child.name), carried: self.carried };
+                let member =
+                    |(n, json)| Element { json, name: format!("{}[{n}]", child.name), carried: self.carried };
                 Ok(values.iter().enumerate().map(member).collect())
             }
             _ => Err(child.wrong_type("an array")),
@@ -101,7 +105,11 @@ impl<'a> Element<'a> {
         name: &str,
         read: impl Fn(&Element<'a>) -> Result<Option<T>, Refusal>,
     ) -> Result<List<T, MAX>, Refusal> {
-        let values: Vec<T> = self.list(name, MAX)?.iter().filter_map(|element| read(element).transpose()).collect::<Result<_, _>>()?;
+        let values: Vec<T> = self
+            .list(name, MAX)?
+            .iter()
+            .filter_map(|element| read(element).transpose())
+            .collect::<Result<_, _>>()?;
         Ok(List::new(values).unwrap_or_default())
     }
 
@@ -125,7 +133,11 @@ impl<'a> Element<'a> {
     }
 
     /// As [`Element::text`], for a child that may be absent.
-    pub(crate) fn child_text<T>(&self, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Refusal> {
+    pub(crate) fn child_text<T>(
+        &self,
+        name: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, Refusal> {
         self.child(name).map_or(Ok(None), |child| child.text(read))
     }
 
@@ -193,8 +205,12 @@ enum Rest {
 
 fn left_over(json: &Json, name: &str, carried: &HashSet<*const Json>, names: &mut Vec<String>) -> Rest {
     let below: Vec<(String, &Json)> = match json {
-        Json::Array(values) => values.iter().enumerate().map(|(n, value)| (format!("{name}[{n}]"), value)).collect(),
-        Json::Object(members) => members.iter().map(|(key, value)| (format!("{name}.{key}"), value)).collect(),
+        Json::Array(values) => {
+            values.iter().enumerate().map(|(n, value)| (format!("{name}[{n}]"), value)).collect()
+        }
+        Json::Object(members) => {
+            members.iter().map(|(key, value)| (format!("{name}.{key}"), value)).collect()
+        }
         _ if carried.contains(&core::ptr::from_ref(json)) => return Rest::Something,
         _ => return Rest::Nothing,
     };

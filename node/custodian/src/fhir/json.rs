@@ -114,7 +114,10 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
         if self.depth >= MAX_DEPTH {
             return Err(D::Error::custom(format_args!("nested deeper than {MAX_DEPTH}")));
         }
-        *self.left = self.left.checked_sub(1).ok_or_else(|| D::Error::custom(format_args!("more than {MAX_VALUES} values")))?;
+        *self.left = self
+            .left
+            .checked_sub(1)
+            .ok_or_else(|| D::Error::custom(format_args!("more than {MAX_VALUES} values")))?;
         reader.deserialize_any(self)
     }
 }
@@ -173,7 +176,11 @@ mod tests {
 
     #[test]
     fn bombs_are_refused() {
-        for bomb in ["[".repeat(1 << 20), "{\"a\":".repeat(1 << 20), format!("{}1{}", "[".repeat(100), "]".repeat(100))] {
+        for bomb in [
+            "[".repeat(1 << 20),
+            "{\"a\":".repeat(1 << 20),
+            format!("{}1{}", "[".repeat(100), "]".repeat(100)),
+        ] {
             assert!(Json::parse(bomb.as_bytes()).is_err());
         }
         let wide = format!("[{}1]", "1,".repeat(MAX_VALUES));
@@ -193,7 +200,10 @@ mod tests {
             Json::parse(text.as_bytes()).unwrap().canonical(&mut |bytes| out.extend_from_slice(bytes));
             out
         };
-        assert_eq!(spelling(r#"{"a":[1,null],"b":"x"}"#), spelling("\u{feff}{ \"b\": \"x\", \"a\": [1, null] }"));
+        assert_eq!(
+            spelling(r#"{"a":[1,null],"b":"x"}"#),
+            spelling("\u{feff}{ \"b\": \"x\", \"a\": [1, null] }")
+        );
         assert_ne!(spelling(r#"["ab","c"]"#), spelling(r#"["a","bc"]"#));
         assert_ne!(spelling("[[],[]]"), spelling("[[[]]]"));
     }

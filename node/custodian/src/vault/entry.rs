@@ -18,7 +18,8 @@ const MAX_NAMES: usize = 256;
 const MAX_NAME: usize = 8192;
 
 /// One entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) enum Entry {
     /// The file begins: a subject's with a secret, the institution's without.
     Created { secret: Option<[u8; 32]> },
@@ -44,7 +45,7 @@ pub struct Trail {
 }
 
 /// A sealed item and what opens it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StoredItem {
     /// Its kind.
     pub kind: Kind,
@@ -62,6 +63,16 @@ pub struct StoredItem {
     pub seed: [u8; 32],
     /// The values of the sealed fields, in order.
     pub values: Vec<Vec<u8>>,
+}
+
+/// Says which item it is, and nothing that opens it.
+impl core::fmt::Debug for StoredItem {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("StoredItem")
+            .field("kind", &self.kind)
+            .field("hash", &self.hash())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Entry {
@@ -152,7 +163,9 @@ impl Entry {
                 seed: r.bytes_fixed().ok()?,
                 values: {
                     let count = r.array_up_to(MAX_SEALED_FIELDS).ok()?;
-                    (0..count).map(|_| r.bytes(MAX_SEALED_VALUE).ok().map(<[u8]>::to_vec)).collect::<Option<_>>()?
+                    (0..count)
+                        .map(|_| r.bytes(MAX_SEALED_VALUE).ok().map(<[u8]>::to_vec))
+                        .collect::<Option<_>>()?
                 },
             }),
             (5, 3) => Entry::Settled {
@@ -180,7 +193,10 @@ pub(super) fn encode_scope(scope: &Scope) -> Vec<u8> {
 pub(super) fn decode_scope(bytes: &[u8]) -> Option<Scope> {
     let mut r = Reader::new(bytes);
     r.array(2).ok()?;
-    let scope = Scope { chain: custos_proof::hash::ChainId::read(&mut r).ok()?, custodian: ParticipantId::read(&mut r).ok()? };
+    let scope = Scope {
+        chain: custos_proof::hash::ChainId::read(&mut r).ok()?,
+        custodian: ParticipantId::read(&mut r).ok()?,
+    };
     r.finish().ok()?;
     Some(scope)
 }

@@ -13,7 +13,10 @@ fn key() -> VaultKey {
 }
 
 fn names(number: u64) -> Vec<SubjectKey> {
-    vec![SubjectKey::identifier("urn:oid:1.2.3", &format!("MRN-{number}")), SubjectKey::address(&format!("https://a.example/Patient/{number}"))]
+    vec![
+        SubjectKey::identifier("urn:oid:1.2.3", &format!("MRN-{number}")),
+        SubjectKey::address(&format!("https://a.example/Patient/{number}")),
+    ]
 }
 
 /// Bytes stand for an item here: the vault asks no more of them, save for openings.
@@ -43,7 +46,8 @@ fn filled() -> (TempDir, SubjectId, SubjectId) {
 }
 
 fn files(directory: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = fs::read_dir(directory.join(SUBJECTS)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(directory.join(SUBJECTS)).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.push(directory.join(META));
     files
 }
@@ -59,7 +63,10 @@ fn what_was_kept_is_there_after_reopening() {
     assert_eq!(vault.find_by_code(vault.code(&a).unwrap()), Some(a));
     assert_eq!(vault.find_by_code(&PatientCode::new([0; 32])), None);
     assert_eq!(vault.trails(&a).unwrap()[0].epoch, 2026);
-    assert_eq!(vault.items(&a).unwrap().iter().map(|item| item.hash).collect::<Vec<_>>(), [item(1).hash(), item(3).hash()]);
+    assert_eq!(
+        vault.items(&a).unwrap().iter().map(|item| item.hash).collect::<Vec<_>>(),
+        [item(1).hash(), item(3).hash()]
+    );
     for number in 1..=3 {
         assert_eq!(vault.item(&item(number).hash()).unwrap(), item(number));
     }
@@ -110,9 +117,15 @@ fn a_second_process_waits_outside() {
 #[test]
 fn the_wrong_key_or_scope_opens_nothing() {
     let (directory, ..) = filled();
-    assert!(matches!(Vault::open(directory.path(), &VaultKey::new([8; 32])), Err(VaultError::WrongKey { .. })));
+    assert!(matches!(
+        Vault::open(directory.path(), &VaultKey::new([8; 32])),
+        Err(VaultError::WrongKey { .. })
+    ));
     let other = Scope { chain: ChainId([6; 32]), ..scope() };
-    assert!(matches!(Vault::open_or_create(directory.path(), &key(), &other), Err(VaultError::OtherScope { .. })));
+    assert!(matches!(
+        Vault::open_or_create(directory.path(), &key(), &other),
+        Err(VaultError::OtherScope { .. })
+    ));
     assert!(matches!(Vault::create(directory.path(), &key(), &scope()), Err(VaultError::Exists { .. })));
     let empty = tempfile::tempdir().unwrap();
     assert!(matches!(Vault::open(empty.path(), &key()), Err(VaultError::NotAVault { .. })));
@@ -140,7 +153,15 @@ fn a_file_cut_anywhere_loses_only_what_was_not_acknowledged() {
     let whole = fs::read(&path).unwrap();
     let (before, entries): (u64, Vec<u64>) = {
         let vault = Vault::open(directory.path(), &key()).unwrap();
-        (vault.subjects[&a].length, vault.items(&a).unwrap().iter().map(|item| item.offset + FRAME as u64 + u64::from(item.length)).collect())
+        (
+            vault.subjects[&a].length,
+            vault
+                .items(&a)
+                .unwrap()
+                .iter()
+                .map(|item| item.offset + FRAME as u64 + u64::from(item.length))
+                .collect(),
+        )
     };
     assert_eq!(before, whole.len() as u64);
     // From the end of the first entry on: a file is created whole, by renaming.
@@ -203,7 +224,9 @@ fn a_flipped_bit_anywhere_names_the_file() {
             flipped[at] ^= 1 << (at % 8);
             fs::write(&file, &flipped).unwrap();
             match Vault::open(directory.path(), &key()) {
-                Err(VaultError::Damaged { file: named, .. } | VaultError::WrongKey { file: named }) => assert_eq!(named, file),
+                Err(VaultError::Damaged { file: named, .. } | VaultError::WrongKey { file: named }) => {
+                    assert_eq!(named, file)
+                }
                 other => panic!("{} byte {at}: {other:?}", file.display()),
             }
             assert_eq!(fs::read(&file).unwrap(), flipped, "nothing is cut off a damaged file");
