@@ -675,3 +675,24 @@ fn the_order_of_subjects_is_not_the_order_of_the_files() {
     sorted.sort();
     assert_ne!(sorted, sent);
 }
+
+/// Two trails of a subject at the same place in two submissions would be as good as a name.
+#[test]
+fn subjects_come_in_another_order_in_every_stage() {
+    let chain = Chain::new(NOW);
+    let (_directory, mut vault) = vault(&chain);
+    let mut settings = settings();
+    settings.organisations.add("Organization/clinic", CLINIC.parse().unwrap());
+    let served = |number| event(&format!("e{number}"), patient(number), Some("clinic"), OutcomeKind::Served);
+    let plan = import::plan(&mut vault, (0..60).map(served).collect(), &settings).unwrap();
+    let orders: BTreeSet<Vec<SubjectId>> = (0..=2)
+        .map(|wave| {
+            let items = plan.batches.iter().filter(|batch| batch.wave == wave).flat_map(|batch| &batch.items);
+            let mut order: Vec<SubjectId> = items.map(|item| vault.subject_of(&item.hash).unwrap()).collect();
+            order.dedup();
+            assert_eq!(order.len(), 60);
+            order
+        })
+        .collect();
+    assert_eq!(orders.len(), 3);
+}
