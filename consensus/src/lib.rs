@@ -15,10 +15,19 @@
 //!
 //! Deliberately absent: what a block means. That is the ledger's.
 
+mod assembly;
+mod bodies;
 mod config;
+mod driver;
+mod handle;
 mod health;
+pub mod host;
 mod ledger;
 
+pub use bodies::StoredBody;
 pub use config::{ConsensusConfig, PeerConfig, Timeouts};
+pub use custos_engine::{Evidence, EvidenceKind, SignedChoice, select_proposer};
+pub use custos_network::Counters;
+pub use handle::{ConsensusHandle, Gossiped, Gossiper, StartError, Submissions, start};
 pub use health::{Health, State};
 pub use ledger::{AllowedPeer, BuildRequest, Decided, Head, Ledger, LedgerFault, Verdict};

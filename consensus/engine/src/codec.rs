@@ -50,8 +50,6 @@ pub(crate) enum CodecError {
     Unknown { what: &'static str, byte: u8 },
     #[error("{0} is out of bounds")]
     OutOfBounds(&'static str),
-    #[error("not used by this ledger")]
-    Unused,
 }
 
 type Result<T> = std::result::Result<T, CodecError>;

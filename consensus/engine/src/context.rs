@@ -15,15 +15,13 @@ use arc_malachitebft_app_channel::app::types::core::{
 };
 use bytes::Bytes;
 use custos_proof::certificate::{ValidatorSet as ProofSet, Validator as ProofValidator};
-use custos_proof::hash::{BlockId, ChainId};
+use custos_proof::hash::BlockId;
 use custos_proof::ids;
 use custos_proof::keys::{PublicKey, Signature};
 
-/// The chain's context.
-#[derive(Debug, Clone)]
-pub(crate) struct Custos {
-    pub(crate) chain: ChainId,
-}
+/// Names the types. It holds nothing: the chain is part of what is signed, and so the signer's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Custos;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) struct Height(pub(crate) u64);

@@ -421,7 +421,7 @@ pub async fn start(config: EngineConfig, network: Network, inbound: EngineInboun
         ),
         None => ConsensusContext::new_full_node(Address(PublicKey([0; 32])), Box::new(verifier.clone())),
     };
-    let built = EngineBuilder::new(Custos { chain: config.chain }, Settings::new(config.name))
+    let built = EngineBuilder::new(Custos, Settings::new(config.name))
         .with_default_wal(WalContext::new(config.wal, Wire))
         .with_custom_network(mesh, parts_by_engine)
         .with_default_sync(SyncContext::new(Wire))

@@ -172,8 +172,7 @@ pub struct Network {
 /// [`NetworkError`] when an address is wrong or taken.
 pub async fn start(config: Config) -> Result<(Network, Inbound), NetworkError> {
     let transport = |reason: String| NetworkError::Transport(reason);
-    let keypair = Keypair::ed25519_from_bytes(config.seed).map_err(|e| transport(e.to_string()))?;
-    let local = PeerKey::of(&keypair.public().to_peer_id()).ok_or_else(|| transport("not an Ed25519 key".into()))?;
+    let (keypair, local) = identity(&config.seed)?;
     let listen = parse(&config.listen)?;
     let dials = config
         .addresses
@@ -324,6 +323,21 @@ impl Network {
 
 /// Room for a request id is not the caller's to plan.
 const _: () = assert!(REQUEST_ID_BYTES == size_of::<u64>());
+
+/// The transport key that belongs to a seed.
+///
+/// # Errors
+/// [`NetworkError::Transport`] never in practice: every 32 bytes are a seed.
+pub fn local_key(seed: &[u8; 32]) -> Result<PeerKey, NetworkError> {
+    identity(seed).map(|(_, key)| key)
+}
+
+fn identity(seed: &[u8; 32]) -> Result<(Keypair, PeerKey), NetworkError> {
+    let keypair = Keypair::ed25519_from_bytes(*seed).map_err(|e| NetworkError::Transport(e.to_string()))?;
+    let key = PeerKey::of(&keypair.public().to_peer_id())
+        .ok_or_else(|| NetworkError::Transport("the transport key is not an Ed25519 key".into()))?;
+    Ok((keypair, key))
+}
 
 fn parse(address: &str) -> Result<Multiaddr, NetworkError> {
     use libp2p::multiaddr::Protocol;
