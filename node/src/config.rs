@@ -423,7 +423,7 @@ impl Config {
             }
             peers.push(PeerConfig { participant, address: peer.address.clone(), transport, bootstrap: peer.bootstrap });
         }
-        let bounds: [(&str, u64, u64, u64); 13] = [
+        let bounds: [(&str, u64, u64, u64); 14] = [
             ("api.max_connections", self.api.max_connections as u64, 1, 65_536),
             ("api.max_requests", self.api.max_requests as u64, 1, 65_536),
             ("api.max_proofs", self.api.max_proofs as u64, 1, 256),
@@ -442,6 +442,7 @@ impl Config {
             ("consensus.clock_bound_ms", self.consensus.clock_bound_ms, 100, 60_000),
             ("consensus.propose_ms", self.consensus.propose_ms, 50, 60_000),
             ("consensus.vote_ms", self.consensus.vote_ms, 20, 60_000),
+            ("consensus.delta_ms", self.consensus.delta_ms, 1, 60_000),
             ("consensus.rebroadcast_ms", self.consensus.rebroadcast_ms, 100, 60_000),
         ];
         for (key, value, least, most) in bounds {

@@ -337,6 +337,11 @@ fn height(text: &str) -> Result<custos_proof::ids::Height, Fail> {
     parameter("height", text).map(custos_proof::ids::Height)
 }
 
+/// Ends when the node is told to stop, or is gone.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
 /// Answers connections until told to stop, then lets the last answers out.
 pub async fn serve(listener: TcpListener, router: Router, config: &ApiConfig, mut stop: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(config.max_connections));
@@ -355,7 +360,7 @@ pub async fn serve(listener: TcpListener, router: Router, config: &ApiConfig, mu
                     continue;
                 }
             },
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = told(&mut stop) => break,
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             debug!("too many connections: one is closed unanswered");
@@ -378,7 +383,7 @@ pub async fn serve(listener: TcpListener, router: Router, config: &ApiConfig, mu
                         debug!(%error, "a connection broke");
                     }
                 }
-                _ = stop.wait_for(|stop| *stop) => {
+                () = told(&mut stop) => {
                     connection.as_mut().graceful_shutdown();
                     let _ = connection.await;
                 }

@@ -45,6 +45,8 @@ pub enum Job {
     Submission(Incoming),
     /// Look again at what these authors have waiting: a block changed what they may do.
     Recheck(BTreeSet<Author>),
+    /// End.
+    Stop,
 }
 
 /// Bytes that say they are a submission.
@@ -101,7 +103,7 @@ pub enum Declined {
 /// What intake asks of consensus.
 pub trait Peers: Send + Sync + 'static {
     /// Passes a new submission's bytes on to every peer.
-    fn pass_on(&self, bytes: Vec<u8>);
+    fn pass_on(&self, bytes: &[u8]);
     /// Says that there is work.
     fn wake(&self);
 }
@@ -113,16 +115,22 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// Starts the thread. It ends when every handle is gone.
+    /// Starts the thread. It ends with [`Intake::stop`].
     ///
     /// # Errors
     /// When the system has no thread.
-    pub fn start(chain: Arc<Chain>, peers: impl Peers, metrics: Metrics) -> std::io::Result<Self> {
+    pub fn start(chain: Arc<Chain>, peers: impl Peers, metrics: Metrics) -> std::io::Result<(Self, IntakeThread)> {
         let (jobs, queue) = sync_channel(QUEUE);
         chain.set_intake(jobs.clone());
         let worker = Worker { chain, peers, metrics };
-        std::thread::Builder::new().name("intake".into()).spawn(move || worker.run(&queue))?;
-        Ok(Self { jobs })
+        let thread = std::thread::Builder::new().name("intake".into()).spawn(move || worker.run(&queue))?;
+        Ok((Self { jobs }, IntakeThread(thread)))
+    }
+
+    /// Lets the thread end once it has worked off what waits.
+    pub fn stop(&self) {
+        // Disconnected: it has ended already.
+        let _ = self.jobs.send(Job::Stop);
     }
 
     /// Hands in a client's bytes; the answer comes through the receiver.
@@ -131,21 +139,36 @@ impl Intake {
     /// [`NoRoom::Full`] when too many wait.
     pub fn submit(&self, bytes: Vec<u8>) -> Result<oneshot::Receiver<Result<Accepted, Declined>>, NoRoom> {
         let (answer, receiver) = oneshot::channel();
-        self.send(Incoming { bytes, origin: Origin::Client(answer) }).map(|()| receiver)
+        let incoming = Incoming { bytes, origin: Origin::Client(answer) };
+        self.jobs.try_send(Job::Submission(incoming)).map(|()| receiver).map_err(|_| NoRoom::Full)
     }
 
     /// Hands in a peer's bytes.
     ///
     /// # Errors
-    /// [`NoRoom::Full`] when too many wait; they are dropped, the peer's block will bring them.
-    pub fn relayed(&self, bytes: Vec<u8>, peer: String) -> Result<(), NoRoom> {
-        self.send(Incoming { bytes, origin: Origin::Peer(peer) })
-    }
-
-    fn send(&self, incoming: Incoming) -> Result<(), NoRoom> {
+    /// The bytes, when too many wait.
+    pub fn relayed(&self, bytes: Vec<u8>, peer: &str) -> Result<(), Vec<u8>> {
+        let incoming = Incoming { bytes, origin: Origin::Peer(peer.to_owned()) };
         self.jobs.try_send(Job::Submission(incoming)).map_err(|error| match error {
-            TrySendError::Full(_) | TrySendError::Disconnected(_) => NoRoom::Full,
+            TrySendError::Full(Job::Submission(incoming)) | TrySendError::Disconnected(Job::Submission(incoming)) => {
+                incoming.bytes
+            }
+            // What came back is what was sent.
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => Vec::new(),
         })
+    }
+}
+
+/// The intake's thread.
+#[derive(Debug)]
+pub struct IntakeThread(std::thread::JoinHandle<()>);
+
+impl IntakeThread {
+    /// Waits for its end.
+    pub fn join(self) {
+        if self.0.join().is_err() {
+            error!("the intake's thread panicked");
+        }
     }
 }
 
@@ -165,7 +188,7 @@ impl<P: Peers> Worker<P> {
     fn run(self, queue: &Receiver<Job>) {
         while let Ok(first) = queue.recv() {
             let (mut batch, mut authors, mut size) = (Vec::new(), BTreeSet::new(), 0);
-            let mut next = Some(first);
+            let (mut next, mut stop) = (Some(first), false);
             while let Some(job) = next {
                 match job {
                     Job::Submission(incoming) => {
@@ -173,14 +196,18 @@ impl<P: Peers> Worker<P> {
                         batch.push(incoming);
                     }
                     Job::Recheck(more) => authors.extend(more),
+                    Job::Stop => stop = true,
                 }
-                next = if batch.len() < BATCH && size < BATCH_BYTES { queue.try_recv().ok() } else { None };
+                next = if !stop && batch.len() < BATCH && size < BATCH_BYTES { queue.try_recv().ok() } else { None };
             }
             if !authors.is_empty() {
                 self.recheck(&authors);
             }
             if !batch.is_empty() {
                 self.take(batch);
+            }
+            if stop {
+                return;
             }
         }
     }
@@ -225,7 +252,7 @@ impl<P: Peers> Worker<P> {
                 if let Origin::Client(_) = steps[place].origin {
                     let pending = self.chain.mempool().pending(id).cloned();
                     if let Some(submission) = pending {
-                        self.peers.pass_on(submission.bytes().to_vec());
+                        self.peers.pass_on(submission.bytes());
                     }
                 }
             }

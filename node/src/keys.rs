@@ -16,7 +16,7 @@ use custos_proof::keys::{KeyPurpose, PublicKey, SignError, Signature, Signer};
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// The longest key file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 4096;
@@ -87,7 +87,13 @@ pub enum KeyFileError {
 struct KeyFile {
     purpose: String,
     public_key: String,
-    seed: Zeroizing<String>,
+    seed: String,
+}
+
+impl Drop for KeyFile {
+    fn drop(&mut self) {
+        self.seed.zeroize();
+    }
 }
 
 impl FileSigner {
@@ -153,7 +159,7 @@ impl FileSigner {
         let file = KeyFile {
             purpose: self.purpose.word().to_owned(),
             public_key: self.public_key().to_string(),
-            seed: Zeroizing::new(hex::encode(self.key.as_bytes())),
+            seed: hex::encode(self.key.as_bytes()),
         };
         let text = Zeroizing::new(toml::to_string(&file).map_err(|error| io(error.to_string()))?);
         let write = || {

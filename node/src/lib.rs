@@ -22,5 +22,7 @@ pub mod keys;
 pub mod ledger;
 pub mod mempool;
 pub mod metrics;
+pub mod node;
 pub mod proofs;
 pub mod readers;
+pub mod telemetry;

@@ -123,7 +123,7 @@ impl<'a> Prover<'a> {
         let receipts = status
             .placed
             .iter()
-            .map(|Placed::Here(index) | Placed::Before(index)| self.receipt(*index))
+            .map(|(Placed::Here(index) | Placed::Before(index))| self.receipt(*index))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Receipts { receipts: List::new(receipts).ok_or(ProofError::NotFound)? })
     }
@@ -247,7 +247,7 @@ impl<'a> Prover<'a> {
             let hashes = status
                 .placed
                 .iter()
-                .map(|Placed::Here(index) | Placed::Before(index)| Ok(self.item_record(*index)?.1.item.into()))
+                .map(|(Placed::Here(index) | Placed::Before(index))| Ok(self.item_record(*index)?.1.item.into()))
                 .collect::<Result<Vec<Digest>, ProofError>>()?;
             self.envelopes.insert(*id, Signed { key: envelope.key_id(), bytes, hashes });
         }

@@ -1,0 +1,409 @@
+//! A node from start to stop: the wiring, in the order in which things need each other.
+//!
+//! ```text
+//! start   genesis, keys -> store (made from the genesis the first time) -> consensus -> intake -> gossip -> API
+//! stop    API lets its last answers out -> gossip -> consensus finishes its commit -> intake -> store is closed
+//! ```
+//!
+//! A node stops by itself when consensus halts, and says why: a block that was decided and cannot be
+//! kept leaves nothing else to do. In a safety hang it goes on reading and says so in `/healthz`; it
+//! signs nothing until an operator has looked.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use custos_consensus::{ConsensusConfig, ConsensusHandle, Gossiper, Health, State, Submissions, Timeouts};
+use custos_proof::cbor::Wire as _;
+use custos_proof::genesis::Genesis;
+use custos_proof::hash::{ChainId, KeyId};
+use custos_proof::ids::ParticipantId;
+use custos_proof::keys::{KeyPurpose, Signer, key_id};
+use custos_proof::registry::{self, Policy};
+use custos_state::apply;
+use custos_state::view::View as _;
+use custos_store::{Store, StoreError};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{error, info, warn};
+
+use crate::chain::Chain;
+use crate::config::Checked;
+use crate::http::{self, Api, ApiParts};
+use crate::intake::{Intake, IntakeThread, Peers};
+use crate::keys::{FileSigner, KeyFileError};
+use crate::ledger::{NodeLedger, key_entry};
+use crate::mempool::Limits;
+use crate::metrics::Metrics;
+
+/// The longest genesis file, in bytes.
+const MAX_GENESIS_BYTES: u64 = 16 * 1024 * 1024;
+/// How long peers' submissions wait when the intake is full.
+const FULL_PAUSE: Duration = Duration::from_millis(5);
+/// How long the last readers of the store get when the node stops.
+const LAST_READERS: Duration = Duration::from_secs(5);
+
+/// A running node.
+pub struct Node {
+    chain: Arc<Chain>,
+    metrics: Metrics,
+    api_address: SocketAddr,
+    health: watch::Receiver<Health>,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<()>,
+    gossip: JoinHandle<()>,
+    consensus: ConsensusHandle,
+    intake: Intake,
+    intake_thread: IntakeThread,
+}
+
+/// Why a node does not start, or stopped.
+#[derive(Debug, Error)]
+pub enum NodeError {
+    /// The genesis cannot be read.
+    #[error("genesis {path}: {cause}; name the genesis file of the network under `genesis`")]
+    Genesis {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
+    /// The data directory holds another chain.
+    #[error("{dir} holds chain {found}, the genesis begins chain {expected}; name another `data_dir` or the right genesis")]
+    OtherChain {
+        /// Which directory.
+        dir: PathBuf,
+        /// What is there.
+        found: ChainId,
+        /// What the genesis says.
+        expected: ChainId,
+    },
+    /// A key file cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// The consensus key is not the participant's.
+    #[error("key {key} is not a live consensus key of {participant} in the registry: votes with it would count for nothing; use the key that was registered, or register this one")]
+    NotRegistered {
+        /// Which key.
+        key: KeyId,
+        /// Whose it should be.
+        participant: ParticipantId,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Consensus does not start.
+    #[error(transparent)]
+    Consensus(#[from] custos_consensus::StartError),
+    /// The API's address is taken, or the system lacks something.
+    #[error("{what}: {cause}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// Consensus halted.
+    #[error("consensus halted: {0}")]
+    Halted(String),
+}
+
+/// Runs a node until a signal or a halt.
+///
+/// # Errors
+/// [`NodeError`].
+pub async fn run(checked: Checked) -> Result<(), NodeError> {
+    let system = |what: &str| {
+        let what = what.to_owned();
+        move |cause| NodeError::System { what, cause }
+    };
+    let mut terminate = signal(SignalKind::terminate()).map_err(system("listening for SIGTERM"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(system("listening for SIGINT"))?;
+    let node = Node::start(checked).await?;
+    let halted = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        reason = node.halted() => Some(reason),
+    };
+    match &halted {
+        None => info!("stopping"),
+        Some(reason) => error!(reason, "consensus halted: the node stops"),
+    }
+    node.stop().await;
+    match halted {
+        None => Ok(()),
+        Some(reason) => Err(NodeError::Halted(reason)),
+    }
+}
+
+impl Node {
+    /// Starts a node and returns once it listens. It is ready later: see `/readyz`.
+    ///
+    /// # Errors
+    /// [`NodeError`]; nothing is left running then.
+    pub async fn start(checked: Checked) -> Result<Self, NodeError> {
+        let Opened { chain, keys, policy } = {
+            let checked = checked.clone();
+            tokio::task::spawn_blocking(move || open(&checked)).await.map_err(|panic| NodeError::System {
+                what: "opening the store".into(),
+                cause: std::io::Error::other(panic),
+            })??
+        };
+        let Checked { config, participant, api_listen, peers } = checked;
+        // Bound before consensus starts: an address that is taken should not cost a vote.
+        let listener = TcpListener::bind(api_listen)
+            .await
+            .map_err(|cause| NodeError::System { what: format!("listening on {api_listen} (`api.listen`)"), cause })?;
+        let api_address = listener
+            .local_addr()
+            .map_err(|cause| NodeError::System { what: "the API's own address".into(), cause })?;
+
+        let metrics = Metrics::default();
+        let ledger = NodeLedger::new(Arc::clone(&chain), metrics.clone())?;
+        let section = config.consensus;
+        let ms = Duration::from_millis;
+        let mut consensus = custos_consensus::start(
+            ConsensusConfig {
+                name: participant.as_ref().map_or_else(|| "follower".to_owned(), ToString::to_string),
+                data_dir: config.data_dir.join("consensus"),
+                listen: config.p2p.listen.clone(),
+                transport_seed: *keys.transport.seed(),
+                signer: keys.consensus,
+                peers,
+                timeouts: Timeouts {
+                    propose: ms(section.propose_ms),
+                    prevote: ms(section.vote_ms),
+                    precommit: ms(section.vote_ms),
+                    delta: ms(section.delta_ms),
+                    rebroadcast: ms(section.rebroadcast_ms),
+                },
+                heartbeat_ms: policy.heartbeat_ms,
+                max_block_bytes: section.max_block_bytes,
+                clock_bound_ms: section.clock_bound_ms,
+            },
+            Box::new(ledger),
+            &tokio::runtime::Handle::current(),
+        )
+        .await?;
+        let health = consensus.health();
+        let submissions = consensus.take_submissions();
+
+        let (intake, intake_thread) = Intake::start(Arc::clone(&chain), consensus.gossiper(), metrics.clone())
+            .map_err(|cause| NodeError::System { what: "starting the intake's thread".into(), cause })?;
+        let gossip = tokio::spawn(relay(submissions, intake.clone()));
+        let (stop, stopping) = watch::channel(false);
+        let api = Api::new(
+            ApiParts {
+                chain: Arc::clone(&chain),
+                intake: intake.clone(),
+                health: health.clone(),
+                metrics: metrics.clone(),
+                participant: participant.clone(),
+                note: keys.note,
+            },
+            &config.api,
+            names(&config.api.names, api_address),
+        );
+        let router = http::router(Arc::new(api));
+        let server = tokio::spawn(async move { http::serve(listener, router, &config.api, stopping).await });
+        info!(
+            api = %api_address,
+            p2p = ?consensus.listening(),
+            participant = participant.as_ref().map(tracing::field::display),
+            chain = %chain.store().head().chain,
+            height = chain.store().head().height.0,
+            "the node listens"
+        );
+        Ok(Self { chain, metrics, api_address, health, stop, server, gossip, consensus, intake, intake_thread })
+    }
+
+    /// Where the API listens: with port 0 in the configuration, the real port.
+    #[must_use]
+    pub fn api_address(&self) -> SocketAddr {
+        self.api_address
+    }
+
+    /// The multiaddrs on which peers reach this node.
+    #[must_use]
+    pub fn p2p_addresses(&self) -> Vec<String> {
+        self.consensus.listening()
+    }
+
+    /// How consensus is doing, now and whenever that changes.
+    #[must_use]
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.health.clone()
+    }
+
+    /// The chain as this node has it.
+    #[must_use]
+    pub fn chain(&self) -> &Arc<Chain> {
+        &self.chain
+    }
+
+    /// The node's counters.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The reason, once consensus has halted; does not end before.
+    pub async fn halted(&self) -> String {
+        let mut health = self.health.clone();
+        match health.wait_for(|health| matches!(health.state, State::Halted(_))).await.map(|health| health.state.clone()) {
+            Ok(State::Halted(reason)) => reason,
+            Ok(_) | Err(_) => "consensus has ended".into(),
+        }
+    }
+
+    /// Stops: lets the last answers out, lets the commit in flight finish, closes the store.
+    pub async fn stop(self) {
+        let Self { chain, stop, server, gossip, consensus, intake, intake_thread, .. } = self;
+        let _ = stop.send(true);
+        let _ = server.await;
+        gossip.abort();
+        let _ = gossip.await;
+        consensus.shutdown().await;
+        intake.stop();
+        drop(intake);
+        let ended = tokio::task::spawn_blocking(move || intake_thread.join()).await;
+        if ended.is_err() {
+            warn!("the intake did not end in order");
+        }
+        // The store closes with its last holder; a handler that was cut off may still be reading.
+        let waited = tokio::time::timeout(LAST_READERS, async {
+            while Arc::strong_count(&chain) > 1 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        if waited.await.is_err() {
+            warn!("somebody still reads the store; it closes with the process");
+        }
+        let _ = tokio::task::spawn_blocking(move || drop(chain)).await;
+        info!("stopped");
+    }
+}
+
+impl Peers for Gossiper {
+    fn pass_on(&self, bytes: &[u8]) {
+        self.gossip(bytes);
+    }
+
+    fn wake(&self) {
+        Gossiper::wake(self);
+    }
+}
+
+/// Hands peers' submissions to the intake. When it is full, peers wait: their streams are bounded.
+async fn relay(submissions: Option<Submissions>, intake: Intake) {
+    let Some(mut submissions) = submissions else { return };
+    while let Some(gossiped) = submissions.recv().await {
+        let peer = gossiped.from.to_string();
+        let mut bytes = gossiped.bytes.to_vec();
+        while let Err(back) = intake.relayed(bytes, &peer) {
+            bytes = back;
+            tokio::time::sleep(FULL_PAUSE).await;
+        }
+    }
+}
+
+struct Opened {
+    chain: Arc<Chain>,
+    keys: Keys,
+    policy: Policy,
+}
+
+struct Keys {
+    transport: FileSigner,
+    consensus: Option<Arc<dyn Signer>>,
+    note: Option<Arc<dyn Signer>>,
+}
+
+/// Genesis, keys and store.
+fn open(checked: &Checked) -> Result<Opened, NodeError> {
+    let config = &checked.config;
+    let genesis = read_genesis(&config.genesis)?;
+    let signer = |path: &Option<PathBuf>, purpose| {
+        path.as_deref()
+            .map(|path| FileSigner::read(path, purpose).map(|key| Arc::new(key) as Arc<dyn Signer>))
+            .transpose()
+    };
+    let keys = Keys {
+        transport: FileSigner::read(&config.keys.transport, KeyPurpose::Transport)?,
+        consensus: signer(&config.keys.consensus, KeyPurpose::Consensus)?,
+        note: signer(&config.keys.note, KeyPurpose::Note)?,
+    };
+    let store = open_store(&config.data_dir.join("ledger"), &genesis, &config.genesis)?;
+    let policy = {
+        let snapshot = store.snapshot()?;
+        let live = |signer: &dyn Signer, purpose, owner: &ParticipantId| {
+            let entry = key_entry(&snapshot, &key_id(&signer.public_key()))?;
+            Ok::<_, StoreError>(entry.is_some_and(|e| e.purpose == purpose && e.owner == *owner && e.revoked.is_none()))
+        };
+        if let (Some(key), Some(participant)) = (&keys.consensus, &checked.participant) {
+            if !live(key.as_ref(), KeyPurpose::Consensus, participant)? {
+                return Err(NodeError::NotRegistered {
+                    key: key_id(&key.public_key()),
+                    participant: participant.clone(),
+                });
+            }
+            if !live(&keys.transport, KeyPurpose::Transport, participant)? {
+                warn!("the transport key is not in the registry: only peers that list this node as a bootstrap peer will speak to it");
+            }
+        }
+        let bytes = snapshot.entry(&registry::policy_key()).map_err(|error| StoreError::Io(error.to_string()))?;
+        bytes
+            .and_then(|bytes| Policy::from_bytes(&bytes).ok())
+            .ok_or_else(|| StoreError::Io("the policy is missing or not well formed; run `custos fsck`".into()))?
+    };
+    let limits = Limits {
+        max_bytes: config.mempool.max_bytes,
+        max_count: config.mempool.max_count,
+        author_share: config.mempool.author_share,
+        ..Limits::default()
+    };
+    Ok(Opened { chain: Arc::new(Chain::new(store, limits)), keys, policy })
+}
+
+fn read_genesis(path: &Path) -> Result<Genesis, NodeError> {
+    let refuse = |cause: String| NodeError::Genesis { path: path.to_owned(), cause };
+    let length = std::fs::metadata(path).map_err(|error| refuse(error.to_string()))?.len();
+    if length > MAX_GENESIS_BYTES {
+        return Err(refuse(format!("longer than {MAX_GENESIS_BYTES} bytes")));
+    }
+    let bytes = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
+    let genesis = Genesis::from_bytes(&bytes).map_err(|error| refuse(error.to_string()))?;
+    genesis.check().map_err(|error| refuse(error.to_string()))?;
+    Ok(genesis)
+}
+
+fn open_store(dir: &Path, genesis: &Genesis, genesis_path: &Path) -> Result<Store, NodeError> {
+    let store = match Store::open(dir) {
+        Ok(store) => store,
+        Err(StoreError::NotFound(_)) => {
+            let start = apply::start(genesis)
+                .map_err(|error| NodeError::Genesis { path: genesis_path.to_owned(), cause: error.to_string() })?;
+            Store::create(dir, genesis, &start)?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let (found, expected) = (store.head().chain, genesis.chain());
+    if found == expected { Ok(store) } else { Err(NodeError::OtherChain { dir: dir.to_owned(), found, expected }) }
+}
+
+/// The names by which members may address this node.
+fn names(configured: &[String], address: SocketAddr) -> Vec<String> {
+    let mut names = configured.to_vec();
+    let port = address.port();
+    if address.ip().is_unspecified() || address.ip().is_loopback() {
+        names.extend([format!("127.0.0.1:{port}"), format!("[::1]:{port}"), format!("localhost:{port}")]);
+    }
+    if !address.ip().is_unspecified() {
+        names.push(address.to_string());
+    }
+    names
+}
