@@ -1105,7 +1105,7 @@ wire_map! {
         pub collected_by_element: Option<Token> = 8,
         /// The source's own state of the rule (FHIR Consent.status).
         pub status: Option<Token> = 9,
-        /// Whose earlier document this one names as its source.
+        /// The source document's own identifiers.
         pub identifiers: List<Identifier, 16> = 10,
     }
 }
