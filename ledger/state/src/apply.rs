@@ -237,11 +237,23 @@ pub fn check(view: &dyn View, block: &Block, submissions: &[Verified]) -> Result
 
 /// Tries a submission against the state after the head, in a block of time `time`, and forgets it.
 ///
+/// Acts are carried out on trial. Testimony is not: once its form and envelope are good, nothing it says can keep
+/// it out of a block, so the work of judging it is left to the block that records it.
+///
 /// # Errors
 /// [`AdmitError::Refused`] with what would keep it out of the next block; when the view cannot be read.
-pub fn preview(view: &dyn View, time: TimeMs, submission: &Verified) -> Result<Vec<Placed>, AdmitError> {
+pub fn preview(view: &dyn View, time: TimeMs, submission: &Verified) -> Result<(), AdmitError> {
     let mut overlay = Overlay::new(view, time)?;
-    submit(&mut overlay, submission, Timing::Ahead)
+    match submission.payload().class {
+        Class::Act => submit(&mut overlay, submission, Timing::Ahead).map(drop),
+        Class::Testimony => {
+            check_envelope(&overlay, submission, Timing::Ahead)?;
+            for (position, bytes) in submission.items().iter().enumerate() {
+                decode_item(bytes, submission).map_err(|refusal| refusal.at(position))?;
+            }
+            Ok(())
+        }
+    }
 }
 
 /// The first field in which a computed header differs from a given one.
