@@ -11,15 +11,15 @@ use std::collections::BTreeMap;
 
 use custos_proof::anchor::{Recency, TrustAnchor};
 use custos_proof::cbor::{Ascii, Bytes, List, Set, Text, Wire};
-use custos_proof::certificate::{Certificate, CommitSignature, ValidatorSet, VoteType, vote_preimage};
+use custos_proof::certificate::{Certificate, ValidatorSet};
 use custos_proof::genesis::{Genesis, GenesisKey, GenesisValidator, NO_CHAIN};
 use custos_proof::hash::{ChainId, Digest, KeyId, StateKey, SubmissionId, TrailKey};
 use custos_proof::header::{Block, Header};
-use custos_proof::ids::{FAR, Height, ItemId, ParticipantId, Random16, Round, TimeMs};
+use custos_proof::ids::{FAR, Height, ItemId, Random16, Round, TimeMs};
 use custos_proof::item::Item;
-use custos_proof::keys::{KeyPurpose, PublicKey, SignError, Signature, Signer, key_id};
+use custos_proof::keys::{KeyPurpose, key_id};
 use custos_proof::kinds::access::{Basis, Event, Late, Retention};
-use custos_proof::kinds::key::{Add, Revoke, Rotate, possession_preimage};
+use custos_proof::kinds::key::{Add, Revoke, Rotate};
 use custos_proof::kinds::participant::{Reason, Register, Suspend, Update};
 use custos_proof::kinds::rule::{Collected, Put};
 use custos_proof::kinds::trail::{Close, Open};
@@ -39,11 +39,14 @@ use custos_state::changes::{Changes, Placed};
 use custos_state::error::{AdmitError, ApplyError, Refusal, RefusalCode};
 use custos_state::memory::MemoryStore;
 use custos_state::view::View;
-use ed25519_dalek::Signer as _;
 
 #[path = "../../../proof/tests/common/naive.rs"]
 pub(crate) mod naive;
 pub(crate) mod oracle;
+#[path = "../../../proof/tests/common/signing.rs"]
+pub(crate) mod signing;
+
+pub(crate) use signing::{TestKey, certificate, id, key};
 
 /// 2031-03-10T08:00:00Z: when generated networks begin.
 pub(crate) const BEGIN: TimeMs = TimeMs(1_930_896_000_000);
@@ -59,42 +62,6 @@ pub(crate) const HOSPITALS: [&str; 4] = ["hospital-a", "hospital-b", "hospital-c
 pub(crate) const CLINIC: &str = "clinic";
 /// A participant without a role that may state accesses.
 pub(crate) const AUDITOR: &str = "auditor";
-
-/// A key that follows from its name.
-#[derive(Clone)]
-pub(crate) struct TestKey(pub(crate) ed25519_dalek::SigningKey);
-
-pub(crate) fn key(name: &str) -> TestKey {
-    TestKey(ed25519_dalek::SigningKey::from_bytes(&naive::sha(&[b"key of ", name.as_bytes()]).0))
-}
-
-impl TestKey {
-    pub(crate) fn public(&self) -> PublicKey {
-        PublicKey(self.0.verifying_key().to_bytes())
-    }
-    pub(crate) fn id(&self) -> KeyId {
-        key_id(&self.public())
-    }
-    pub(crate) fn sign_bytes(&self, message: &[u8]) -> Signature {
-        Signature(self.0.sign(message).to_bytes())
-    }
-    pub(crate) fn possession(&self, chain: &ChainId, owner: &str, purpose: KeyPurpose) -> Signature {
-        self.sign_bytes(&possession_preimage(chain, &id(owner), purpose, &self.public()))
-    }
-}
-
-impl Signer for TestKey {
-    fn public_key(&self) -> PublicKey {
-        self.public()
-    }
-    fn sign(&self, message: &[u8]) -> Result<Signature, SignError> {
-        Ok(self.sign_bytes(message))
-    }
-}
-
-pub(crate) fn id(name: &str) -> ParticipantId {
-    name.parse().unwrap()
-}
 
 pub(crate) fn registration(name: &str, roles: &[Role]) -> Register {
     Register {
@@ -432,7 +399,7 @@ impl Chain {
     }
 
     /// What the first node says.
-    pub(crate) fn offer(&self, submission: &Submission) -> Result<Vec<Placed>, Refusal> {
+    pub(crate) fn offer(&self, submission: &Submission) -> Result<(), Refusal> {
         let refused = |error| match error {
             AdmitError::Refused(refusal) => refusal,
             AdmitError::View(error) => panic!("{error}"),
@@ -562,29 +529,6 @@ impl Chain {
     pub(crate) fn anchor(&self) -> TrustAnchor {
         TrustAnchor::from_genesis(&self.genesis).unwrap()
     }
-}
-
-/// Precommits of some validators for a header.
-pub(crate) fn certificate(set: &ValidatorSet, header: &Header, round: Round, signers: &[usize]) -> Certificate {
-    let block_id = header.block_id();
-    let signatures = signers
-        .iter()
-        .map(|i| {
-            let validator = &set.as_slice()[*i];
-            let key = key(&format!("{} consensus", validator.participant));
-            assert_eq!(key.public(), validator.key);
-            let preimage = vote_preimage(
-                &header.chain,
-                header.height,
-                round,
-                VoteType::Precommit,
-                Some(block_id),
-                &validator.key,
-            );
-            CommitSignature { signer: *i as u16, signature: key.sign_bytes(&preimage) }
-        })
-        .collect();
-    Certificate { height: header.height, round, block_id, signatures: List::new(signatures).unwrap() }
 }
 
 /// What a verifier starts from, without links.
