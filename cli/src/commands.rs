@@ -11,11 +11,15 @@ use crate::screen::Screen;
 mod access;
 mod anchor;
 mod bench;
+mod fsck;
 mod genesis;
 mod import;
 mod keygen;
+mod node;
+mod participant;
 mod receipt;
 mod rule;
+mod testnet;
 mod trail;
 mod verify;
 
@@ -46,9 +50,16 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Keygen(keygen::Keygen),
+    Fsck(fsck::Fsck),
     Bench(bench::Bench),
     #[command(subcommand)]
     Genesis(genesis::Genesis),
+    #[command(subcommand)]
+    Node(node::Node),
+    #[command(subcommand)]
+    Testnet(testnet::Testnet),
+    #[command(subcommand)]
+    Participant(participant::Participant),
     #[command(subcommand)]
     Import(import::Import),
     #[command(subcommand)]
@@ -69,8 +80,12 @@ impl Arguments {
     pub(crate) fn run(&self, screen: &Screen) -> Outcome {
         match &self.command {
             Command::Keygen(command) => command.run(screen),
+            Command::Fsck(command) => command.run(screen),
             Command::Bench(command) => command.run(screen),
             Command::Genesis(command) => command.run(screen),
+            Command::Node(command) => command.run(screen),
+            Command::Testnet(command) => command.run(screen),
+            Command::Participant(command) => command.run(screen),
             Command::Import(command) => command.run(screen),
             Command::Rule(command) => command.run(screen),
             Command::Access(command) => command.run(screen),

@@ -35,7 +35,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use crate::exit::{Failed, Outcome, While as _};
-use crate::keyfile::KeyFile;
+use crate::keyfile::{self, KeyFile};
 use crate::network::refused;
 use crate::screen::Screen;
 use crate::subject::{read_code, year_of};
@@ -191,7 +191,7 @@ pub(crate) struct Sent {
 impl DeskArgs {
     /// Opens the desk and settles what an earlier run left open.
     pub(crate) fn open(&self, screen: &Screen) -> Outcome<Desk> {
-        let key = Arc::new(KeyFile::read_for(&self.key, KeyPurpose::Sign)?);
+        let key = Arc::new(keyfile::read(&self.key, KeyPurpose::Sign)?);
         let client = blocking::Client::new(&self.url).map_err(refused)?.signed_by(key.clone());
         let sender = Client::new(&self.url).map_err(refused)?.signed_by(key.clone());
         let status = client.status().map_err(refused)?;

@@ -9,7 +9,7 @@ use custos_api::client::ClientError;
 use custos_proof::keys::KeyPurpose;
 
 use crate::exit::{Failed, Outcome};
-use crate::keyfile::KeyFile;
+use crate::keyfile;
 use crate::render::event::Names;
 
 /// Which node is asked, and as whom.
@@ -35,7 +35,7 @@ impl Node {
 
 /// A client that signs its requests with a member's key.
 pub(crate) fn member(url: &str, key: &Path) -> Outcome<Client> {
-    let key = KeyFile::read_for(key, KeyPurpose::Sign)?;
+    let key = keyfile::read(key, KeyPurpose::Sign)?;
     Ok(Client::new(url).map_err(refused)?.signed_by(Arc::new(key)))
 }
 

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::exit::{Exit, Failed, Outcome, While as _};
-use crate::keyfile::KeyFile;
+use crate::keyfile;
 use crate::render::json as render;
 use crate::render::paint::Paint;
 use crate::render::table::table;
@@ -284,7 +284,7 @@ impl DescribedKey {
         match self {
             DescribedKey::File { file } => {
                 let path = folder.join(file);
-                let key = KeyFile::read(&path)?;
+                let key = keyfile::read_any(&path)?;
                 let preimage = possession_preimage(&NO_CHAIN, owner, key.purpose(), &key.public_key());
                 let possession = key.sign(&preimage).could_not(|| format!("sign with {}", path.display()))?;
                 Ok(GenesisKey { owner: owner.clone(), key: key.public_key(), purpose: key.purpose(), possession })

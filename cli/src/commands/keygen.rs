@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use custos_custodian::vault::VaultKey;
 use custos_proof::genesis::NO_CHAIN;
 use custos_proof::hash::ChainId;
 use custos_proof::ids::ParticipantId;
@@ -10,8 +11,8 @@ use custos_proof::keys::{KeyPurpose, Signer as _, key_id};
 use custos_proof::kinds::key::possession_preimage;
 use serde_json::json;
 
-use crate::exit::{Exit, Outcome, While as _};
-use crate::keyfile::KeyFile;
+use crate::exit::{Exit, Failed, Outcome, While as _};
+use crate::keyfile;
 use crate::screen::Screen;
 
 /// Make a key
@@ -68,8 +69,10 @@ impl From<Purpose> for KeyPurpose {
 impl Keygen {
     /// Runs the command.
     pub(crate) fn run(&self, screen: &Screen) -> Outcome {
-        let key = KeyFile::generate(self.purpose.into())?;
-        key.create(&self.out)?;
+        if matches!(self.purpose, Purpose::Vault) {
+            return self.vault(screen);
+        }
+        let key = keyfile::create(&self.out, self.purpose.into())?;
         let public = key.public_key();
         let id = key_id(&public);
         let chain = self.chain.unwrap_or(NO_CHAIN);
@@ -99,6 +102,17 @@ impl Keygen {
             },
         );
         screen.talk(format!("The secret is in {}: keep it, and keep it secret.", self.out.display()));
+        Ok(Exit::Done)
+    }
+
+    /// A vault's key is secret as a whole: it has no public part, no owner, and never signs.
+    fn vault(&self, screen: &Screen) -> Outcome {
+        if self.owner.is_some() {
+            return Err(Failed::unable("a vault's key is not registered and has no owner on the ledger"));
+        }
+        VaultKey::create(&self.out).could_not(|| "make the vault's key")?;
+        screen.result(|_| "purpose     vault\n".into(), || json!({ "file": self.out, "purpose": "vault" }));
+        screen.talk(format!("The key is in {}: without it the vault stays shut for ever. Back it up, apart from the vault.", self.out.display()));
         Ok(Exit::Done)
     }
 }

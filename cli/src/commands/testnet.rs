@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use crate::commands::genesis::{DescribedKey, DescribedParticipant, DescribedPolicy, Description};
 use crate::exit::{Exit, Failed, Outcome, While as _};
 use crate::files;
-use crate::keyfile::KeyFile;
+use crate::keyfile;
 use crate::render::paint::Paint;
 use crate::render::table::table;
 use crate::screen::Screen;
@@ -211,7 +211,7 @@ impl Up {
         let keys = dir.join("keys");
         files::folder(&keys)?;
         let registrar_key = keys.join("registrar-sign.key");
-        KeyFile::generate(KeyPurpose::Sign)?.create(&registrar_key)?;
+        keyfile::create(&registrar_key, KeyPurpose::Sign)?;
         let mut participants = vec![described("registrar.example", "Registrar", &["registrar"], None, vec![registrar_key.clone()])];
         let ports = free_ports(self.validators * 2)?;
         let mut made = Vec::new();
@@ -546,10 +546,9 @@ struct MadeNode {
 impl MadeNode {
     fn make(dir: &Path, keys: &Path, index: usize, api_port: u16, p2p_port: u16) -> Outcome<(Self, PublicKey)> {
         for purpose in [KeyPurpose::Sign, KeyPurpose::Consensus, KeyPurpose::Note] {
-            KeyFile::generate(purpose)?.create(&key_path(keys, index, purpose))?;
+            keyfile::create(&key_path(keys, index, purpose), purpose)?;
         }
-        let transport = KeyFile::generate(KeyPurpose::Transport)?;
-        transport.create(&key_path(keys, index, KeyPurpose::Transport))?;
+        let transport = keyfile::create(&key_path(keys, index, KeyPurpose::Transport), KeyPurpose::Transport)?;
         Ok((Self { dir: dir.into(), keys: keys.into(), index, api_port, p2p_port }, transport.public_key()))
     }
 

@@ -1,0 +1,196 @@
+#!/usr/bin/env bash
+# The demonstration: four validators on this machine, real IHE consents and access events, and
+# everything that comes back verified offline. What is typed here is what a user would type.
+#
+# Each step checks what it claims; the first that fails ends the demo with its exit code. The network
+# is always stopped. Usage: testnet/demo.sh [path of the custos command]; KEEP=1 keeps the files.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+program=${1:-$here/../bin/custos}
+[ -x "$program" ] || { echo "demo: $program is not there; type: make build" >&2; exit 2; }
+program=$(cd "$(dirname "$program")" && pwd)/$(basename "$program")
+work=$(mktemp -d "${TMPDIR:-/tmp}/custos-demo.XXXXXX")
+net=$work/net
+started=$SECONDS
+steps=0
+finished=no
+
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+    bold=$'\033[1m' dim=$'\033[2m' green=$'\033[32m' red=$'\033[31m' plain=$'\033[0m'
+else
+    bold='' dim='' green='' red='' plain=''
+fi
+
+cleanup() {
+    code=$?
+    trap - EXIT INT TERM
+    [ ! -f "$net/network.json" ] || "$program" testnet down --dir "$net" >/dev/null 2>&1 || true
+    if [ "$finished" = yes ]; then
+        [ -n "${KEEP:-}" ] || rm -rf "$work"
+    else
+        [ "$code" -ne 0 ] || code=2
+        echo "${red}demo: step $steps failed (exit $code); files and logs are in $work${plain}" >&2
+    fi
+    exit "$code"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+step() {
+    steps=$((steps + 1))
+    printf '\n%s%d. %s%s\n' "$bold" "$steps" "$*" "$plain"
+}
+good() { printf '%s   ok: %s%s\n' "$green" "$*" "$plain"; }
+fail() { printf '%s   FAILED: %s%s\n' "$red" "$*" "$plain" >&2; exit 1; }
+
+# Shows the command as a user would type it, and runs it.
+custos() {
+    printf '%s   $ custos %s%s\n' "$dim" "${*//$work\//}" "$plain" >&2
+    "$program" "$@"
+}
+# The same, expecting a certain exit code.
+expect() {
+    local wanted=$1 code=0
+    shift
+    custos "$@" || code=$?
+    [ "$code" -eq "$wanted" ] || fail "exit $code instead of $wanted: custos $*"
+}
+# The value behind a word at the start of a line.
+value() { awk -v word="$1" '$1 == word { print $2; exit }' "$2"; }
+# The sum of a column of the import's table for one resource.
+count() { awk -v kind="$1" -v what="$2" '$1 == kind && index($0, what) { n += $NF } END { print n + 0 }' "$3"; }
+has() { grep -q -- "$1" "$2" || { sed 's/^/   | /' "$2" >&2; fail "\"$1\" was expected"; }; }
+# A height, as the network's status shows it.
+height() { "$program" testnet status --dir "$net" 2>/dev/null | awk -v node="$1" '$1 == node { print $5 }'; }
+
+step "Four validators, each a process with its own keys and its own disk"
+custos testnet up --dir "$net" --validators 4 --detach | tee "$work/up"
+node=$(awk '$1 == 1 { print $3 }' "$work/up")
+second=$(awk '$1 == 2 { print $3 }' "$work/up")
+key=$net/keys/hospital-1-sign.key
+anchor=$net/anchor.custos
+custodian=hospital-1.example
+desk=(--node "$node" --key "$key" --vault "$work/vault" --vault-key "$net/vault.key")
+[ "$(custos testnet status --dir "$net" | tee "$work/status" | grep -c 127.0.0.1)" -eq 4 ] || fail "four nodes were expected"
+good "four nodes agree"
+
+step "The registrar admits two more participants"
+custos keygen -o "$work/research-sign.key" --owner research.example --chain "$(value chain "$work/up")" >"$work/research"
+custos participant register research.example --name "Institute of Research" --role recipient --role data-user \
+    --public-key "$(awk '$1 == "public" { print $3 }' "$work/research")" --possession "$(value possession "$work/research")" \
+    --node "$node" --key "$net/keys/registrar-sign.key"
+custos participant register lab.example --name "Example Laboratory" --role recipient --role custodian \
+    --node "$node" --key "$net/keys/registrar-sign.key"
+custos participant list --node "$second" | tee "$work/participants"
+has research.example "$work/participants"
+has lab.example "$work/participants"
+good "another node knows them"
+
+step "IHE's own examples: 46 AuditEvents (BALP) and 23 Consents (PCF) are recorded, or refused with a reason"
+custos import fhir "$here"/data/ihe/balp "$here"/data/ihe/refs/balp-* "${desk[@]}" \
+    --base https://balp.example --codes "$work/balp-codes" | tee "$work/balp"
+custos import fhir "$here"/data/ihe/pcf "$here"/data/ihe/refs/pcf-* "${desk[@]}" --base https://pcf.example \
+    --organisation Organization/ex-organization=$custodian --organisation Organization/ex-org-researcher=research.example \
+    --codes "$work/pcf-codes" | tee "$work/pcf"
+events=$(count AuditEvent "" "$work/balp")
+consents=$(count Consent "" "$work/pcf")
+[ "$events" -ge 46 ] || fail "$events of 46 AuditEvents are accounted for"
+[ "$consents" -ge 23 ] || fail "$consents of 23 Consents are accounted for"
+[ "$(count AuditEvent recorded "$work/balp")" -gt 0 ] || fail "no AuditEvent was recorded"
+[ "$(count Consent recorded "$work/pcf")" -gt 0 ] || fail "no Consent was recorded"
+good "$(count AuditEvent recorded "$work/balp") AuditEvents and $(count Consent recorded "$work/pcf") Consents recorded, the others refused by name"
+custos import fhir "$here"/data/ihe/balp "$here"/data/ihe/refs/balp-* "${desk[@]}" --base https://balp.example >"$work/again"
+has "^0 items recorded" "$work/again"
+good "the same import again records nothing twice"
+
+step "A patient consents, and a physician reads laboratory results under that consent"
+head -n 1 "$work/pcf-codes" | cut -f 1 >"$work/code"
+patient=(--code "@$work/code")
+subject=(--code "@$work/code" --custodian "$custodian" --node "$node")
+custos rule put "${desk[@]}" "${patient[@]}" --permit --purpose TREAT --collected in-person | tee "$work/rule"
+rule=$(value rule "$work/rule")
+custos access record "${desk[@]}" "${patient[@]}" --action read --category "laboratory results" --who "Dr. Adams" \
+    --role physician --purpose TREAT --relationship encounter --cites "$rule" | tee "$work/access"
+has consistent "$work/access"
+item=$(value item "$work/access")
+good "recorded, and consistent with what is on the ledger"
+
+step "The patient's trail, as a person reads it: from the code and the custodian's vault"
+custos trail list "${subject[@]}" --anchor "$anchor" | tee "$work/list"
+has research.example "$work/list"
+custos trail show "${subject[@]}" --anchor "$anchor" --vault "$work/vault" --vault-key "$net/vault.key" >"$work/trail"
+tail -n 24 "$work/trail"
+has "Dr. Adams (physician) at Example Hospital read laboratory results, for treatment, under your consent" "$work/trail"
+good "who is said to have read what, when, why, and on which ground"
+
+step "A receipt, verified offline by a program that trusts nobody"
+custos receipt get "$item" --node "$node" --key "$key" -o "$work/receipt.custos"
+expect 0 verify "$work/receipt.custos" --anchor "$anchor" | tee "$work/verified"
+has "^VERIFIED" "$work/verified"
+has "hospital-1.example states that" "$work/verified"
+has "sealed, not shown" "$work/verified"
+good "recorded, signed and agreed on; what is sealed stays sealed"
+
+step "The complete trail with its openings, verified offline"
+custos trail prove "${subject[@]}" --anchor "$anchor" -o "$work/trail.custos" \
+    --vault "$work/vault" --vault-key "$net/vault.key" --openings "$work/openings.custos"
+expect 0 verify "$work/trail.custos" --anchor "$anchor" --openings "$work/openings.custos" --not-older-than 1h >"$work/verified"
+head -n 9 "$work/verified"
+has "a complete trail: all" "$work/verified"
+has "Dr. Adams" "$work/verified"
+good "these are all entries up to that block, and every opening fits its seal"
+
+step "An absence: Lakeside Clinic was never given a trail of this patient"
+custos trail prove "${subject[@]}" --grantee hospital-2.example --anchor "$anchor" -o "$work/absence.custos"
+expect 0 verify "$work/absence.custos" --anchor "$anchor" >"$work/verified"
+head -n 6 "$work/verified"
+has "an absence: nothing has ever been recorded on this trail" "$work/verified"
+good "that nothing is there is proven, not claimed"
+
+step "The consent ends; one more access cites it, and the validators say what is wrong with that"
+custos rule end "$rule" "${desk[@]}"
+expect 0 access record "${desk[@]}" "${patient[@]}" --action read --category "laboratory results" --who "Dr. Adams" \
+    --role physician --purpose TREAT --cites "$rule" | tee "$work/contradicted"
+has "CONTRADICTED: the cited rule had been ended" "$work/contradicted"
+custos receipt get "$(value item "$work/contradicted")" --node "$node" --key "$key" -o "$work/contradicted.custos"
+expect 0 verify "$work/contradicted.custos" --anchor "$anchor" >"$work/verified"
+has "CONTRADICTED: the cited rule had been ended" "$work/verified"
+good "an audit ledger does not refuse bad news: the access is recorded, and so is the contradiction"
+
+step "One byte of the receipt is flipped"
+cp "$work/receipt.custos" "$work/flipped.custos"
+byte=$(od -An -tu1 -j 64 -N 1 "$work/receipt.custos" | tr -d ' ')
+printf "\\$(printf '%03o' $((byte ^ 1)))" | dd of="$work/flipped.custos" bs=1 seek=64 conv=notrunc status=none
+expect 1 verify "$work/flipped.custos" --anchor "$anchor" 2>&1 | tee "$work/refused"
+has "NOT VERIFIED" "$work/refused"
+good "refused, with exit code 1"
+
+step "One validator is killed; the others go on; it comes back and catches up"
+custos testnet kill --dir "$net" --index 4
+before=$(height 1)
+custos access record "${desk[@]}" "${patient[@]}" --action read --category "medication list" --who "Dr. Brown" --role pharmacist \
+    --purpose TREAT | tee "$work/while-down"
+[ "$(height 1)" -gt "$before" ] || fail "the three others did not go on"
+good "recorded with one of four dead"
+custos testnet start --dir "$net" --index 4
+for _ in $(seq 100); do
+    behind=$(height 4) ahead=$(height 1)
+    [ "${behind:-0}" != "-" ] && [ "${behind:-0}" -ge "${ahead:-1}" ] && break
+    sleep 0.2
+done
+[ "${behind:-0}" -ge "${ahead:-1}" ] || fail "node 4 is at height $behind, node 1 at $ahead"
+custos testnet status --dir "$net"
+good "node 4 is at height $behind, like the others"
+
+step "Everything is stopped, and what is on disk is checked from the first record to the last"
+custos testnet down --dir "$net"
+for index in 1 4; do
+    expect 0 fsck --data "$net/node-$index" | tee "$work/fsck"
+    has "everything fits" "$work/fsck"
+done
+good "whole"
+
+finished=yes
+printf '\n%sdemo: %d steps, each did what it says, in %d s%s\n' "$green" "$steps" "$((SECONDS - started))" "$plain"
