@@ -15,7 +15,7 @@ use custos_proof::hash::BlockId;
 use custos_proof::ids::{Height, Round};
 
 /// Blocks that one peer may be sending at a time; beginning another gives up the oldest.
-pub const MAX_STREAMS_PER_PEER: usize = 3;
+pub(crate) const MAX_STREAMS_PER_PEER: usize = 3;
 
 /// Blocks in the making.
 #[derive(Debug, Default)]

@@ -402,11 +402,13 @@ pub async fn start(config: EngineConfig, network: Network, inbound: EngineInboun
     let verifier = Verifier { chain: config.chain };
     let (signs, signs_seen) = watch::channel(Signs::default());
     let (actor_stopped, actor_has_stopped) = oneshot::channel();
+    let (ending, is_ending) = watch::channel(false);
     let arguments = Arguments {
         network: network.clone(),
         inbound,
         verifier: verifier.clone(),
         signs,
+        ending: is_ending.clone(),
         stopped: actor_stopped,
     };
     let (mesh, _) = Actor::spawn(None, MeshActor, arguments).await.map_err(|e| failed(e.to_string()))?;
@@ -434,7 +436,6 @@ pub async fn start(config: EngineConfig, network: Network, inbound: EngineInboun
     let (events, events_out) = mpsc::channel(EVENTS_WAITING);
     let (stopped, has_stopped) = watch::channel(None);
     let (lost, lost_seen) = watch::channel(0);
-    let (ending, is_ending) = watch::channel(false);
     let trouble = Arc::new(Mutex::new(None));
     tokio::spawn(watch_trouble(channels.events.subscribe(), Arc::clone(&trouble), lost));
     tokio::spawn(translate(channels, verifier, events));

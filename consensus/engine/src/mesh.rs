@@ -69,6 +69,8 @@ pub(crate) struct Arguments {
     pub(crate) inbound: EngineInbound,
     pub(crate) verifier: Verifier,
     pub(crate) signs: watch::Sender<Signs>,
+    /// Turns true when the engine is about to be stopped.
+    pub(crate) ending: watch::Receiver<bool>,
     pub(crate) stopped: oneshot::Sender<()>,
 }
 
@@ -92,7 +94,7 @@ impl Actor for MeshActor {
             peers: Mutex::default(),
             signs: with.signs,
         });
-        let pump = tokio::spawn(pump(Arc::clone(&mesh), with.inbound)).abort_handle();
+        let pump = tokio::spawn(pump(Arc::clone(&mesh), with.inbound, with.ending)).abort_handle();
         Ok(State { mesh, pump, stopped: Some(with.stopped) })
     }
 
@@ -313,12 +315,13 @@ impl Mesh {
 
 /// Reads what the swarm received and tells the subscribers. Votes first: a round must not wait
 /// behind megabytes of parts.
-async fn pump(mesh: Arc<Mesh>, mut inbound: EngineInbound) {
+async fn pump(mesh: Arc<Mesh>, mut inbound: EngineInbound, mut ending: watch::Receiver<bool>) {
     let mut peers = mesh.network.peers();
     peers.mark_changed();
     loop {
         tokio::select! {
             biased;
+            _ = ending.changed() => return,
             changed = peers.changed() => match changed {
                 Ok(()) => {
                     let now = peers.borrow_and_update().clone();

@@ -4,7 +4,7 @@
 //! and keeps each block with its certificate in a file of its own, flushed before it answers. It
 //! knows no accounts, items or policies; those are not what these tests are about.
 
-#![allow(dead_code, clippy::unwrap_used, missing_docs)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, missing_docs)]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
@@ -252,8 +252,28 @@ pub fn free_port() -> u16 {
 pub struct Setup {
     pub members: Arc<Members>,
     pub ports: Vec<u16>,
-    pub directory: tempfile::TempDir,
+    pub directory: Directory,
     pub heartbeat_ms: u64,
+}
+
+/// Where nodes keep their files: ours to remove, or somebody else's.
+pub enum Directory {
+    Own(tempfile::TempDir),
+    Given(PathBuf),
+}
+
+impl Directory {
+    pub fn path(&self) -> &Path {
+        match self {
+            Directory::Own(directory) => directory.path(),
+            Directory::Given(path) => path,
+        }
+    }
+}
+
+/// The consensus key of a validator.
+pub fn validator_key(index: usize) -> PublicKey {
+    Key::of(1 + index as u8).public_key()
 }
 
 impl Setup {
@@ -267,9 +287,18 @@ impl Setup {
         Self {
             members: members(validators, listed),
             ports: (0..listed).map(|_| free_port()).collect(),
-            directory: tempfile::tempdir().unwrap(),
+            directory: Directory::Own(tempfile::tempdir().unwrap()),
             heartbeat_ms,
         }
+    }
+
+    /// The network of another process' setup.
+    pub fn at(directory: &Path, members: Arc<Members>, ports: Vec<u16>, heartbeat_ms: u64) -> Self {
+        Self { members, ports, directory: Directory::Given(directory.to_owned()), heartbeat_ms }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
     }
 
     pub fn blocks(&self, index: usize) -> PathBuf {
@@ -282,6 +311,11 @@ impl Setup {
 
     /// A node in a runtime of its own; `voting` nodes sign.
     pub fn start(&self, index: usize, voting: bool, pool: Pool) -> Node {
+        self.start_as(index, voting.then_some(index), pool)
+    }
+
+    /// A node that signs with the consensus key of `validator`.
+    pub fn start_as(&self, index: usize, validator: Option<usize>, pool: Pool) -> Node {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let ledger = FileLedger::open(&self.blocks(index), Arc::clone(&self.members), Arc::clone(&pool));
         let peer = |other: usize| PeerConfig {
@@ -295,7 +329,7 @@ impl Setup {
             data_dir: self.directory.path().join(format!("{index}/consensus")),
             listen: self.address(index),
             transport_seed: transport_seed(index),
-            signer: voting.then(|| Arc::new(Key::of(1 + index as u8)) as Arc<dyn Signer>),
+            signer: validator.map(|index| Arc::new(Key::of(1 + index as u8)) as Arc<dyn Signer>),
             peers: (0..self.ports.len()).filter(|other| *other != index).map(peer).collect(),
             timeouts: Timeouts::default(),
             heartbeat_ms: self.heartbeat_ms,
