@@ -46,7 +46,8 @@ impl Assembly {
         }
         let Some(stream) = self.streams.get_mut(&key) else { return Ok(None) };
         let place = usize::try_from(part.index).ok().and_then(|index| stream.pieces.get_mut(index));
-        let (true, Some(place)) = (stream.total_bytes == part.total_bytes && stream.height == part.height, place)
+        let (true, Some(place)) =
+            (stream.total_bytes == part.total_bytes && stream.height == part.height, place)
         else {
             self.streams.remove(&key);
             return Err(Inconsistent);
@@ -58,7 +59,8 @@ impl Assembly {
         if stream.missing > 0 {
             return Ok(None);
         }
-        let whole = self.streams.remove(&key).map(|stream| stream.pieces.into_iter().flatten().collect::<Vec<_>>());
+        let whole =
+            self.streams.remove(&key).map(|stream| stream.pieces.into_iter().flatten().collect::<Vec<_>>());
         Ok(whole.map(|pieces| pieces.concat()))
     }
 
@@ -69,8 +71,12 @@ impl Assembly {
 
     fn begin(&mut self, key: (PeerKey, BlockId), part: &Part) {
         let (from, _) = key;
-        let mut of_peer: Vec<_> =
-            self.streams.iter().filter(|((peer, _), _)| *peer == from).map(|(key, s)| (s.begun, *key)).collect();
+        let mut of_peer: Vec<_> = self
+            .streams
+            .iter()
+            .filter(|((peer, _), _)| *peer == from)
+            .map(|(key, s)| (s.begun, *key))
+            .collect();
         of_peer.sort_unstable();
         let surplus = (of_peer.len() + 1).saturating_sub(MAX_STREAMS_PER_PEER);
         for (_, oldest) in of_peer.into_iter().take(surplus) {

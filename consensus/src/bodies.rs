@@ -114,7 +114,10 @@ fn read(path: &Path) -> io::Result<Option<StoredBody>> {
     const MAX_FILE_BYTES: usize = HEADER_BYTES + MAX_BLOCK_BYTES + CHECKSUM_BYTES;
     let mut bytes = Vec::new();
     if path.is_dir() {
-        return Err(io::Error::other(format!("{} is a directory; nothing but bodies belongs there", path.display())));
+        return Err(io::Error::other(format!(
+            "{} is a directory; nothing but bodies belongs there",
+            path.display()
+        )));
     }
     File::open(path)?.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(parse(bytes))

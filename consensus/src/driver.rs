@@ -128,11 +128,13 @@ impl Driver {
             Effect::Answer(ticket, answer) => self.answer(ticket, answer),
             Effect::Build(ticket, request) => {
                 let asked = request.clone();
-                let built = self.ledger.call(move |ledger| ledger.build(request)).await.and_then(|built| built);
+                let built =
+                    self.ledger.call(move |ledger| ledger.build(request)).await.and_then(|built| built);
                 return Ok(Some(Input::Built(ticket, asked, built)));
             }
             Effect::Check(purpose, id, block) => {
-                let verdict = self.ledger.call(move |ledger| ledger.check(&block)).await.and_then(|verdict| verdict);
+                let verdict =
+                    self.ledger.call(move |ledger| ledger.check(&block)).await.and_then(|verdict| verdict);
                 return Ok(Some(Input::Checked(purpose, id, verdict)));
             }
             Effect::Commit(block, certificate) => {
@@ -140,18 +142,22 @@ impl Driver {
                 return Ok(Some(Input::Committed(committed.and_then(|head| head))));
             }
             Effect::AskWork => {
-                let work = self.ledger.call(|ledger| ledger.has_work()).await.map_err(|fault| fault.to_string())?;
+                let work =
+                    self.ledger.call(|ledger| ledger.has_work()).await.map_err(|fault| fault.to_string())?;
                 return Ok(Some(Input::Work(work)));
             }
             Effect::Serve(ticket, heights) => {
                 let blocks = self.ledger.call(move |ledger| serve(ledger, heights)).await;
-                let blocks = blocks.and_then(|blocks| blocks).map_err(|fault| format!("cannot read decided blocks: {fault}"))?;
+                let blocks = blocks
+                    .and_then(|blocks| blocks)
+                    .map_err(|fault| format!("cannot read decided blocks: {fault}"))?;
                 if let Some(Question::Blocks(reply)) = self.open.remove(&ticket) {
                     reply.send(blocks);
                 }
             }
             Effect::ServeEarliest(ticket) => {
-                let earliest = self.ledger.call(|ledger| ledger.earliest()).await.map_err(|fault| fault.to_string())?;
+                let earliest =
+                    self.ledger.call(|ledger| ledger.earliest()).await.map_err(|fault| fault.to_string())?;
                 if let Some(Question::Earliest(reply)) = self.open.remove(&ticket) {
                     reply.send(earliest);
                 }
@@ -177,7 +183,9 @@ impl Driver {
 
     fn answer(&mut self, ticket: Ticket, answer: Answer) {
         match (self.open.remove(&ticket), answer) {
-            (Some(Question::Start(reply)), Answer::Start(height)) => reply.send(self.host.start_height(height)),
+            (Some(Question::Start(reply)), Answer::Start(height)) => {
+                reply.send(self.host.start_height(height))
+            }
             (Some(Question::Held(reply)), Answer::Held(held)) => reply.send(held),
             (Some(Question::Build(reply)), Answer::Built(id)) => reply.send(id),
             (Some(Question::Part(reply)), Answer::Part(whole)) => reply.send(whole),
@@ -197,7 +205,9 @@ impl Driver {
             EngineEvent::BuildValue { height, round, reply, .. } => {
                 Input::BuildValue(self.keep(Question::Build(reply)), height, round)
             }
-            EngineEvent::Part { from, part, reply } => Input::Part(self.keep(Question::Part(reply)), from, part),
+            EngineEvent::Part { from, part, reply } => {
+                Input::Part(self.keep(Question::Part(reply)), from, part)
+            }
             EngineEvent::Restream { height, round, block_id } => Input::Restream(height, round, block_id),
             EngineEvent::Decided { certificate, reply } => {
                 Input::Decided(self.keep(Question::Committed(reply)), certificate)
@@ -228,9 +238,9 @@ impl Driver {
     ) -> Result<(), String> {
         let bodies = Arc::clone(&self.bodies);
         let done = tokio::task::spawn_blocking(move || work(&bodies)).await;
-        done.map_err(io::Error::other)
-            .and_then(|done| done)
-            .map_err(|error| format!("the directory of undecided bodies cannot be written: {error}; is the disk full?"))
+        done.map_err(io::Error::other).and_then(|done| done).map_err(|error| {
+            format!("the directory of undecided bodies cannot be written: {error}; is the disk full?")
+        })
     }
 
     async fn charge(&mut self, peer: PeerKey, what: &str) {

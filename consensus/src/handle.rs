@@ -177,11 +177,13 @@ impl Submissions {
 async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<ConsensusHandle, StartError> {
     let ledger =
         LedgerThread::start(&config.name, ledger).map_err(|error| StartError::Ledger(error.to_string()))?;
-    let head = ledger.call(|ledger| ledger.head()).await.map_err(|fault| StartError::Ledger(fault.to_string()))?;
+    let head =
+        ledger.call(|ledger| ledger.head()).await.map_err(|fault| StartError::Ledger(fault.to_string()))?;
 
     let directory = |error| StartError::DataDir { path: config.data_dir.display().to_string(), error };
     std::fs::create_dir_all(&config.data_dir).map_err(directory)?;
-    let (bodies, durable) = Bodies::open(&config.data_dir.join("bodies"), head.height.next()).map_err(directory)?;
+    let (bodies, durable) =
+        Bodies::open(&config.data_dir.join("bodies"), head.height.next()).map_err(directory)?;
 
     let bootstrap: BTreeSet<PeerKey> =
         config.peers.iter().filter(|peer| peer.bootstrap).map(|peer| PeerKey(peer.transport.0)).collect();
@@ -190,7 +192,11 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
         seed: config.transport_seed,
         listen: config.listen.clone(),
         chain: head.chain.0,
-        addresses: config.peers.iter().map(|peer| (PeerKey(peer.transport.0), peer.address.clone())).collect(),
+        addresses: config
+            .peers
+            .iter()
+            .map(|peer| (PeerKey(peer.transport.0), peer.address.clone()))
+            .collect(),
         allowed: allowed_at_start(&head.peers, &bootstrap, own),
     })
     .await?;

@@ -338,7 +338,9 @@ impl Host {
             Input::BuildValue(ticket, height, round) => self.on_build(now, ticket, height, round),
             Input::Part(ticket, from, part) => self.on_part(now, ticket, from, &part),
             Input::Restream(height, round, id) => self.on_restream(height, round, id),
-            Input::Synced { ticket, height, block_id, bytes } => self.on_synced(ticket, height, block_id, bytes),
+            Input::Synced { ticket, height, block_id, bytes } => {
+                self.on_synced(ticket, height, block_id, bytes)
+            }
             Input::Decided(ticket, certificate) => self.on_decided(ticket, certificate),
             Input::Finalized(ticket, height, evidence) => self.on_finalized(now, ticket, height, evidence),
             Input::DecidedRange(ticket, heights) => vec![Effect::Serve(ticket, self.servable(&heights))],
@@ -347,9 +349,9 @@ impl Host {
             Input::Built(ticket, request, Ok(block)) => self.on_built(ticket, &request, block),
             Input::Checked(purpose, id, Ok(verdict)) => self.on_checked(now, purpose, id, verdict),
             Input::Committed(Ok(head)) => self.on_committed(now, head),
-            Input::Built(_, _, Err(fault)) | Input::Checked(_, _, Err(fault)) | Input::Committed(Err(fault)) => {
-                self.halt(format!("the ledger cannot go on: {fault}"))
-            }
+            Input::Built(_, _, Err(fault))
+            | Input::Checked(_, _, Err(fault))
+            | Input::Committed(Err(fault)) => self.halt(format!("the ledger cannot go on: {fault}")),
             Input::Work(true) => self.release(now),
             Input::Work(false) => Vec::new(),
             // What happens around us.
@@ -534,7 +536,9 @@ impl Host {
         self.touch(&id);
         let round = self.round();
         match self.judge(now, &id, round) {
-            Judgement::Valid => self.vouch(&id, |proposed| Effect::Answer(ticket, Answer::Part(Some(proposed)))),
+            Judgement::Valid => {
+                self.vouch(&id, |proposed| Effect::Answer(ticket, Answer::Part(Some(proposed))))
+            }
             Judgement::Early => vec![Effect::Answer(ticket, Answer::Part(None))],
             Judgement::Invalid(_) => vec![Effect::Answer(ticket, Answer::Part(self.proposed(&id, false)))],
             Judgement::Unchecked => self.check(Purpose::Offered(ticket), id),
@@ -604,7 +608,9 @@ impl Host {
             }
             (Purpose::Synced(ticket), _) => {
                 // Decided by a quorum: neither the clock nor the turn is ours to judge.
-                self.vouch(&id, |proposed| Effect::Answer(ticket, Answer::Synced(SyncOutcome::Good(proposed))))
+                self.vouch(&id, |proposed| {
+                    Effect::Answer(ticket, Answer::Synced(SyncOutcome::Good(proposed)))
+                })
             }
         }
     }
@@ -618,7 +624,9 @@ impl Host {
         }
         match purpose {
             Purpose::Offered(ticket) => effects.push(Effect::Answer(ticket, Answer::Part(None))),
-            Purpose::Synced(ticket) => effects.push(Effect::Answer(ticket, Answer::Synced(SyncOutcome::PeerFault))),
+            Purpose::Synced(ticket) => {
+                effects.push(Effect::Answer(ticket, Answer::Synced(SyncOutcome::PeerFault)))
+            }
             Purpose::Round(_) => {
                 if let Some(query) = &mut self.round_query {
                     query.waiting.retain(|waiting| *waiting != id);
@@ -675,7 +683,11 @@ impl Host {
     }
 
     fn check(&self, purpose: Purpose, id: BlockId) -> Vec<Effect> {
-        self.bodies.get(&id).map(|body| Effect::Check(purpose, id, Arc::clone(&body.block))).into_iter().collect()
+        self.bodies
+            .get(&id)
+            .map(|body| Effect::Check(purpose, id, Arc::clone(&body.block)))
+            .into_iter()
+            .collect()
     }
 
     /// Marks a body valid, makes it durable, and only then tells.
@@ -729,7 +741,9 @@ impl Host {
     fn on_build(&mut self, now: Now, ticket: Ticket, height: Height, round: Round) -> Vec<Effect> {
         let own = self.config.key.and_then(|key| self.head.validators.by_key(&key));
         let (Some((_, own)), true) = (own, height == self.deciding()) else {
-            return self.halt(format!("the engine asked this node for a block at height {height}, which is not its turn"));
+            return self.halt(format!(
+                "the engine asked this node for a block at height {height}, which is not its turn"
+            ));
         };
         // Asked again for the same round, after a restart for instance: the same block again.
         let built = self.bodies.iter().find(|(_, body)| {
@@ -755,7 +769,8 @@ impl Host {
             == (request.height, request.round, request.time, &request.proposer);
         let bytes = Bytes::from(block.to_bytes());
         if !as_asked || bytes.len() > request.max_bytes {
-            return self.halt(format!("the ledger built another block than asked for at height {}", request.height));
+            return self
+                .halt(format!("the ledger built another block than asked for at height {}", request.height));
         }
         let id = header.block_id();
         let sent = parts(request.height, request.round, id, &bytes);
@@ -770,7 +785,9 @@ impl Host {
     fn on_restream(&mut self, height: Height, round: Round, id: BlockId) -> Vec<Effect> {
         self.touch(&id);
         match self.bodies.get(&id) {
-            Some(body) if height == self.deciding() => vec![Effect::Publish(parts(height, round, id, &body.bytes))],
+            Some(body) if height == self.deciding() => {
+                vec![Effect::Publish(parts(height, round, id, &body.bytes))]
+            }
             _ => Vec::new(),
         }
     }
@@ -814,7 +831,9 @@ impl Host {
             return self.halt(format!("the engine decided height {} while at {height}", certificate.height));
         }
         if let Err(error) = certificate.verify(&self.head.chain, &self.head.validators) {
-            return self.halt(format!("the engine decided height {height} by a certificate that does not verify: {error}"));
+            return self.halt(format!(
+                "the engine decided height {height} by a certificate that does not verify: {error}"
+            ));
         }
         let Some(body) = self.bodies.get(&certificate.block_id) else {
             return self.halt(format!(
@@ -832,7 +851,11 @@ impl Host {
             return self.halt("the ledger committed what nobody decided".into());
         };
         if head.height != self.deciding() {
-            return self.halt(format!("the ledger committed height {} instead of {}", head.height, self.deciding()));
+            return self.halt(format!(
+                "the ledger committed height {} instead of {}",
+                head.height,
+                self.deciding()
+            ));
         }
         let decided_height = head.height;
         self.head = head;
@@ -842,7 +865,8 @@ impl Host {
         self.assembly.forget(decided_height);
         self.early.retain(|(.., block)| block.header.height > decided_height);
         self.stage = Stage::Committed;
-        let mut effects = vec![Effect::Answer(decided, Answer::Committed), self.allow(), Effect::Forget(decided_height)];
+        let mut effects =
+            vec![Effect::Answer(decided, Answer::Committed), self.allow(), Effect::Forget(decided_height)];
         if let Some(ticket) = finalized {
             self.stage = Stage::Holding { ticket };
             effects.extend(self.hold(now));
@@ -850,7 +874,13 @@ impl Host {
         effects
     }
 
-    fn on_finalized(&mut self, now: Now, ticket: Ticket, height: Height, evidence: Vec<Evidence>) -> Vec<Effect> {
+    fn on_finalized(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        height: Height,
+        evidence: Vec<Evidence>,
+    ) -> Vec<Effect> {
         let mut effects = Vec::new();
         if !evidence.is_empty() {
             effects.push(Effect::Report(evidence));
@@ -861,7 +891,9 @@ impl Host {
                 self.stage = Stage::Holding { ticket };
                 effects.extend(self.hold(now));
             }
-            _ => effects.extend(self.halt(format!("the engine closed height {height} before it was decided"))),
+            _ => {
+                effects.extend(self.halt(format!("the engine closed height {height} before it was decided")))
+            }
         }
         effects
     }
@@ -872,7 +904,8 @@ impl Host {
     /// empty blocks; not going on with reason would cost latency.
     fn hold(&mut self, now: Now) -> Vec<Effect> {
         let heartbeat = self.committed_ms.saturating_add(self.config.heartbeat_ms);
-        let others = self.others_went_on() || self.early.iter().any(|(.., block)| block.header.height == self.deciding());
+        let others = self.others_went_on()
+            || self.early.iter().any(|(.., block)| block.header.height == self.deciding());
         if others || now.steady_ms >= heartbeat {
             self.release(now)
         } else {
@@ -910,7 +943,11 @@ impl Host {
     }
 
     fn participant(&self, peer: &PeerKey) -> Option<&ParticipantId> {
-        self.head.peers.iter().find(|allowed| allowed.transport.0 == peer.0).map(|allowed| &allowed.participant)
+        self.head
+            .peers
+            .iter()
+            .find(|allowed| allowed.transport.0 == peer.0)
+            .map(|allowed| &allowed.participant)
     }
 
     /// Whoever the registry at this head lists, and the pinned bootstrap peers.

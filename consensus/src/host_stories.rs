@@ -88,11 +88,17 @@ fn certificate(block: &Block) -> Certificate {
     let id = block.header.block_id();
     let sign = |(index, key): (usize, SigningKey)| {
         let public = PublicKey(key.verifying_key().to_bytes());
-        let preimage = vote_preimage(&CHAIN, block.header.height, Round(0), VoteType::Precommit, Some(id), &public);
+        let preimage =
+            vote_preimage(&CHAIN, block.header.height, Round(0), VoteType::Precommit, Some(id), &public);
         CommitSignature { signer: index as u16, signature: Signature(key.sign(&preimage).to_bytes()) }
     };
     let signatures = keys().into_iter().enumerate().take(3).map(sign).collect();
-    Certificate { height: block.header.height, round: Round(0), block_id: id, signatures: List::new(signatures).unwrap() }
+    Certificate {
+        height: block.header.height,
+        round: Round(0),
+        block_id: id,
+        signatures: List::new(signatures).unwrap(),
+    }
 }
 
 /// A validator and its clock.
@@ -232,7 +238,9 @@ fn a_body_that_is_not_what_its_id_says_is_ignored_and_never_called_invalid() {
     wrong.header.log_root = Digest([66; 32]);
     let id = right.header.block_id();
     let effects = play.sends(1, &wrong, id, 0);
-    assert!(matches!(effects.as_slice(), [Effect::Charge(from, _), Effect::Answer(_, Answer::Part(None))] if *from == peer(1)));
+    assert!(
+        matches!(effects.as_slice(), [Effect::Charge(from, _), Effect::Answer(_, Answer::Part(None))] if *from == peer(1))
+    );
     // The right body, from another, still counts.
     assert!(play.offers(2, &right, 0).unwrap().valid);
 }
@@ -247,7 +255,9 @@ fn bytes_that_the_header_does_not_commit_to_do_not_spoil_the_id() {
     let effects = play.sends(1, &damaged, id, 0);
     let Some(Effect::Check(purpose, ..)) = effects.last() else { panic!("{effects:?}") };
     let effects = play.on(Input::Checked(purpose.clone(), id, Ok(Verdict::WrongBody("a signature".into()))));
-    assert!(matches!(effects.as_slice(), [Effect::Charge(from, _), Effect::Answer(_, Answer::Part(None))] if *from == peer(1)));
+    assert!(
+        matches!(effects.as_slice(), [Effect::Charge(from, _), Effect::Answer(_, Answer::Part(None))] if *from == peer(1))
+    );
     assert!(play.offers(2, &right, 0).unwrap().valid);
 }
 
@@ -289,7 +299,10 @@ fn a_block_of_a_later_round_waits_for_that_round() {
     let early = block(HEAD.next(), 1, turn(1), play.now.wall);
     assert_eq!(play.offers(turn(1), &early, 1), None);
     let held = play.round(1);
-    assert_eq!(held.iter().map(|p| (p.block_id, p.valid)).collect::<Vec<_>>(), [(early.header.block_id(), true)]);
+    assert_eq!(
+        held.iter().map(|p| (p.block_id, p.valid)).collect::<Vec<_>>(),
+        [(early.header.block_id(), true)]
+    );
 }
 
 #[test]
@@ -346,13 +359,13 @@ fn asked_twice_for_a_block_it_gives_the_same_even_after_a_crash() {
     assert_eq!((request.time, request.round), (play.now.wall, Round(round)));
     let built = block(HEAD.next(), round, 0, request.time);
     let effects = play.on(Input::Built(ticket, request.clone(), Ok(built.clone())));
-    let [Effect::Store(stored), Effect::Publish(sent), Effect::Answer(_, Answer::Built(id))] = effects.as_slice() else {
+    let [Effect::Store(stored), Effect::Publish(sent), Effect::Answer(_, Answer::Built(id))] =
+        effects.as_slice()
+    else {
         panic!("{effects:?}")
     };
     assert_eq!((*id, sent.len()), (built.header.block_id(), 1));
-    let again = |effects: Vec<Effect>| {
-        matches!(effects.as_slice(), [Effect::Publish(_), Effect::Answer(_, Answer::Built(same))] if same == id)
-    };
+    let again = |effects: Vec<Effect>| matches!(effects.as_slice(), [Effect::Publish(_), Effect::Answer(_, Answer::Built(same))] if same == id);
     let ticket = play.ticket();
     assert!(again(play.on(Input::BuildValue(ticket, HEAD.next(), Round(round)))));
 
@@ -429,7 +442,8 @@ fn a_block_of_the_next_height_that_comes_early_is_judged_when_that_height_begins
     play.on(Input::Decided(decided, certificate(&current)));
     // The engine may close the height before the commit is through.
     assert!(play.on(Input::Finalized(finalized, HEAD.next(), Vec::new())).is_empty());
-    let effects = play.on(Input::Committed(Ok(head(HEAD.next(), current.header.time, current.header.block_id()))));
+    let effects =
+        play.on(Input::Committed(Ok(head(HEAD.next(), current.header.time, current.header.block_id()))));
     assert_eq!(effects.first(), Some(&Effect::Answer(decided, Answer::Committed)));
     assert_eq!(effects.last(), Some(&Effect::Answer(finalized, Answer::Start(HEAD.next().next()))));
     let ticket = play.ticket();
@@ -461,7 +475,8 @@ fn a_peer_that_sends_other_bytes_than_the_certificate_names_is_at_fault_and_nobo
     forged.header.state_root = Digest([66; 32]);
     for bytes in [forged.to_bytes(), b"junk".to_vec(), Vec::new()] {
         let ticket = play.ticket();
-        let effects = play.on(Input::Synced { ticket, height: HEAD.next(), block_id: id, bytes: bytes.into() });
+        let effects =
+            play.on(Input::Synced { ticket, height: HEAD.next(), block_id: id, bytes: bytes.into() });
         assert_eq!(effects, [Effect::Answer(ticket, Answer::Synced(SyncOutcome::PeerFault))]);
     }
 }
@@ -547,12 +562,9 @@ fn the_first_height_waits_for_validators_and_not_for_ever() {
 #[test]
 fn peers_may_ask_for_any_range_and_get_what_exists() {
     let mut play = Play::deciding();
-    for (asked, served) in [
-        ((0, 3), (1, 3)),
-        ((5, u64::MAX), (5, 10)),
-        ((11, 20), (11, 10)),
-        ((u64::MAX, 0), (u64::MAX, 0)),
-    ] {
+    for (asked, served) in
+        [((0, 3), (1, 3)), ((5, u64::MAX), (5, 10)), ((11, 20), (11, 10)), ((u64::MAX, 0), (u64::MAX, 0))]
+    {
         let ticket = play.ticket();
         let effects = play.on(Input::DecidedRange(ticket, Height(asked.0)..=Height(asked.1)));
         assert_eq!(effects, [Effect::Serve(ticket, Height(served.0)..=Height(served.1))]);

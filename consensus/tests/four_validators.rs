@@ -134,7 +134,9 @@ fn large_blocks_travel_and_late_joiners_and_followers_get_them() {
                 node.submit(&vec![batch * 3 + i; 900 * 1024]);
             }
         }
-        wait("a large block", 30, || nodes.iter().all(|n| n.height() > height && n.pool.lock().unwrap().is_empty()));
+        wait("a large block", 30, || {
+            nodes.iter().all(|n| n.height() > height && n.pool.lock().unwrap().is_empty())
+        });
     }
     let target = lowest(&nodes);
     let at = Instant::now();

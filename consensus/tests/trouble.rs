@@ -26,7 +26,10 @@ fn submissions_reach_the_other_validators_as_bytes() {
         let received = runtime.block_on(async {
             tokio::time::timeout(Duration::from_secs(5), submissions.recv()).await.unwrap().unwrap()
         });
-        assert_eq!((received.from, &received.bytes[..]), (common::transport_key(1), b"a submission".as_slice()));
+        assert_eq!(
+            (received.from, &received.bytes[..]),
+            (common::transport_key(1), b"a submission".as_slice())
+        );
     }
     nodes.into_iter().for_each(Node::stop);
 }
@@ -108,7 +111,11 @@ fn a_validator_process() {
     let ports = next().split(',').map(|port| port.parse().unwrap()).collect();
     let setup = Setup::at(Path::new(&directory), members(4, 4), ports, 0);
     let node = setup.start(index, true, Pool::default());
-    let mut log = fs::OpenOptions::new().create(true).append(true).open(setup.path().join(format!("{index}.log"))).unwrap();
+    let mut log = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(setup.path().join(format!("{index}.log")))
+        .unwrap();
     loop {
         std::thread::sleep(Duration::from_millis(50));
         let health = node.health();

@@ -645,7 +645,10 @@ mod tests {
         )
     }
     fn consensus() -> impl Strategy<Value = SignedConsensusMsg<Custos>> {
-        prop_oneof![vote().prop_map(SignedConsensusMsg::Vote), proposal().prop_map(SignedConsensusMsg::Proposal)]
+        prop_oneof![
+            vote().prop_map(SignedConsensusMsg::Vote),
+            proposal().prop_map(SignedConsensusMsg::Proposal)
+        ]
     }
     fn polka() -> impl Strategy<Value = PolkaCertificate<Custos>> {
         (height(), round(), value(), prop::collection::vec((address(), signature()), 0..8)).prop_map(
@@ -664,7 +667,10 @@ mod tests {
                 height,
                 round,
                 cert_type: if skip { RoundCertificateType::Skip } else { RoundCertificateType::Precommit },
-                round_signatures: entries.into_iter().map(|(k, v, a, s)| RoundSignature::new(k, v, a, s)).collect(),
+                round_signatures: entries
+                    .into_iter()
+                    .map(|(k, v, a, s)| RoundSignature::new(k, v, a, s))
+                    .collect(),
             },
         )
     }
@@ -692,14 +698,16 @@ mod tests {
             let parts = total.div_ceil(PART_BYTES);
             (Just(total), 0..parts)
         });
-        (0..=MAX_HEIGHT, 0..=MAX_ROUND, any::<[u8; 32]>(), piece).prop_map(|(height, round, id, (total, index))| Part {
-            height: ids::Height(height),
-            round: ids::Round(round),
-            block_id: BlockId(id),
-            total_bytes: total as u32,
-            index: index as u32,
-            bytes: vec![7; (total - index * PART_BYTES).min(PART_BYTES)].into(),
-        })
+        (0..=MAX_HEIGHT, 0..=MAX_ROUND, any::<[u8; 32]>(), piece).prop_map(
+            |(height, round, id, (total, index))| Part {
+                height: ids::Height(height),
+                round: ids::Round(round),
+                block_id: BlockId(id),
+                total_bytes: total as u32,
+                index: index as u32,
+                bytes: vec![7; (total - index * PART_BYTES).min(PART_BYTES)].into(),
+            },
+        )
     }
     fn status() -> impl Strategy<Value = Status<Custos>> {
         (any::<[u8; 32]>(), height(), height()).prop_map(|(key, tip_height, history_min_height)| Status {

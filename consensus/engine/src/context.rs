@@ -9,12 +9,13 @@
 use std::fmt;
 
 use arc_malachitebft_app_channel::app::types::core::{
-    Address as AddressTrait, Context, Height as HeightTrait, LinearTimeouts, NilOrVal, Proposal as ProposalTrait,
-    ProposalPart as ProposalPartTrait, Round, SignedExtension, SigningScheme, Validator as ValidatorTrait,
-    ValidatorSet as ValidatorSetTrait, Value as ValueTrait, Vote as VoteTrait, VoteType,
+    Address as AddressTrait, Context, Height as HeightTrait, LinearTimeouts, NilOrVal,
+    Proposal as ProposalTrait, ProposalPart as ProposalPartTrait, Round, SignedExtension, SigningScheme,
+    Validator as ValidatorTrait, ValidatorSet as ValidatorSetTrait, Value as ValueTrait, Vote as VoteTrait,
+    VoteType,
 };
 use bytes::Bytes;
-use custos_proof::certificate::{ValidatorSet as ProofSet, Validator as ProofValidator};
+use custos_proof::certificate::{Validator as ProofValidator, ValidatorSet as ProofSet};
 use custos_proof::hash::BlockId;
 use custos_proof::ids;
 use custos_proof::keys::{PublicKey, Signature};
@@ -100,7 +101,10 @@ pub fn select_proposer(set: &ProofSet, height: ids::Height, round: ids::Round) -
     let members = set.as_slice();
     let count = u64::try_from(members.len()).unwrap_or(u64::MAX).max(1);
     let turn = (height.0 % count + u64::from(round.0) % count) % count;
-    usize::try_from(turn).ok().and_then(|i| members.get(i)).expect("because a validator set has at least one member")
+    usize::try_from(turn)
+        .ok()
+        .and_then(|i| members.get(i))
+        .expect("because a validator set has at least one member")
 }
 
 impl Validators {
@@ -132,7 +136,14 @@ impl Context for Custos {
             .expect("because the engine's members are made from the same set")
     }
 
-    fn new_proposal(&self, height: Height, round: Round, value: Value, pol_round: Round, address: Address) -> Proposal {
+    fn new_proposal(
+        &self,
+        height: Height,
+        round: Round,
+        value: Value,
+        pol_round: Round,
+        address: Address,
+    ) -> Proposal {
         Proposal { height, round, value, pol_round, address }
     }
 

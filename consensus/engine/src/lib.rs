@@ -7,7 +7,7 @@
 //!
 //! The engine's network actor is replaced by our own (`mesh`), because the engine's admits
 //! strangers until they identify themselves; ours stands on a swarm that admits nobody it does not
-//! know. See `docs/adr/`.
+//! know. See `docs/adr/0007-network.md`.
 //!
 //! Deliberately absent: every decision. When to propose, what is valid, when to go on: the host's.
 
@@ -23,14 +23,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_malachitebft_app_channel::app::config::{
-    ConsensusConfig, NodeConfig, ValuePayload, ValueSyncConfig,
-};
+use arc_malachitebft_app_channel::app::config::{ConsensusConfig, NodeConfig, ValuePayload, ValueSyncConfig};
 use arc_malachitebft_app_channel::app::engine::host::{HeightParams, Next, SyncedValueOutcome};
 use arc_malachitebft_app_channel::app::engine::util::events::Event as Trace;
 use arc_malachitebft_app_channel::app::types::core::{
-    CommitCertificate, ExtendedCommitCertificate, ExtendedCommitSignature, LinearTimeouts, NilOrVal, Round, Validity,
-    VoteType,
+    CommitCertificate, ExtendedCommitCertificate, ExtendedCommitSignature, LinearTimeouts, NilOrVal, Round,
+    Validity, VoteType,
 };
 use arc_malachitebft_app_channel::app::types::sync::RawDecidedValue;
 use arc_malachitebft_app_channel::app::types::{LocallyProposedValue, MisbehaviorEvidence, ProposedValue};
@@ -39,7 +37,9 @@ use arc_malachitebft_app_channel::{
 };
 use bytes::Bytes;
 use bytesize::ByteSize;
-use custos_network::{Frame, Inbound, MAX_PART_BYTES, MAX_RESPONSE_BYTES, MAX_VOTE_BYTES, Network, PeerKey, SyncEvent};
+use custos_network::{
+    Frame, Inbound, MAX_PART_BYTES, MAX_RESPONSE_BYTES, MAX_VOTE_BYTES, Network, PeerKey, SyncEvent,
+};
 use custos_proof::cbor::List;
 use custos_proof::certificate::{Certificate, CommitSignature, ValidatorSet};
 use custos_proof::hash::{BlockId, ChainId};
@@ -57,7 +57,7 @@ pub use context::{Part, select_proposer};
 pub use signing::proposal_preimage;
 
 use codec::Wire;
-use context::{Address, Custos, Value, Validators};
+use context::{Address, Custos, Validators, Value};
 use mesh::{Arguments, MeshActor};
 use signing::{Verifier, VoteSigner};
 
@@ -394,7 +394,11 @@ impl<T> fmt::Debug for Reply<T> {
 ///
 /// # Errors
 /// [`EngineError`] when a size cannot work or an actor does not come up.
-pub async fn start(config: EngineConfig, network: Network, inbound: EngineInbound) -> Result<Engine, EngineError> {
+pub async fn start(
+    config: EngineConfig,
+    network: Network,
+    inbound: EngineInbound,
+) -> Result<Engine, EngineError> {
     if !(1024..=MAX_BLOCK_BYTES).contains(&config.max_block_bytes) {
         return Err(EngineError::BlockBytes { configured: config.max_block_bytes });
     }
@@ -485,8 +489,11 @@ struct Settings {
 
 impl Settings {
     fn new(name: String) -> Self {
-        let consensus =
-            ConsensusConfig { enabled: true, value_payload: ValuePayload::ProposalAndParts, ..Default::default() };
+        let consensus = ConsensusConfig {
+            enabled: true,
+            value_payload: ValuePayload::ProposalAndParts,
+            ..Default::default()
+        };
         let sync = ValueSyncConfig {
             enabled: true,
             status_update_interval: Duration::from_secs(1),
@@ -557,10 +564,12 @@ async fn monitor(
     let trouble = trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
     let why = match (*ending.borrow(), ended) {
         (true, _) => Stopped::Shutdown,
-        (false, true) => Stopped::Failed(trouble.unwrap_or_else(|| "an actor failed; its log lines say why".into())),
-        (false, false) => Stopped::SafetyHang(
-            trouble.unwrap_or_else(|| "the write-ahead log could not be written or flushed; its log lines say why".into()),
-        ),
+        (false, true) => {
+            Stopped::Failed(trouble.unwrap_or_else(|| "an actor failed; its log lines say why".into()))
+        }
+        (false, false) => Stopped::SafetyHang(trouble.unwrap_or_else(|| {
+            "the write-ahead log could not be written or flushed; its log lines say why".into()
+        })),
     };
     if why != Stopped::Shutdown {
         error!(?why, "the consensus engine stopped");
@@ -719,13 +728,19 @@ fn proposed(whole: Proposed) -> ProposedValue<Custos> {
 }
 
 /// The certificate in the ledger's form: signers by position, ascending.
-fn commit_certificate(certificate: &CommitCertificate<Custos>, set: Option<&ValidatorSet>) -> Option<Certificate> {
-    let position = |address: &Address| set?.by_key(&address.0).and_then(|(position, _)| u16::try_from(position).ok());
+fn commit_certificate(
+    certificate: &CommitCertificate<Custos>,
+    set: Option<&ValidatorSet>,
+) -> Option<Certificate> {
+    let position =
+        |address: &Address| set?.by_key(&address.0).and_then(|(position, _)| u16::try_from(position).ok());
     let mut signatures = Vec::with_capacity(certificate.commit_signatures.len());
     for entry in &certificate.commit_signatures {
         match position(&entry.address) {
             Some(signer) => signatures.push(CommitSignature { signer, signature: entry.signature }),
-            None => warn!(signer = %entry.address, "a commit signature by somebody outside the set was left out"),
+            None => {
+                warn!(signer = %entry.address, "a commit signature by somebody outside the set was left out")
+            }
         }
     }
     signatures.sort_by_key(|entry| entry.signer);
@@ -750,7 +765,10 @@ fn raw_decided(decided: &DecidedBlock) -> Option<RawDecidedValue<Custos>> {
         value_id: Value(decided.certificate.block_id),
         commit_signatures: decided.certificate.signatures.iter().map(signature).collect::<Option<_>>()?,
     };
-    Some(RawDecidedValue::new(codec::with_block_id(decided.certificate.block_id, &decided.block), certificate))
+    Some(RawDecidedValue::new(
+        codec::with_block_id(decided.certificate.block_id, &decided.block),
+        certificate,
+    ))
 }
 
 /// The pairs that anyone can verify: one validator of the set, one height, round and kind, two
@@ -770,14 +788,15 @@ fn verified_evidence(
         if !(same && a.value != b.value && member(&a.address.0) && genuine(a) && genuine(b)) {
             continue;
         }
-        let choice = |vote: &arc_malachitebft_app_channel::app::types::core::SignedVote<Custos>| SignedChoice {
-            block: match vote.value {
-                NilOrVal::Nil => None,
-                NilOrVal::Val(value) => Some(value.0),
-            },
-            pol_round: None,
-            signature: vote.signature,
-        };
+        let choice =
+            |vote: &arc_malachitebft_app_channel::app::types::core::SignedVote<Custos>| SignedChoice {
+                block: match vote.value {
+                    NilOrVal::Nil => None,
+                    NilOrVal::Val(value) => Some(value.0),
+                },
+                pol_round: None,
+                signature: vote.signature,
+            };
         let preimages = [signing::vote_bytes(&verifier.chain, a), signing::vote_bytes(&verifier.chain, b)];
         let kind = match a.kind {
             VoteType::Prevote => EvidenceKind::Prevote,
@@ -793,13 +812,22 @@ fn verified_evidence(
         if !(same && a.message != b.message && member(&a.address.0) && genuine(a) && genuine(b)) {
             continue;
         }
-        let choice = |p: &arc_malachitebft_app_channel::app::types::core::SignedProposal<Custos>| SignedChoice {
-            block: Some(p.value.0),
-            pol_round: p.pol_round.as_u32().map(RoundNumber),
-            signature: p.signature,
-        };
-        let preimages = [signing::proposal_bytes(&verifier.chain, a), signing::proposal_bytes(&verifier.chain, b)];
-        found.push(pair(a.address.0, a.height, a.round, EvidenceKind::Proposal, preimages, [choice(a), choice(b)]));
+        let choice =
+            |p: &arc_malachitebft_app_channel::app::types::core::SignedProposal<Custos>| SignedChoice {
+                block: Some(p.value.0),
+                pol_round: p.pol_round.as_u32().map(RoundNumber),
+                signature: p.signature,
+            };
+        let preimages =
+            [signing::proposal_bytes(&verifier.chain, a), signing::proposal_bytes(&verifier.chain, b)];
+        found.push(pair(
+            a.address.0,
+            a.height,
+            a.round,
+            EvidenceKind::Proposal,
+            preimages,
+            [choice(a), choice(b)],
+        ));
     }
     found
 }

@@ -84,7 +84,11 @@ impl Actor for MeshActor {
     type State = State;
     type Arguments = Arguments;
 
-    async fn pre_start(&self, _me: ActorRef<Self::Msg>, with: Arguments) -> Result<State, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        _me: ActorRef<Self::Msg>,
+        with: Arguments,
+    ) -> Result<State, ActorProcessingErr> {
         let mesh = Arc::new(Mesh {
             network: with.network,
             verifier: with.verifier,
@@ -122,8 +126,12 @@ impl Mesh {
     fn on_message(&self, message: Msg<Custos>) {
         match message {
             Msg::Subscribe(subscriber) => self.subscribe(subscriber),
-            Msg::PublishConsensusMsg(message) => self.network.broadcast(Channel::Consensus, &message.to_bytes()),
-            Msg::PublishLivenessMsg(message) => self.network.broadcast(Channel::Liveness, &message.to_bytes()),
+            Msg::PublishConsensusMsg(message) => {
+                self.network.broadcast(Channel::Consensus, &message.to_bytes())
+            }
+            Msg::PublishLivenessMsg(message) => {
+                self.network.broadcast(Channel::Liveness, &message.to_bytes())
+            }
             Msg::PublishProposalPart(part) => {
                 if let Some(part) = part.content.into_data() {
                     self.network.broadcast(Channel::Parts, &part.to_bytes());
@@ -266,7 +274,8 @@ impl Mesh {
             let member = |key| validators.set.by_key(key).is_some();
             match message {
                 SignedConsensusMsg::Vote(vote) => {
-                    member(&vote.address.0) && self.verifier.vote(&vote.message, &vote.signature, &vote.address.0)
+                    member(&vote.address.0)
+                        && self.verifier.vote(&vote.message, &vote.signature, &vote.address.0)
                 }
                 SignedConsensusMsg::Proposal(p) => {
                     member(&p.address.0) && self.verifier.proposal(&p.message, &p.signature, &p.address.0)

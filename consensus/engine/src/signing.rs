@@ -10,7 +10,9 @@ use std::sync::Arc;
 use arc_malachitebft_app_channel::app::types::core::{
     NilOrVal, Round, SignedMessage, ValidatorProof, VoteExtensionScope, VoteType,
 };
-use arc_malachitebft_signing::{Error, Signer as EngineSigner, VerificationResult, Verifier as EngineVerifier};
+use arc_malachitebft_signing::{
+    Error, Signer as EngineSigner, VerificationResult, Verifier as EngineVerifier,
+};
 use async_trait::async_trait;
 use custos_proof::cbor::{Wire, Writer};
 use custos_proof::certificate::{self, vote_preimage};
@@ -116,7 +118,10 @@ impl EngineVerifier<Custos> for Verifier {
         Ok(VerificationResult::Invalid)
     }
 
-    async fn verify_validator_proof(&self, _proof: &ValidatorProof<Custos>) -> Result<VerificationResult, Error> {
+    async fn verify_validator_proof(
+        &self,
+        _proof: &ValidatorProof<Custos>,
+    ) -> Result<VerificationResult, Error> {
         Ok(VerificationResult::Invalid)
     }
 }

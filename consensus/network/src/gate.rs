@@ -15,15 +15,17 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use libp2p::PeerId;
 use libp2p::core::transport::PortUse;
 use libp2p::core::upgrade::{InboundUpgrade, OutboundUpgrade, UpgradeInfo};
 use libp2p::core::{Endpoint, Multiaddr};
-use libp2p::swarm::handler::{ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound};
+use libp2p::swarm::handler::{
+    ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound,
+};
 use libp2p::swarm::{
     ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm, NetworkBehaviour,
     NotifyHandler, Stream, StreamProtocol, SubstreamProtocol, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
-use libp2p::PeerId;
 use thiserror::Error;
 
 use crate::frame::Class;
@@ -209,7 +211,13 @@ pub(crate) struct Handler {
 
 impl Handler {
     fn new(protocols: Protocols) -> Self {
-        Self { protocols, to_open: VecDeque::new(), accepted: [false; 4], events: VecDeque::new(), waker: None }
+        Self {
+            protocols,
+            to_open: VecDeque::new(),
+            accepted: [false; 4],
+            events: VecDeque::new(),
+            waker: None,
+        }
     }
 
     fn wake(&mut self) {
@@ -235,10 +243,7 @@ impl ConnectionHandler for Handler {
         true
     }
 
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<ConnectionHandlerEvent<Offer, Class, HandlerEvent>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionHandlerEvent<Offer, Class, HandlerEvent>> {
         if let Some(event) = self.events.pop_front() {
             return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(event));
         }
@@ -258,14 +263,20 @@ impl ConnectionHandler for Handler {
 
     fn on_connection_event(&mut self, event: ConnectionEvent<'_, Offer, Offer, (), Class>) {
         match event {
-            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: (class, stream), .. }) => {
+            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound {
+                protocol: (class, stream),
+                ..
+            }) => {
                 let second = std::mem::replace(&mut self.accepted[class.index()], true);
                 self.events.push_back(match second {
                     false => HandlerEvent::Accepted(class, stream),
                     true => HandlerEvent::SecondStream(class),
                 });
             }
-            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol: (class, stream), .. }) => {
+            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
+                protocol: (class, stream),
+                ..
+            }) => {
                 self.events.push_back(HandlerEvent::Opened(class, stream));
             }
             ConnectionEvent::DialUpgradeError(DialUpgradeError { info: class, .. }) => {
@@ -300,7 +311,11 @@ impl UpgradeInfo for Offer {
 
     fn protocol_info(&self) -> Vec<Name> {
         let offered = |class: &Class| self.only.is_none_or(|only| only == *class);
-        self.protocols.iter().filter(|(class, _)| offered(class)).map(|(class, name)| Name(*class, name.clone())).collect()
+        self.protocols
+            .iter()
+            .filter(|(class, _)| offered(class))
+            .map(|(class, name)| Name(*class, name.clone()))
+            .collect()
     }
 }
 

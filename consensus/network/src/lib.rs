@@ -247,7 +247,11 @@ impl Network {
     pub fn broadcast(&self, channel: Channel, payload: &[u8]) {
         match frame::encode(channel, &[], payload) {
             Some(frame) => self.shared.broadcast(channel.class(), &frame.into()),
-            None => tracing::error!(?channel, bytes = payload.len(), "a frame above its channel's limit was not sent"),
+            None => tracing::error!(
+                ?channel,
+                bytes = payload.len(),
+                "a frame above its channel's limit was not sent"
+            ),
         }
     }
 

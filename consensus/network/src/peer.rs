@@ -28,7 +28,8 @@ impl PeerKey {
 
     /// The libp2p peer id.
     pub(crate) fn peer_id(&self) -> PeerId {
-        PeerId::from_bytes(&self.peer_id_bytes()).expect("because the prefix and 32 bytes are an identity multihash")
+        PeerId::from_bytes(&self.peer_id_bytes())
+            .expect("because the prefix and 32 bytes are an identity multihash")
     }
 }
 

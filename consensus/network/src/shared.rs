@@ -87,7 +87,9 @@ impl Shared {
     /// Puts a frame into the queue of one peer. False if the peer is not linked or its queue is full.
     pub(crate) fn send(&self, peer: PeerKey, class: Class, frame: Bytes) -> bool {
         let links = lock(&self.links);
-        let Some(queue) = links.get(&peer).and_then(|link| link[class.index()].as_ref()) else { return false };
+        let Some(queue) = links.get(&peer).and_then(|link| link[class.index()].as_ref()) else {
+            return false;
+        };
         self.offer(queue, frame)
     }
 
@@ -141,8 +143,11 @@ impl Shared {
     pub(crate) fn expire_requests(&self) -> Vec<(PeerKey, u64)> {
         lock(&self.theirs).retain(|_, since| since.elapsed() < REQUEST_LIFETIME);
         let mut ours = lock(&self.ours);
-        let expired: Vec<_> =
-            ours.iter().filter(|(_, since)| since.elapsed() >= REQUEST_LIFETIME).map(|(key, _)| *key).collect();
+        let expired: Vec<_> = ours
+            .iter()
+            .filter(|(_, since)| since.elapsed() >= REQUEST_LIFETIME)
+            .map(|(key, _)| *key)
+            .collect();
         ours.retain(|_, since| since.elapsed() < REQUEST_LIFETIME);
         expired
     }

@@ -37,9 +37,13 @@ const PAYLOAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// Small frames are put together up to this size before they are written.
 const WRITE_BATCH_BYTES: usize = 64 * 1024;
 
-/// A peer may send this many frames on the votes stream per second, and this many seconds' worth at once.
+/// A peer may send this many frames per second on the votes stream, and on the parts stream; honest
+/// validators stay far below. Both end in mailboxes of the engine that have no bound of their own.
 const VOTES_PER_SECOND: u64 = 1_000;
-const VOTES_BURST_SECONDS: u64 = 2;
+const PARTS_PER_SECOND: u64 = 200;
+
+/// As many seconds' worth may come at once.
+const BURST: Duration = Duration::from_secs(2);
 
 /// Where readers put what they read.
 #[derive(Clone)]
@@ -104,7 +108,7 @@ pub(crate) async fn read(
     shared: Arc<Shared>,
     sinks: Sinks,
 ) -> Ended {
-    let mut pace = Pace::new();
+    let mut pace = Pace::of(class);
     loop {
         let mut header = [0; HEADER_BYTES];
         let arrived = match class {
@@ -124,7 +128,7 @@ pub(crate) async fn read(
             Ok(Ok(received)) => received,
             Ok(Err(_)) | Err(_) => return Ended::Lost,
         };
-        if class == Class::Votes {
+        if let Some(pace) = &mut pace {
             pace.wait().await;
         }
         let delivered = match received {
@@ -226,24 +230,29 @@ fn silence() -> std::io::Error {
     std::io::Error::from(std::io::ErrorKind::TimedOut)
 }
 
-/// Slows a peer that sends more votes than any honest one would; what it sent meanwhile waits in
-/// its own stream. The engine's mailbox has no bound of its own, so the bound is here.
+/// Slows a peer that sends more than any honest one would; what it sent meanwhile waits in its own
+/// stream. Submissions and sync need none: their consumers read from bounded queues.
 struct Pace {
+    each: Duration,
     /// When the bucket would be full again if nothing more came.
     full_at: Instant,
 }
 
 impl Pace {
-    fn new() -> Self {
-        Self { full_at: Instant::now() }
+    fn of(class: Class) -> Option<Self> {
+        let per_second = match class {
+            Class::Votes => VOTES_PER_SECOND,
+            Class::Parts => PARTS_PER_SECOND,
+            Class::Submissions | Class::Sync => return None,
+        };
+        Some(Self { each: Duration::from_micros(1_000_000 / per_second), full_at: Instant::now() })
     }
 
     async fn wait(&mut self) {
         let now = Instant::now();
-        self.full_at = self.full_at.max(now) + Duration::from_micros(1_000_000 / VOTES_PER_SECOND);
-        let burst = Duration::from_secs(VOTES_BURST_SECONDS);
-        if self.full_at > now + burst {
-            sleep_until(self.full_at - burst).await;
+        self.full_at = self.full_at.max(now) + self.each;
+        if self.full_at > now + BURST {
+            sleep_until(self.full_at - BURST).await;
         }
     }
 }
@@ -278,7 +287,9 @@ mod tests {
         bytes.extend(frame::encode(Channel::Response, &id.to_be_bytes(), b"asked").unwrap());
         bytes.extend(frame::encode(Channel::Response, &id.to_be_bytes(), b"again").unwrap());
         assert_eq!(read(Cursor::new(bytes), peer, Class::Sync, shared, sinks).await, Ended::Lost);
-        let SyncEvent::Response { payload, .. } = answers.try_recv().unwrap() else { panic!("not a response") };
+        let SyncEvent::Response { payload, .. } = answers.try_recv().unwrap() else {
+            panic!("not a response")
+        };
         assert_eq!(&payload[..], b"asked");
         assert!(answers.try_recv().is_err());
     }

@@ -223,8 +223,12 @@ impl Task {
 
     fn on_allow(&mut self, allowed: BTreeSet<PeerKey>) {
         self.swarm.behaviour_mut().allow(allowed);
-        let strangers: Vec<PeerKey> =
-            self.connections.keys().filter(|peer| !self.swarm.behaviour().is_allowed(peer)).copied().collect();
+        let strangers: Vec<PeerKey> = self
+            .connections
+            .keys()
+            .filter(|peer| !self.swarm.behaviour().is_allowed(peer))
+            .copied()
+            .collect();
         for peer in strangers {
             info!(%peer, "no longer allowed; disconnecting");
             self.cut(peer);

@@ -53,12 +53,18 @@ fn address(node: &Network) -> String {
 
 async fn connected(node: &Network, to: PeerKey) {
     let mut peers = node.peers();
-    timeout(Duration::from_secs(10), peers.wait_for(|peers| peers.contains(&to))).await.expect("no connection").unwrap();
+    timeout(Duration::from_secs(10), peers.wait_for(|peers| peers.contains(&to)))
+        .await
+        .expect("no connection")
+        .unwrap();
 }
 
 async fn disconnected(node: &Network, from: PeerKey) {
     let mut peers = node.peers();
-    timeout(Duration::from_secs(10), peers.wait_for(|peers| !peers.contains(&from))).await.expect("still there").unwrap();
+    timeout(Duration::from_secs(10), peers.wait_for(|peers| !peers.contains(&from)))
+        .await
+        .expect("still there")
+        .unwrap();
 }
 
 /// What the foreign program wrote and read.
@@ -208,15 +214,16 @@ async fn a_stranger_that_never_identifies_itself_hears_nothing_and_is_not_heard(
             sleep(Duration::from_millis(5)).await;
         }
     });
+    let heard = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&heard);
     let reading = tokio::spawn(async move {
-        let mut votes = 0u64;
-        while b_in.votes.recv().await.is_some() {
-            votes += 1;
-            if votes > 200 {
-                break;
-            }
+        loop {
+            tokio::select! {
+                Some(_) = b_in.votes.recv() => counted.fetch_add(1, Ordering::Relaxed),
+                Some(_) = b_in.parts.recv() => 0,
+                else => break,
+            };
         }
-        votes
     });
     let (came_up, closed) = knock(&mut stranger, &address(&a), &vote_frame(), Duration::from_secs(4)).await;
     talking.abort();
@@ -232,7 +239,8 @@ async fn a_stranger_that_never_identifies_itself_hears_nothing_and_is_not_heard(
     // B sends nothing but signs of life; not one frame of the stranger's was looked at.
     assert!(a_in.votes.try_recv().is_err());
     assert!(after.frames_decoded - before.frames_decoded <= 3, "{before:?} {after:?}");
-    assert!(reading.await.unwrap() > 200, "the validators were disturbed");
+    assert!(heard.load(Ordering::Relaxed) > 200, "the validators were disturbed");
+    reading.abort();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -278,7 +286,10 @@ async fn a_peer_that_is_removed_while_connected_is_cut_at_once_and_may_come_back
     connected(&b, key(1)).await;
     connected(&a, key(2)).await;
     b.broadcast(Channel::Consensus, b"before");
-    assert_eq!(&timeout(Duration::from_secs(5), a_in.votes.recv()).await.unwrap().unwrap().payload[..], b"before");
+    assert_eq!(
+        &timeout(Duration::from_secs(5), a_in.votes.recv()).await.unwrap().unwrap().payload[..],
+        b"before"
+    );
     let at = Instant::now();
     a.allow(BTreeSet::new()).await;
     disconnected(&a, key(2)).await;
@@ -291,7 +302,10 @@ async fn a_peer_that_is_removed_while_connected_is_cut_at_once_and_may_come_back
     connected(&a, key(2)).await;
     connected(&b, key(1)).await;
     b.broadcast(Channel::Consensus, b"again");
-    assert_eq!(&timeout(Duration::from_secs(5), a_in.votes.recv()).await.unwrap().unwrap().payload[..], b"again");
+    assert_eq!(
+        &timeout(Duration::from_secs(5), a_in.votes.recv()).await.unwrap().unwrap().payload[..],
+        b"again"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -318,7 +332,8 @@ async fn a_peer_that_does_not_read_holds_up_nobody_else_and_its_losses_are_count
     connected(&b, key(1)).await;
     let (mut deaf, seen) = program(Some(7), false);
     let target = address(&a);
-    let deaf = tokio::spawn(async move { knock(&mut deaf, &target, &vote_frame(), Duration::from_secs(8)).await });
+    let deaf =
+        tokio::spawn(async move { knock(&mut deaf, &target, &vote_frame(), Duration::from_secs(8)).await });
     let end = Instant::now() + Duration::from_secs(5);
     while seen.streams_opened_to_us.load(Ordering::Relaxed) < 4 {
         assert!(Instant::now() < end, "the deaf peer was never linked");
@@ -334,7 +349,10 @@ async fn a_peer_that_does_not_read_holds_up_nobody_else_and_its_losses_are_count
         }
         let at = Instant::now();
         a.broadcast(Channel::Consensus, b"urgent");
-        timeout(Duration::from_secs(5), b_in.votes.recv()).await.expect("a vote starved behind submissions").unwrap();
+        timeout(Duration::from_secs(5), b_in.votes.recv())
+            .await
+            .expect("a vote starved behind submissions")
+            .unwrap();
         slowest = slowest.max(at.elapsed());
     }
     println!("slowest vote behind 640 KiB of submissions each: {slowest:?}");
@@ -350,12 +368,16 @@ async fn requests_are_answered_or_fail_when_the_peer_goes() {
     connected(&a, key(2)).await;
     connected(&b, key(1)).await;
     let asked = a.request(key(2), b"heights 1 to 5");
-    let SyncEvent::Request { peer, id, payload } = b_in.sync.recv().await.unwrap() else { panic!("not a request") };
+    let SyncEvent::Request { peer, id, payload } = b_in.sync.recv().await.unwrap() else {
+        panic!("not a request")
+    };
     assert_eq!((peer, &payload[..]), (key(1), b"heights 1 to 5".as_slice()));
     let large = vec![9; 3 * 1024 * 1024];
     assert!(b.respond(peer, id, &large));
     assert!(!b.respond(peer, id, b"twice"));
-    let SyncEvent::Response { id, payload, .. } = a_in.sync.recv().await.unwrap() else { panic!("not a response") };
+    let SyncEvent::Response { id, payload, .. } = a_in.sync.recv().await.unwrap() else {
+        panic!("not a response")
+    };
     assert_eq!((id, payload.len()), (asked, large.len()));
     let open = a.request(key(2), b"never answered");
     assert!(matches!(b_in.sync.recv().await, Some(SyncEvent::Request { .. })));

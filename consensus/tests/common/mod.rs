@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use custos_consensus::{
-    AllowedPeer, BuildRequest, ConsensusConfig, ConsensusHandle, Decided, Head, Health, Ledger, LedgerFault, PeerConfig,
-    State, Timeouts, Verdict,
+    AllowedPeer, BuildRequest, ConsensusConfig, ConsensusHandle, Decided, Head, Health, Ledger, LedgerFault,
+    PeerConfig, State, Timeouts, Verdict,
 };
 use custos_proof::cbor::Wire;
 use custos_proof::certificate::{Certificate, Validator, ValidatorSet};
@@ -196,7 +196,9 @@ impl Ledger for FileLedger {
 /// The block ids in a ledger's directory, in order, every one of them with a good certificate.
 pub fn chain_in(directory: &Path, members: &Arc<Members>) -> Vec<BlockId> {
     let ledger = FileLedger::open(directory, Arc::clone(members), Pool::default());
-    (1..=ledger.head.height.0).map(|height| ledger.read(Height(height)).unwrap().0.header.block_id()).collect()
+    (1..=ledger.head.height.0)
+        .map(|height| ledger.read(Height(height)).unwrap().0.header.block_id())
+        .collect()
 }
 
 pub struct Key(pub SigningKey);
@@ -235,7 +237,10 @@ pub fn members(validators: usize, listed: usize) -> Arc<Members> {
         key: Key::of(1 + index as u8).public_key(),
         power: 1,
     };
-    let peer = |index: usize| AllowedPeer { participant: name(index).parse().unwrap(), transport: transport_key(index) };
+    let peer = |index: usize| AllowedPeer {
+        participant: name(index).parse().unwrap(),
+        transport: transport_key(index),
+    };
     Arc::new(Members {
         validators: ValidatorSet::new((0..validators).map(validator).collect()).unwrap(),
         peers: (0..listed).map(peer).collect(),
@@ -316,7 +321,8 @@ impl Setup {
 
     /// A node that signs with the consensus key of `validator`.
     pub fn start_as(&self, index: usize, validator: Option<usize>, pool: Pool) -> Node {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let ledger = FileLedger::open(&self.blocks(index), Arc::clone(&self.members), Arc::clone(&pool));
         let peer = |other: usize| PeerConfig {
             participant: name(other).parse().unwrap(),
