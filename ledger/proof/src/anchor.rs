@@ -171,7 +171,9 @@ impl TrustAnchor {
     /// could date a header back into it.
     fn walk(&self, links: &[Link], target: &Header) -> Result<ValidatorSet, Failure> {
         let (mut validators, mut height, mut time) = (self.validators.clone(), self.height, self.time);
-        for link in links.iter().filter(|link| self.height < link.header.height && link.header.height < target.height) {
+        for link in
+            links.iter().filter(|link| self.height < link.header.height && link.header.height < target.height)
+        {
             if link.header.version != crate::header::PROTOCOL_VERSION {
                 return Err(Failure::Protocol { version: link.header.version });
             }

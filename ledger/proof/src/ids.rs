@@ -99,7 +99,7 @@ impl TimeMs {
     #[must_use]
     pub const fn is_coarse(self) -> bool {
         let (_, month, day) = self.date();
-        self.0 == FAR.0 || (self.0 % MS_PER_DAY == 0 && day == 1 && month % 3 == 1)
+        self.0 == FAR.0 || (self.0.is_multiple_of(MS_PER_DAY) && day == 1 && month % 3 == 1)
     }
 
     /// The first instant at or after this one that [`TimeMs::is_coarse`].

@@ -56,7 +56,9 @@ pub enum Failure {
         version: u64,
     },
     /// Another block than the anchor's at its height. Judged before the certificate, which may be forged.
-    #[error("another block than the anchor's stands at height {height}: the file is forged, or the validators signed two histories")]
+    #[error(
+        "another block than the anchor's stands at height {height}: the file is forged, or the validators signed two histories"
+    )]
     Fork {
         /// The height.
         height: Height,
@@ -74,13 +76,17 @@ pub enum Failure {
         height: Height,
     },
     /// Times that do not rise with heights.
-    #[error("the time of the header at height {height} does not follow from those of the anchor and the links before it")]
+    #[error(
+        "the time of the header at height {height} does not follow from those of the anchor and the links before it"
+    )]
     HeaderTime {
         /// The height.
         height: Height,
     },
     /// The validators do not follow from the anchor with the links given.
-    #[error("the validators at height {height} do not follow from the anchor; fetch the links with `custos anchor update`")]
+    #[error(
+        "the validators at height {height} do not follow from the anchor; fetch the links with `custos anchor update`"
+    )]
     Unlinked {
         /// The height.
         height: Height,
@@ -95,7 +101,9 @@ pub enum Failure {
     #[error("the cosignatures of the witnesses do not hold for this header")]
     Witnesses,
     /// Past the trust period, without witnesses.
-    #[error("signed by validators that follow from the anchor of {anchor}, but at {target} that is too long ago: could not exclude a forgery by keys retired since; move the anchor forward with `custos anchor update`")]
+    #[error(
+        "signed by validators that follow from the anchor of {anchor}, but at {target} that is too long ago: could not exclude a forgery by keys retired since; move the anchor forward with `custos anchor update`"
+    )]
     RetiredKeys {
         /// The anchor's time.
         anchor: TimeMs,
@@ -272,7 +280,8 @@ impl ProvenTrail {
     /// beyond both, or to the trail's ends.
     #[must_use]
     pub fn covers(&self, from: TimeMs, to: TimeMs) -> bool {
-        let reaches_back = self.begin == 0 || self.entries.first().is_some_and(|first| first.record.time < from);
+        let reaches_back =
+            self.begin == 0 || self.entries.first().is_some_and(|first| first.record.time < from);
         let end = self.begin.saturating_add(self.entries.len() as u64);
         let reaches_on = end == self.size || self.entries.last().is_some_and(|last| last.record.time > to);
         reaches_back && reaches_on && to <= self.header.header.time
@@ -301,17 +310,20 @@ pub fn receipt(receipt: &Receipt, basis: &Basis<'_>) -> Result<ProvenReceipt, Fa
     )?;
     let record = decode_record(&receipt.record, header)?;
     let leaf = merkle::leaf_hash(&receipt.record);
-    if !merkle::verify_inclusion(&leaf, record.index.0, header.log_size.0, &receipt.record_path, &header.log_root) {
+    if !merkle::verify_inclusion(
+        &leaf,
+        record.index.0,
+        header.log_size.0,
+        &receipt.record_path,
+        &header.log_root,
+    ) {
         return Err(Failure::NotInLog);
     }
     let envelope = Envelope::decode(&receipt.envelope).map_err(Failure::Envelope)?;
     receipt.author_key.check(header)?;
     let signed = check_author(envelope, &receipt.author_key.entry, &header.chain)?;
     let item = check_item(&receipt.item, &receipt.item_path, record, &signed)?;
-    Ok(ProvenReceipt {
-        header: proven_header(header, &receipt.certificate, trust),
-        item,
-    })
+    Ok(ProvenReceipt { header: proven_header(header, &receipt.certificate, trust), item })
 }
 
 /// Verifies a trail proof.
@@ -320,8 +332,13 @@ pub fn receipt(receipt: &Receipt, basis: &Basis<'_>) -> Result<ProvenReceipt, Fa
 /// [`Failure`].
 pub fn trail(proof: &TrailProof, basis: &Basis<'_>) -> Result<ProvenTrail, Failure> {
     let header = &proof.header;
-    let trust =
-        basis.anchor.believe(basis.links, header, &proof.certificate, proof.witnessed.as_ref(), &basis.recency)?;
+    let trust = basis.anchor.believe(
+        basis.links,
+        header,
+        &proof.certificate,
+        proof.witnessed.as_ref(),
+        &basis.recency,
+    )?;
     let key = proof.name.key();
     check_head(proof, header, &key)?;
     proof.keys.iter().try_for_each(|key| key.check(header))?;
@@ -355,7 +372,11 @@ pub fn trail(proof: &TrailProof, basis: &Basis<'_>) -> Result<ProvenTrail, Failu
     })
 }
 
-fn proven_header(header: &Header, certificate: &crate::certificate::Certificate, trust: Trust) -> ProvenHeader {
+fn proven_header(
+    header: &Header,
+    certificate: &crate::certificate::Certificate,
+    trust: Trust,
+) -> ProvenHeader {
     ProvenHeader {
         header: header.clone(),
         signers: certificate.signatures.iter().map(|s| s.signer).collect(),
@@ -403,13 +424,15 @@ struct Signed<'a> {
 
 /// The proof's envelopes, each with the key that signed it.
 fn check_envelopes<'a>(proof: &'a TrailProof, chain: &ChainId) -> Result<Vec<Signed<'a>>, Failure> {
-    let by_id: Vec<_> = proof.keys.iter().map(|k: &ProvenKey| (crate::keys::key_id(&k.entry.key), &k.entry)).collect();
+    let by_id: Vec<_> =
+        proof.keys.iter().map(|k: &ProvenKey| (crate::keys::key_id(&k.entry.key), &k.entry)).collect();
     proof
         .envelopes
         .iter()
         .map(|bytes| {
             let envelope = Envelope::decode(bytes).map_err(Failure::Envelope)?;
-            let (_, key) = by_id.iter().find(|(id, _)| *id == envelope.key_id()).ok_or(Failure::KeyMissing)?;
+            let (_, key) =
+                by_id.iter().find(|(id, _)| *id == envelope.key_id()).ok_or(Failure::KeyMissing)?;
             check_author(envelope, key, chain)
         })
         .collect()
@@ -432,7 +455,12 @@ fn check_author<'a>(envelope: Envelope, key: &'a KeyEntry, chain: &ChainId) -> R
 }
 
 /// The item is the record's, was signed in this envelope, and the key was valid when it was recorded.
-fn check_item(bytes: &[u8], path: &[Digest], record: Record, signed: &Signed<'_>) -> Result<ProvenItem, Failure> {
+fn check_item(
+    bytes: &[u8],
+    path: &[Digest],
+    record: Record,
+    signed: &Signed<'_>,
+) -> Result<ProvenItem, Failure> {
     let Signed { envelope, key, strict } = signed;
     let entry = record.as_item().ok_or(Failure::OtherItem)?.clone();
     let hash = item_hash(bytes);

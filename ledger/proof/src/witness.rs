@@ -96,6 +96,13 @@ impl Witnessed {
                 && record.height == header.height.next()
                 && record.entry == Entry::Block { parent: header.block_id() }
         });
-        names && merkle::verify_inclusion(&merkle::leaf_hash(&self.next), index, self.size.0, &self.path, &self.root)
+        names
+            && merkle::verify_inclusion(
+                &merkle::leaf_hash(&self.next),
+                index,
+                self.size.0,
+                &self.path,
+                &self.root,
+            )
     }
 }

@@ -4,6 +4,8 @@
 //! certify what is false. Every refusal is asked for by name: a proof that fails for another reason
 //! than the one the test is about would prove nothing.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use base64ct::{Base64, Encoding};
@@ -82,7 +84,10 @@ fn more_than_two_thirds_of_the_power_decide() {
     assert_eq!(signed_by(&four, &[1, 3]), Err(CertificateError::NoQuorum { power: 2, total: 4 }));
     assert_eq!(signed_by(&four, &[]), Err(CertificateError::NoQuorum { power: 0, total: 4 }));
     // Exactly two thirds are not enough.
-    assert_eq!(signed_by(&set(&["a", "b", "c"]), &[0, 2]), Err(CertificateError::NoQuorum { power: 2, total: 3 }));
+    assert_eq!(
+        signed_by(&set(&["a", "b", "c"]), &[0, 2]),
+        Err(CertificateError::NoQuorum { power: 2, total: 3 })
+    );
     let uneven = powers(&[("a", 1), ("b", 1), ("c", 1), ("d", 3)]);
     let heavy = uneven.as_slice().iter().position(|v| v.power == 3).unwrap();
     let light: Vec<usize> = (0..4).filter(|i| *i != heavy).collect();
@@ -171,7 +176,9 @@ fn no_bit_of_a_certificate_can_be_changed() {
             let mut bytes = bytes.clone();
             bytes[at] ^= 1 << bit;
             let verified = Certificate::from_bytes(&bytes).is_ok_and(|c| {
-                c.verify(&world.chain, &world.set).is_ok() && c.height == header.height && c.block_id == header.block_id()
+                c.verify(&world.chain, &world.set).is_ok()
+                    && c.height == header.height
+                    && c.block_id == header.block_id()
             });
             assert!(!verified, "bit {bit} of byte {at}");
         }
@@ -258,7 +265,10 @@ fn links_ascend_are_certified_and_say_who_follows() {
     assert_eq!(with(&|l| l.push(l[0].clone())), Failure::BadLink { height: Height(2) });
     assert_eq!(with(&|l| l.insert(0, l[0].clone())), Failure::BadLink { height: Height(2) });
     assert_eq!(with(&|l| l[0].next = set(&FOUR)), Failure::BadLink { height: Height(2) });
-    assert_eq!(with(&|l| l[0].certificate = l[1].certificate.clone()), Failure::BadLink { height: Height(2) });
+    assert_eq!(
+        with(&|l| l[0].certificate = l[1].certificate.clone()),
+        Failure::BadLink { height: Height(2) }
+    );
     assert_eq!(with(&|l| l[0].header.chain = ChainId([1; 32])), Failure::BadLink { height: Height(2) });
     assert_eq!(with(&|l| l[0].header.version = 2), Failure::Protocol { version: 2 });
     assert_eq!(with(&|l| l[1].header.time = BEGIN), Failure::BadLink { height: Height(4) });
@@ -317,7 +327,10 @@ fn a_history_forged_by_three_retired_keys_is_not_verified() {
     }
     // Indeed the true chain is not verified from that far either; an anchor that moved on tells them apart.
     let links = world.links();
-    assert!(matches!(receipt(&world.receipt(world.last()), &anchor, &links), Err(Failure::RetiredKeys { .. })));
+    assert!(matches!(
+        receipt(&world.receipt(world.last()), &anchor, &links),
+        Err(Failure::RetiredKeys { .. })
+    ));
     let moved = advance(&world, 2, &anchor).unwrap();
     let moved = advance(&world, 3, &moved).unwrap();
     let recent = Recency { trust_period_ms: 365 * DAY, ..Recency::default() };
@@ -607,7 +620,8 @@ fn a_header_is_of_this_chain_this_protocol_and_not_older_than_asked() {
     assert_eq!(asked(at.plus(1)), Err(Failure::TooOld { time: at }));
     // A stale head is how the newest entries are hidden: the same question holds for trails.
     let recency = Recency { not_older_than: Some(at.plus(1)), ..Recency::default() };
-    let stale = verify::trail(&world.whole_trail(&subject()), &Basis { anchor: &anchor, links: &[], recency });
+    let stale =
+        verify::trail(&world.whole_trail(&subject()), &Basis { anchor: &anchor, links: &[], recency });
     assert_eq!(stale, Err(Failure::TooOld { time: at }));
 }
 
@@ -676,7 +690,8 @@ fn no_bit_of_a_receipt_can_be_changed() {
         for bit in 0..8 {
             let mut bytes = bytes.clone();
             bytes[at] ^= 1 << bit;
-            let verified = Receipt::from_bytes(&bytes).is_ok_and(|flipped| receipt(&flipped, &anchor, &[]).is_ok());
+            let verified =
+                Receipt::from_bytes(&bytes).is_ok_and(|flipped| receipt(&flipped, &anchor, &[]).is_ok());
             assert!(!verified, "bit {bit} of byte {at}");
         }
     }
@@ -695,7 +710,8 @@ fn no_byte_of_a_witnessed_receipt_can_be_changed() {
     for (at, byte) in bytes.iter().enumerate() {
         let mut bytes = bytes.clone();
         bytes[at] = byte ^ 1 << (at % 8);
-        let verified = Receipt::from_bytes(&bytes).is_ok_and(|flipped| receipt(&flipped, &anchor, &links).is_ok());
+        let verified =
+            Receipt::from_bytes(&bytes).is_ok_and(|flipped| receipt(&flipped, &anchor, &links).is_ok());
         assert!(!verified, "byte {at}");
     }
 }
@@ -736,7 +752,11 @@ fn parts_of_two_receipts_do_not_make_a_third() {
 fn the_key_is_the_authors_for_signing_and_in_the_state() {
     let mut world = one_item();
     let another = key("another");
-    world.put_key(KeyEntry { owner: id("hospital-b"), key: another.public(), ..world.key_entry("hospital-b") });
+    world.put_key(KeyEntry {
+        owner: id("hospital-b"),
+        key: another.public(),
+        ..world.key_entry("hospital-b")
+    });
     world.block(vec![]);
     let anchor = world.anchor();
     let good = world.receipt(world.last());
@@ -805,7 +825,9 @@ fn what_validators_should_never_certify_is_refused_all_the_same() {
         (receipt(&world.receipt(1), &world.anchor(), &[]).map(drop), trail)
     };
     let both = |failure: Failure| (Err(failure.clone()), Err(failure));
-    let entry = |record: &mut Record, change: &dyn Fn(&mut custos_proof::record::ItemEntry)| match &mut record.entry {
+    let entry = |record: &mut Record, change: &dyn Fn(&mut custos_proof::record::ItemEntry)| match &mut record
+        .entry
+    {
         Recorded::Item(item) => change(item),
         other => panic!("{other:?}"),
     };
@@ -813,14 +835,19 @@ fn what_validators_should_never_certify_is_refused_all_the_same() {
     assert_eq!(certified(&|r| r.time = r.time.plus(1)), both(Failure::RecordTime));
     assert_eq!(certified(&|r| r.time = BEGIN), both(Failure::RecordTime));
     assert_eq!(certified(&|r| r.height = Height(2)), both(Failure::RecordTime));
-    assert_eq!(certified(&|r| r.height = Height(0)), both(Failure::RecordTime), "earlier, but at the same time");
+    assert_eq!(
+        certified(&|r| r.height = Height(0)),
+        both(Failure::RecordTime),
+        "earlier, but at the same time"
+    );
     assert_eq!(certified(&|r| r.index = LogIndex(99)), both(Failure::RecordTime));
     assert_eq!(certified(&|r| r.index = LogIndex(2)).0, Err(Failure::NotInLog));
     assert_eq!(certified(&|r| entry(r, &|e| e.position = 1)), both(Failure::NotSigned));
     assert_eq!(certified(&|r| entry(r, &|e| e.position = 7)), both(Failure::NotSigned));
     assert_eq!(certified(&|r| entry(r, &|e| e.item.0[0] ^= 1)), both(Failure::OtherItem));
     assert_eq!(certified(&|r| entry(r, &|e| e.submission.0[0] ^= 1)), both(Failure::OtherSubmission));
-    let other_author = |e: &mut custos_proof::record::ItemEntry| e.author = Author::Participant(id("hospital-b"));
+    let other_author =
+        |e: &mut custos_proof::record::ItemEntry| e.author = Author::Participant(id("hospital-b"));
     assert_eq!(certified(&|r| entry(r, &other_author)), both(Failure::OtherSubmission));
 }
 
@@ -844,7 +871,10 @@ fn the_author_signed_for_this_chain_this_class_and_this_long() {
     assert_eq!(said(&|s| s.not_after = BEGIN.plus(999)), Err(Failure::KeyNotValid));
     assert_eq!(said(&|s| s.author = Author::Participant(id("hospital-b"))), Err(Failure::KeyNotValid));
     assert_eq!(said(&|s| s.author = Author::Subject(subject().key())), Err(Failure::KeyNotValid));
-    assert!(matches!(said(&|s| s.items = vec![b"no item".to_vec()]), Err(Failure::Form { what: "item", .. })));
+    assert!(matches!(
+        said(&|s| s.items = vec![b"no item".to_vec()]),
+        Err(Failure::Form { what: "item", .. })
+    ));
 }
 
 // Trails.
@@ -1025,7 +1055,11 @@ fn what_is_withheld_or_pruned_is_counted_and_still_in_its_place() {
     assert_eq!(proven.entries[1].content, Content::Withheld(warrant));
     assert_eq!(proven.entries[4].content, Content::Pruned);
     assert!(matches!(proven.entries[0].content, Content::Item(_)));
-    assert_eq!(proven.entries[4].record.index, LogIndex(6), "that it was recorded, when and by whom is proven");
+    assert_eq!(
+        proven.entries[4].record.index,
+        LogIndex(6),
+        "that it was recorded, when and by whom is proven"
+    );
     // Held back or not, a record is one of this trail, and not another one's.
     let beside = world.whole_trail(&institution());
     entries[1] = Entry::Withheld { record: record(&beside.entries[1]), warrant };
@@ -1050,15 +1084,22 @@ fn no_byte_of_a_trail_proof_can_be_changed() {
     let mut entries = pruned.entries.to_vec();
     entries[1] = Entry::Pruned { record: Bytes::new(entries[1].record().to_vec()).unwrap() };
     pruned.entries = List::new(entries).unwrap();
-    for proof in [world.whole_trail(&subject()), world.trail_proof(&subject(), 1..3), world.whole_trail(&absent), pruned] {
+    for proof in [
+        world.whole_trail(&subject()),
+        world.trail_proof(&subject(), 1..3),
+        world.whole_trail(&absent),
+        pruned,
+    ] {
         let expected = trail(&proof, &anchor).unwrap();
         let bytes = proof.to_bytes();
         for (at, byte) in bytes.iter().enumerate() {
             let mut bytes = bytes.clone();
             bytes[at] = byte ^ 1 << (at % 8);
-            let verified = TrailProof::from_bytes(&bytes).ok().and_then(|flipped| trail(&flipped, &anchor).ok());
+            let verified =
+                TrailProof::from_bytes(&bytes).ok().and_then(|flipped| trail(&flipped, &anchor).ok());
             // The name of an absent trail is what is asked about: with another name it is another true statement.
-            let other_absence = |p: &verify::ProvenTrail| p.size == 0 && expected.size == 0 && p.name != expected.name;
+            let other_absence =
+                |p: &verify::ProvenTrail| p.size == 0 && expected.size == 0 && p.name != expected.name;
             assert!(verified.as_ref().is_none_or(other_absence), "byte {at} of {}", bytes.len());
         }
     }
@@ -1093,7 +1134,9 @@ fn an_opening_shows_one_field_and_the_others_stay_sealed() {
         }
     }
     let all: Vec<Opening> = (1..=fields as u8).map(|field| world.opening(&item.item_id, field)).collect();
-    assert!(show(&world.chain, &item, &all).unwrap().iter().all(|shown| shown.value == Some(vec![shown.field])));
+    assert!(
+        show(&world.chain, &item, &all).unwrap().iter().all(|shown| shown.value == Some(vec![shown.field]))
+    );
 }
 
 #[test]

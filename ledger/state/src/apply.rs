@@ -200,7 +200,10 @@ pub fn check(view: &dyn View, block: &Block, submissions: &[Verified]) -> Result
     }
     let bytes: usize = block.body.iter().map(Vec::len).sum();
     if bytes > MAX_BLOCK_BYTES || block.body.len() > MAX_SUBMISSIONS {
-        return Err(ApplyError::Invalid(format!("{} submissions of {bytes} bytes are too much", block.body.len())));
+        return Err(ApplyError::Invalid(format!(
+            "{} submissions of {bytes} bytes are too much",
+            block.body.len()
+        )));
     }
     let same = block.body.len() == submissions.len()
         && block.body.iter().zip(submissions).all(|(bytes, submission)| bytes == submission.bytes());
@@ -290,7 +293,11 @@ impl<'v> Run<'v> {
             )));
         }
         if proposal.time <= overlay.head().time {
-            return Err(ApplyError::Invalid(format!("time {} is not after {}", proposal.time, overlay.head().time)));
+            return Err(ApplyError::Invalid(format!(
+                "time {} is not after {}",
+                proposal.time,
+                overlay.head().time
+            )));
         }
         let record = Record {
             index: overlay.next_index(),
@@ -388,14 +395,20 @@ impl<'v> Run<'v> {
 }
 
 /// Applies a submission to the overlay's submission layer.
-fn submit(overlay: &mut Overlay<'_>, submission: &Verified, timing: Timing) -> Result<Vec<Placed>, AdmitError> {
+fn submit(
+    overlay: &mut Overlay<'_>,
+    submission: &Verified,
+    timing: Timing,
+) -> Result<Vec<Placed>, AdmitError> {
     let key = check_envelope(overlay, submission, timing)?;
     let payload = submission.payload();
     let author = &payload.author;
     let id = match author {
         Author::Participant(id) => id,
         Author::Subject(_) => {
-            return Err(Refusal::new(RefusalCode::UnknownAuthor, "subjects sign from a later version on").into());
+            return Err(
+                Refusal::new(RefusalCode::UnknownAuthor, "subjects sign from a later version on").into()
+            );
         }
     };
     overlay.use_nonce(author, payload.not_after.0 / NONCE_BUCKET_MS, &payload.nonce)?;
@@ -426,7 +439,8 @@ fn submit(overlay: &mut Overlay<'_>, submission: &Verified, timing: Timing) -> R
                     entry: Entry::Item(ItemEntry {
                         submission: submission.id(),
                         author: author.clone(),
-                        position: u32::try_from(position).expect("because a submission has at most 1000 items"),
+                        position: u32::try_from(position)
+                            .expect("because a submission has at most 1000 items"),
                         item: *hash,
                         verdict,
                         trails: Set::new(listings)
@@ -451,13 +465,17 @@ fn still_valid(overlay: &Overlay<'_>, submission: &Submission, index: LogIndex) 
     let id = submission.envelope().key_id();
     match overlay.key(&id)? {
         Some(key) if key.is_valid_at(index, overlay.time()) => Ok(()),
-        _ => Err(Refusal::new(RefusalCode::RevokedKey, format!("key {id} was ended by an earlier item")).into()),
+        _ => {
+            Err(Refusal::new(RefusalCode::RevokedKey, format!("key {id} was ended by an earlier item"))
+                .into())
+        }
     }
 }
 
 /// An item of the submission's class and of a known kind.
 fn decode_item(bytes: &[u8], submission: &Submission) -> Result<Item, Refusal> {
-    let name = kind_name(bytes).map_err(|error| Refusal::new(RefusalCode::MalformedItem, error.to_string()))?;
+    let name =
+        kind_name(bytes).map_err(|error| Refusal::new(RefusalCode::MalformedItem, error.to_string()))?;
     let Some(kind) = Kind::from_name(name) else {
         return Err(Refusal::new(
             RefusalCode::UnknownKind,
@@ -467,10 +485,15 @@ fn decode_item(bytes: &[u8], submission: &Submission) -> Result<Item, Refusal> {
     if kind.class() != submission.payload().class {
         return Err(Refusal::new(
             RefusalCode::MixedClasses,
-            format!("{name} is {}, the submission is signed as {}", kind.class().word(), submission.payload().class.word()),
+            format!(
+                "{name} is {}, the submission is signed as {}",
+                kind.class().word(),
+                submission.payload().class.word()
+            ),
         ));
     }
-    Item::from_bytes(bytes).map_err(|error| Refusal::new(RefusalCode::MalformedItem, format!("{name}: {error}")))
+    Item::from_bytes(bytes)
+        .map_err(|error| Refusal::new(RefusalCode::MalformedItem, format!("{name}: {error}")))
 }
 
 /// Against which time an envelope is judged.
@@ -507,7 +530,10 @@ pub(crate) fn check_envelope(
     }
     // Keys speak from the block after their registration on, so that followers know them beforehand.
     if overlay.key_before(&submission.envelope().key_id())?.is_none() {
-        return refuse(RefusalCode::UnknownKey, format!("key {} is not in the registry", submission.envelope().key_id()));
+        return refuse(
+            RefusalCode::UnknownKey,
+            format!("key {} is not in the registry", submission.envelope().key_id()),
+        );
     }
     let key = overlay
         .key(&submission.envelope().key_id())?
@@ -519,7 +545,10 @@ pub(crate) fn check_envelope(
         );
     }
     if !key.is_valid_at(overlay.next_index(), time) {
-        return refuse(RefusalCode::RevokedKey, format!("key {} is revoked or has ended", submission.envelope().key_id()));
+        return refuse(
+            RefusalCode::RevokedKey,
+            format!("key {} is revoked or has ended", submission.envelope().key_id()),
+        );
     }
     if payload.not_after < time {
         return refuse(RefusalCode::Expired, format!("expired at {}; it is {time}", payload.not_after));
@@ -529,7 +558,10 @@ pub(crate) fn check_envelope(
     if payload.not_after > time.plus(policy.max_lifetime_ms).plus(slack) {
         return refuse(
             RefusalCode::TooFarAhead,
-            format!("not_after is {}, at most {} ms ahead of {time} are allowed", payload.not_after, policy.max_lifetime_ms),
+            format!(
+                "not_after is {}, at most {} ms ahead of {time} are allowed",
+                payload.not_after, policy.max_lifetime_ms
+            ),
         );
     }
     let bucket = payload.not_after.0 / NONCE_BUCKET_MS;
@@ -537,7 +569,10 @@ pub(crate) fn check_envelope(
         return refuse(RefusalCode::Replayed, "the author used this nonce before".into());
     }
     if overlay.nonce_bucket(&payload.author, bucket)?.count >= policy.max_nonces {
-        return refuse(RefusalCode::QuotaExceeded, format!("{id} has too many submissions that expire together"));
+        return refuse(
+            RefusalCode::QuotaExceeded,
+            format!("{id} has too many submissions that expire together"),
+        );
     }
     Ok(key)
 }
@@ -567,11 +602,7 @@ impl View for Nothing {
     fn nonce_buckets_before(&self, _: u64) -> Result<Vec<(Author, u64)>, ViewError> {
         Ok(Vec::new())
     }
-    fn event(
-        &self,
-        _: &Author,
-        _: &Random16,
-    ) -> Result<Option<(LogIndex, ItemHash)>, ViewError> {
+    fn event(&self, _: &Author, _: &Random16) -> Result<Option<(LogIndex, ItemHash)>, ViewError> {
         Ok(None)
     }
     fn block_time(&self, _: Height) -> Result<Option<TimeMs>, ViewError> {

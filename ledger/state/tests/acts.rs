@@ -3,6 +3,8 @@
 //! A refused act leaves no trace, wherever it stands in its submission; [`Chain::refusal`] asks the
 //! first node, the proposer and the follower, and all three have to say the same.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;
@@ -72,7 +74,10 @@ fn nobody_but_the_registrar_of_the_genesis_admits_participants() {
     // Another participant with the role is still not the one whom the genesis names.
     chain.act(REGISTRY, vec![Fields::ParticipantUpdate(update(CLINIC, &[Role::Recipient, Role::Registrar]))]);
     assert_eq!(chain.refused(CLINIC, vec![lab()]), RefusalCode::NotAllowed);
-    assert_eq!(chain.refused(A, vec![Fields::ParticipantUpdate(update(A, &[Role::Registrar]))]), RefusalCode::NotAllowed);
+    assert_eq!(
+        chain.refused(A, vec![Fields::ParticipantUpdate(update(A, &[Role::Registrar]))]),
+        RefusalCode::NotAllowed
+    );
     assert_eq!(chain.refused(A, vec![suspend(CLINIC)]), RefusalCode::NotAllowed);
 }
 
@@ -91,12 +96,18 @@ fn a_name_stands_in_clear_or_under_a_seal() {
     let mut chain = Chain::new();
     let mut nameless = registration("practice", &[Role::Custodian]);
     nameless.name = None;
-    assert_eq!(chain.refused(REGISTRY, vec![Fields::ParticipantRegister(nameless.clone())]), RefusalCode::MalformedItem);
+    assert_eq!(
+        chain.refused(REGISTRY, vec![Fields::ParticipantRegister(nameless.clone())]),
+        RefusalCode::MalformedItem
+    );
     nameless.sealed_name = Some(custos_proof::seal::Seal { root: Digest([7; 32]), ciphertext: None });
     chain.act(REGISTRY, vec![Fields::ParticipantRegister(nameless.clone())]);
     nameless.id = id("practice-2");
     nameless.name = Text::new("Dr. X");
-    assert_eq!(chain.refused(REGISTRY, vec![Fields::ParticipantRegister(nameless)]), RefusalCode::MalformedItem);
+    assert_eq!(
+        chain.refused(REGISTRY, vec![Fields::ParticipantRegister(nameless)]),
+        RefusalCode::MalformedItem
+    );
 }
 
 #[test]
@@ -175,7 +186,8 @@ fn possession_is_shown_for_this_owner_this_purpose_and_this_chain() {
         assert_eq!(chain.refused(REGISTRY, vec![add]), RefusalCode::NoPossession, "{owner} {purpose}");
     }
     // Another's proof, copied from gossip, registers nothing for the thief.
-    let stolen = Fields::KeyAdd(Add { owner: id(B), key: new.public(), purpose: KeyPurpose::Sign, possession: good });
+    let stolen =
+        Fields::KeyAdd(Add { owner: id(B), key: new.public(), purpose: KeyPurpose::Sign, possession: good });
     assert_eq!(chain.refused(B, vec![stolen]), RefusalCode::NoPossession);
 }
 
@@ -183,15 +195,16 @@ fn possession_is_shown_for_this_owner_this_purpose_and_this_chain() {
 fn keys_that_would_sign_everything_or_have_two_spellings_are_refused() {
     let mut chain = Chain::new();
     // Small order: the identity, and points of order 2, 4 and 8. Not canonical: y = p + 1. Not on the curve: y = 2.
-    let (mut identity, mut order_two, mut not_canonical, mut no_point) = ([0; 32], [0xff; 32], [0xff; 32], [0; 32]);
+    let (mut identity, mut order_two, mut not_canonical, mut no_point) =
+        ([0; 32], [0xff; 32], [0xff; 32], [0; 32]);
     identity[0] = 1;
     (order_two[0], order_two[31]) = (0xec, 0x7f);
     (not_canonical[0], not_canonical[31]) = (0xee, 0x7f);
     no_point[0] = 2;
     let order_four = [0; 32];
     let order_eight: [u8; 32] = [
-        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac,
-        0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5,
+        0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
     ];
     // Under ZIP-215 this "signature" of a small-order key is valid for every message: R = identity, s = 0.
     let mut forged = [0; 64];
@@ -353,7 +366,10 @@ fn a_compromise_is_dated_neither_in_the_future_nor_far_back() {
     let now = chain.next_time();
     let back = |ms: u64| TimeMs(now.0 - ms);
     assert_eq!(chain.refused(A, vec![revoke(&spare, Some(now.plus(1)))]), RefusalCode::OutOfRange);
-    assert_eq!(chain.refused(A, vec![revoke(&spare, Some(back(72 * 3_600_000 + 1)))]), RefusalCode::TooFarBack);
+    assert_eq!(
+        chain.refused(A, vec![revoke(&spare, Some(back(72 * 3_600_000 + 1)))]),
+        RefusalCode::TooFarBack
+    );
     assert_eq!(chain.refused(B, vec![revoke(&spare, None)]), RefusalCode::NotAllowed);
     assert_eq!(chain.refused(A, vec![revoke(&key("unknown"), None)]), RefusalCode::NotFound);
     chain.act(A, vec![revoke(&spare, Some(back(72 * 3_600_000)))]);
@@ -499,7 +515,14 @@ fn a_refused_item_takes_its_whole_submission_with_it() {
     let new_key = chain.add_key(A, &key("new"), KeyPurpose::Sign);
     let refused = chain.acts(
         A,
-        vec![opened.clone(), Fields::RulePut(put.clone()), new_key.clone(), close(own), close(own), close(for_b)],
+        vec![
+            opened.clone(),
+            Fields::RulePut(put.clone()),
+            new_key.clone(),
+            close(own),
+            close(own),
+            close(for_b),
+        ],
     );
     assert_eq!(chain.refusal(&refused), (RefusalCode::TrailClosed, Some(4)));
     // A block that was offered it equals one that was not, beside others that are kept.

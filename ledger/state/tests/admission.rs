@@ -3,6 +3,8 @@
 //! [`Chain::refusal`] asks the first node, the proposer and the follower about the same submission, and
 //! compares a block that was offered it with one that was not.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;
@@ -93,7 +95,10 @@ fn a_submission_has_one_spelling() {
     // {1: -19}, {4: ..., 1: -19} and {1: -19, 4: ..., 5: 0}: the header is exactly {1: alg, 4: kid}.
     assert_eq!(altered(|c| c.protected = vec![0xa1, 0x01, 0x32]), RefusalCode::Malformed);
     assert_eq!(altered(|c| c.protected[1] = 0x04), RefusalCode::Malformed);
-    assert_eq!(altered(|c| (c.protected[0], _) = (0xa3, c.protected.extend([0x05, 0x00]))), RefusalCode::Malformed);
+    assert_eq!(
+        altered(|c| (c.protected[0], _) = (0xa3, c.protected.extend([0x05, 0x00]))),
+        RefusalCode::Malformed
+    );
     assert_eq!(altered(|c| c.protected.clear()), RefusalCode::Truncated);
     assert_eq!(altered(|c| c.protected.push(0)), RefusalCode::Truncated, "bytes left over");
     // ES256 and ESP256 are reserved, EdDSA is deprecated, and a text is no number.
@@ -212,7 +217,8 @@ fn a_signature_that_only_some_verifiers_accept_does_not_pass_the_first_node() {
     let mut r = [0; 32];
     r[0] = 1;
     let message = good.envelope().sig_structure();
-    let challenge = Sha512::new().chain_update(r).chain_update(signer.public().0).chain_update(message).finalize();
+    let challenge =
+        Sha512::new().chain_update(r).chain_update(signer.public().0).chain_update(message).finalize();
     let s = Scalar::from_bytes_mod_order_wide(&challenge.into()) * signer.0.to_scalar();
     let signature = [r, s.to_bytes()].concat();
     let odd = Cose { signature, ..Cose::of(&good) };
@@ -247,7 +253,8 @@ fn a_batch_finds_exactly_the_bad_signatures() {
     signed[8].0 = keys[0].public();
     signed[21].1 = b"another message";
     signed[39].0 = PublicKey([2; 32]);
-    let expected: Vec<bool> = signed.iter().map(|(key, message, sig)| verify_zip215(key, message, sig)).collect();
+    let expected: Vec<bool> =
+        signed.iter().map(|(key, message, sig)| verify_zip215(key, message, sig)).collect();
     assert_eq!(verify_batch(&signed), expected);
     assert_eq!(expected.iter().filter(|valid| !**valid).count(), 4);
     for few in 0..5 {
@@ -263,7 +270,7 @@ fn the_key_that_verifies_is_the_key_that_is_named() {
     let own = key("hospital-a sign").public();
     let answers = Verified::all(
         vec![(one.clone(), own), (two.clone(), key("hospital-b sign").public()), (two, own)],
-        |signed| verify_batch(signed),
+        verify_batch,
     );
     assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
     assert!(Verified::all(vec![(one, own)], |_| vec![])[0].is_err(), "no answer is no yes");
@@ -276,7 +283,8 @@ fn not_after_is_block_time_and_at_most_an_hour_ahead() {
     let mut chain = Chain::new();
     let good = letter(&mut chain);
     let time = chain.next_time();
-    let nonce = |not_after: TimeMs| Random16(naive::sha(&[&not_after.0.to_be_bytes()]).0[..16].try_into().unwrap());
+    let nonce =
+        |not_after: TimeMs| Random16(naive::sha(&[&not_after.0.to_be_bytes()]).0[..16].try_into().unwrap());
     let until = |not_after| Letter { not_after, nonce: nonce(not_after), ..good.clone() }.sign();
     assert_eq!(chain.refusal(&until(TimeMs(time.0 - 1))).0, RefusalCode::Expired);
     assert_eq!(chain.refusal(&until(TimeMs(0))).0, RefusalCode::Expired);
@@ -319,7 +327,8 @@ fn a_nonce_is_used_once_until_its_submission_has_expired_and_then_forgotten() {
     let author = Author::Participant(id(A));
     let bucket = not_after.0 / NONCE_BUCKET_MS;
     let entry = registry::nonce_key(&author, bucket);
-    let count = |chain: &Chain| chain.store.entry(&entry).unwrap().map(|b| Bucket::from_bytes(&b).unwrap().count);
+    let count =
+        |chain: &Chain| chain.store.entry(&entry).unwrap().map(|b| Bucket::from_bytes(&b).unwrap().count);
     assert_eq!(count(&chain), Some(1));
     chain.wait_until(not_after);
     assert_eq!(chain.refusal(&good).0, RefusalCode::Replayed);
@@ -342,7 +351,10 @@ fn one_author_cannot_fill_a_bucket_for_the_others() {
     let mut together: Vec<Verified> =
         (0..5).map(|_| Letter { not_after, ..letter(&mut chain) }.sign()).collect();
     let built = chain.build(together.clone()).unwrap();
-    assert_eq!(built.refused.iter().map(|(_, r)| r.code).collect::<Vec<_>>(), [RefusalCode::QuotaExceeded; 2]);
+    assert_eq!(
+        built.refused.iter().map(|(_, r)| r.code).collect::<Vec<_>>(),
+        [RefusalCode::QuotaExceeded; 2]
+    );
     let fifth = together.pop().unwrap();
     together.truncate(3);
     chain.decide(built, together);
@@ -390,7 +402,11 @@ fn items_are_of_known_kinds_and_well_formed() {
     };
     // The same head, one byte longer than needed.
     let long_head = [&[0x98, 0x04], &good[1..]].concat();
-    let record = of_kind("access.event", &[0x80]).iter().enumerate().map(|(i, b)| if i == 1 { 2 } else { *b }).collect();
+    let record = of_kind("access.event", &[0x80])
+        .iter()
+        .enumerate()
+        .map(|(i, b)| if i == 1 { 2 } else { *b })
+        .collect();
     let cases = [
         (of_kind("access.denied", &[0x80]), RefusalCode::UnknownKind),
         (of_kind("Access.event", &[0x80]), RefusalCode::UnknownKind),
@@ -546,7 +562,10 @@ fn a_genesis_holds_together_or_begins_nothing() {
         GenesisError::ParticipantTwice(_)
     ));
     assert!(matches!(with(&|g| keys(g, &|k| k.push(k[0].clone()))), GenesisError::KeyTwice(_)));
-    assert!(matches!(with(&|g| keys(g, &|k| k[0].owner = id("nobody"))), GenesisError::UnknownParticipant(_)));
+    assert!(matches!(
+        with(&|g| keys(g, &|k| k[0].owner = id("nobody"))),
+        GenesisError::UnknownParticipant(_)
+    ));
     assert!(matches!(with(&|g| keys(g, &|k| k[0].owner = id(CLINIC))), GenesisError::Possession(..)));
     assert!(matches!(with(&|g| keys(g, &|k| k[0].purpose = KeyPurpose::Note)), GenesisError::Possession(..)));
     assert!(matches!(with(&|g| keys(g, &|k| k[0].key = PublicKey([0; 32]))), GenesisError::Key(..)));
@@ -561,8 +580,13 @@ fn a_genesis_holds_together_or_begins_nothing() {
     };
     assert!(matches!(with(&|g| keys(g, &|k| k.push(extra.clone()))), GenesisError::ValidatorKey(_)));
     let validators = |powers: &[(&str, u64)]| {
-        List::new(powers.iter().map(|(name, power)| GenesisValidator { participant: id(name), power: *power }).collect())
-            .unwrap()
+        List::new(
+            powers
+                .iter()
+                .map(|(name, power)| GenesisValidator { participant: id(name), power: *power })
+                .collect(),
+        )
+        .unwrap()
     };
     assert!(matches!(with(&|g| g.validators = validators(&[])), GenesisError::Validators(_)));
     assert!(matches!(with(&|g| g.validators = validators(&[(A, 0)])), GenesisError::Validators(_)));

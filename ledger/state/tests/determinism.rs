@@ -4,6 +4,8 @@
 //! of any of them changes what validators agree on and what was signed: it needs a new protocol version, not
 //! new constants.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::BTreeSet;
@@ -73,14 +75,16 @@ fn history() -> Chain {
     let under = Event { basis: Basis::Consent, cited: Some(put.rule), ..chain.event(A, Some(b_id), B) };
     let again = chain.item(Fields::AccessEvent(under.clone()));
     let numbered = Event { stream: 1, sequence: 2, ..chain.event(A, Some(own_id), A) };
-    let imported = Event { at_height: Height(0), late: Late::ImportedHistory, ..chain.event(A, None, CLINIC) };
+    let imported =
+        Event { at_height: Height(0), late: Late::ImportedHistory, ..chain.event(A, None, CLINIC) };
     let by_b = chain.draft(B, custos_proof::kinds::Class::Testimony, vec![again.clone(), again]).sign();
     let by_a = chain.testimony(A, vec![numbered, imported]);
     chain.block(vec![by_b, by_a]);
 
     let rotate = chain.rotate_key(B, &key("hospital-b sign"), &key("hospital-b second"), 3_600_000);
     let ending = Put { ends: Set::new(vec![put.rule]).unwrap(), ..chain.rule(A, b_id) };
-    let (rotate, ending) = (chain.acts(B, vec![rotate]), chain.acts(A, vec![Fields::RulePut(ending), close(own_id)]));
+    let (rotate, ending) =
+        (chain.acts(B, vec![rotate]), chain.acts(A, vec![Fields::RulePut(ending), close(own_id)]));
     chain.block(vec![rotate, ending]);
 
     let update = Fields::ParticipantUpdate(update(CLINIC, &[Role::Recipient, Role::DataUser]));
@@ -116,7 +120,11 @@ fn the_golden_history_has_not_changed() {
         .filter_map(|new| new.item.as_ref())
         .map(|(_, item)| Item::from_bytes(item).unwrap().kind())
         .collect();
-    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), Kind::ALL, "every kind has its place in the golden history");
+    assert_eq!(
+        kinds.into_iter().collect::<Vec<_>>(),
+        Kind::ALL,
+        "every kind has its place in the golden history"
+    );
     let told = told(&chain);
     assert_eq!(told, GOLDEN, "protocol version 1 has changed:\n{told:#?}");
 }
@@ -140,10 +148,11 @@ fn two_machines_compute_equal_changes_from_the_bytes_alone() {
                     (submission, custos_proof::registry::KeyEntry::from_bytes(&entry).unwrap().key)
                 })
                 .collect();
-            let verified: Vec<_> = custos_proof::submission::Verified::all(submissions, |signed| verify_batch(signed))
-                .into_iter()
-                .collect::<Result<_, _>>()
-                .unwrap();
+            let verified: Vec<_> =
+                custos_proof::submission::Verified::all(submissions, verify_batch)
+                    .into_iter()
+                    .collect::<Result<_, _>>()
+                    .unwrap();
             let changes = apply::check(store, &block, &verified).unwrap();
             store.commit(&changes).unwrap();
             changes

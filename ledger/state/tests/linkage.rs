@@ -9,6 +9,8 @@
 //! The rules are duties of whoever writes items as much as of the formats: the generator here writes as a
 //! custodian has to, with fresh random ids, coarse expiries, and no two trails of one subject in one submission.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,7 +64,13 @@ fn network(seed: u64) -> (Chain, Vec<Known>) {
             let grantees = [None, Some("hospital-d"), Some(CLINIC)];
             for grantee in &grantees[..1 + dice.below(3)] {
                 let open = chain.open(custodian, &format!("patient {patient}"), *grantee);
-                trails.push(Known { patient, custodian, grantee: *grantee, local_id: local_id_of(&open), rules: vec![] });
+                trails.push(Known {
+                    patient,
+                    custodian,
+                    grantee: *grantee,
+                    local_id: local_id_of(&open),
+                    rules: vec![],
+                });
                 // Openings of one patient's trails are spread over blocks: one each.
                 chain.act(custodian, vec![open]);
             }
@@ -187,7 +195,8 @@ const COUNTERS: u64 = 1 << 16;
 impl Exempt {
     fn of(chain: &Chain) -> Self {
         let participants = chain.genesis.participants.iter().map(|p| p.id.as_str());
-        let institutions = chain.genesis.participants.iter().map(|p| TrailName::institution(&p.id).key().0.to_vec());
+        let institutions =
+            chain.genesis.participants.iter().map(|p| TrailName::institution(&p.id).key().0.to_vec());
         let times = chain.blocks.iter().map(|block| block.changes.header.time.0);
         Self {
             words: participants.chain(Kind::ALL.iter().map(|kind| kind.name())).map(String::from).collect(),
@@ -216,7 +225,8 @@ fn subject_records<'a>(chain: &'a Chain, trails: &[Known]) -> Vec<(usize, Record
     let mut found = Vec::new();
     for new in chain.store.records() {
         let record = Record::from_bytes(&new.bytes).unwrap();
-        let listed: Vec<usize> = record.listings().iter().filter_map(|l| keys.get(&l.trail).copied()).collect();
+        let listed: Vec<usize> =
+            record.listings().iter().filter_map(|l| keys.get(&l.trail).copied()).collect();
         assert!(listed.len() <= 1, "a record stands in two subject trails");
         if let ([trail], Some((_, item))) = (&listed[..], &new.item) {
             found.push((*trail, record, &new.bytes[..], &item[..]));
@@ -278,12 +288,16 @@ fn local_ids_of_one_subject_have_nothing_in_common() {
 #[test]
 fn a_shared_rule_id_would_be_found() {
     let mut chain = Chain::new();
-    let (own, for_b) = (chain.open("hospital-a", "p", None), chain.open("hospital-a", "p", Some("hospital-b")));
+    let (own, for_b) =
+        (chain.open("hospital-a", "p", None), chain.open("hospital-a", "p", Some("hospital-b")));
     chain.act("hospital-a", vec![own.clone()]);
     chain.act("hospital-a", vec![for_b.clone()]);
     let put = chain.rule("hospital-a", local_id_of(&own));
     chain.act("hospital-a", vec![Fields::RulePut(put.clone())]);
-    chain.act("hospital-a", vec![Fields::RulePut(Put { local_id: local_id_of(&for_b), seal: NO_SEAL, ..put.clone() })]);
+    chain.act(
+        "hospital-a",
+        vec![Fields::RulePut(Put { local_id: local_id_of(&for_b), seal: NO_SEAL, ..put.clone() })],
+    );
     let exempt = Exempt::of(&chain);
     let shared = Atom::Bytes(put.rule.0.to_vec());
     let holding = chain.store.records().iter().filter_map(|new| new.item.as_ref());
@@ -333,11 +347,17 @@ fn history(secrets: &Secrets) -> Chain {
     let say = |chain: &mut Chain, author: &str, mut fields: Fields, inner: u8| {
         let (kind, item_id) = (fields.kind(), ItemId(chain.random16().0));
         let mut values = vec![[&[inner], secrets.prose.as_bytes()].concat(); kind.sealed_fields().len()];
-        let outcomes = [OutcomeKind::Served, OutcomeKind::Denied, OutcomeKind::Overridden, OutcomeKind::Failed];
-        if let Some(outcome) = outcomes.into_iter().find(|o| kind == Kind::AccessEvent && o.number() == inner.into()) {
-            values[1] = Stated::Value(Outcome { kind: Some(outcome), code: None, description: None }).to_bytes();
+        let outcomes =
+            [OutcomeKind::Served, OutcomeKind::Denied, OutcomeKind::Overridden, OutcomeKind::Failed];
+        if let Some(outcome) =
+            outcomes.into_iter().find(|o| kind == Kind::AccessEvent && o.number() == inner.into())
+        {
+            values[1] =
+                Stated::Value(Outcome { kind: Some(outcome), code: None, description: None }).to_bytes();
         }
-        let seal = Place { chain: &chain.id.clone(), kind, item_id: &item_id }.seal(&chain.fresh(), &values).unwrap();
+        let seal = Place { chain: &chain.id.clone(), kind, item_id: &item_id }
+            .seal(&chain.fresh(), &values)
+            .unwrap();
         match &mut fields {
             Fields::RulePut(f) => f.seal = seal,
             Fields::AccessEvent(f) => f.seal = seal,
@@ -430,7 +450,11 @@ fn subject_trails_know_four_outer_kinds() {
     }
     for kind in Kind::ALL {
         for word in ["deny", "denied", "restrict", "refus", "opt", "grant", "consent", "revoke"] {
-            assert!(!kind.name().contains(word) || kind.name() == "key.revoke", "{} says too much", kind.name());
+            assert!(
+                !kind.name().contains(word) || kind.name() == "key.revoke",
+                "{} says too much",
+                kind.name()
+            );
         }
     }
     assert_eq!(Kind::AccessEvent.class(), Class::Testimony);

@@ -3,6 +3,8 @@
 //! The oracle has checked each block already, under its own header; here all of them are proven under the
 //! last one, in parts, too, and shown to somebody who believes another chain.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;
@@ -22,14 +24,33 @@ use proptest::prelude::*;
 /// One thing that somebody says. Numbers choose among what there is.
 #[derive(Debug, Clone)]
 enum Step {
-    Open { custodian: usize, subject: usize, grantee: Option<usize> },
-    Put { trail: usize, ends: bool },
-    Access { author: usize, trail: Option<usize>, cited: bool, at: u64, late: bool },
-    Key { owner: usize },
-    Close { trail: usize },
+    Open {
+        custodian: usize,
+        subject: usize,
+        grantee: Option<usize>,
+    },
+    Put {
+        trail: usize,
+        ends: bool,
+    },
+    Access {
+        author: usize,
+        trail: Option<usize>,
+        cited: bool,
+        at: u64,
+        late: bool,
+    },
+    Key {
+        owner: usize,
+    },
+    Close {
+        trail: usize,
+    },
     /// What was said last is said again.
     Again,
-    Wait { ms: u64 },
+    Wait {
+        ms: u64,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -90,7 +111,8 @@ fn history(blocks: &[Vec<Step>]) -> Chain {
                     said.push(chain.testimony(author, vec![event.clone(), event]));
                 }
                 Step::Key { owner } => {
-                    let name = format!("random key {}", u64::from_be_bytes(chain.fresh()[..8].try_into().unwrap()));
+                    let name =
+                        format!("random key {}", u64::from_be_bytes(chain.fresh()[..8].try_into().unwrap()));
                     let add = chain.add_key(HOSPITALS[*owner], &key(&name), KeyPurpose::Note);
                     said.push(chain.acts(HOSPITALS[*owner], vec![add]));
                 }

@@ -3,6 +3,8 @@
 //! Facts are judged at the height at which the access was decided. Every code of a verdict has a
 //! story here; the last test counts them.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::cell::RefCell;
@@ -162,7 +164,11 @@ fn a_consent_is_cited_from_its_own_trail_only() {
     let event = Event { event: ward.chain.random16(), cited: Some(ward.chain.random16()), ..event };
     assert_eq!(ward.verdict(event.clone()), (Contradicted, vec![Code::UnknownRule]));
     let event = Event { event: ward.chain.random16(), local_id: None, ..event };
-    assert_eq!(ward.verdict(event), (Contradicted, vec![Code::UnknownRule]), "without a trail there is no rule");
+    assert_eq!(
+        ward.verdict(event),
+        (Contradicted, vec![Code::UnknownRule]),
+        "without a trail there is no rule"
+    );
 }
 
 fn a_ground_that_needs_a_citation_has_one_and_the_others_have_none() {
@@ -171,15 +177,23 @@ fn a_ground_that_needs_a_citation_has_one_and_the_others_have_none() {
     for (basis, cites_nothing, cites_something) in [
         (Basis::Consent, (Contradicted, vec![Code::NothingCited]), (Contradicted, vec![Code::UnknownRule])),
         (Basis::Permit, (Contradicted, vec![Code::NothingCited]), (Contradicted, vec![Code::UnknownPermit])),
-        (Basis::Emergency, (Contradicted, vec![Code::NothingCited]), (Contradicted, vec![Code::UnknownEmergency])),
+        (
+            Basis::Emergency,
+            (Contradicted, vec![Code::NothingCited]),
+            (Contradicted, vec![Code::UnknownEmergency]),
+        ),
         (Basis::Law, (Consistent, vec![]), (Consistent, vec![Code::CitedInVain])),
         (Basis::Subject, (Consistent, vec![]), (Consistent, vec![Code::CitedInVain])),
         (Basis::Unknown, (Consistent, vec![]), (Consistent, vec![Code::CitedInVain])),
     ] {
         let nothing = Event { event: ward.chain.random16(), basis, ..plain.clone() };
         assert_eq!(ward.verdict(nothing), cites_nothing, "{basis}");
-        let something =
-            Event { event: ward.chain.random16(), basis, cited: Some(ward.chain.random16()), ..plain.clone() };
+        let something = Event {
+            event: ward.chain.random16(),
+            basis,
+            cited: Some(ward.chain.random16()),
+            ..plain.clone()
+        };
         assert_eq!(ward.verdict(something), cites_something, "{basis}");
     }
 }
@@ -231,7 +245,9 @@ fn an_event_sent_again_is_answered_and_not_recorded_twice() {
     let event = ward.chain.event(A, Some(ward.for_b), B);
     let twice = ward.chain.item(Fields::AccessEvent(event));
     let placed = send(&mut ward, B, vec![twice.clone(), twice, item.clone()]);
-    let [Placed::Here(one), Placed::Before(two), Placed::Before(three)] = placed[..] else { panic!("{placed:?}") };
+    let [Placed::Here(one), Placed::Before(two), Placed::Before(three)] = placed[..] else {
+        panic!("{placed:?}")
+    };
     assert_eq!((one, three), (two, first));
     // Another author's copy is another author's statement: nobody makes another's event disappear.
     assert!(matches!(send(&mut ward, A, vec![item])[..], [Placed::Here(_)]));
@@ -259,7 +275,11 @@ fn gaps_and_disorder_in_a_stream_are_visible() {
     assert_eq!(numbered(&mut ward, 1, 6), (Consistent, vec![]));
     assert_eq!(numbered(&mut ward, 1, 6), (Consistent, vec![Code::OutOfOrder]));
     assert_eq!(numbered(&mut ward, 1, 3), (Consistent, vec![Code::OutOfOrder]));
-    assert_eq!(numbered(&mut ward, 1, 7), (Consistent, vec![]), "what came late does not set the stream back");
+    assert_eq!(
+        numbered(&mut ward, 1, 7),
+        (Consistent, vec![]),
+        "what came late does not set the stream back"
+    );
     assert_eq!(numbered(&mut ward, 2, 1), (Consistent, vec![]), "streams are independent");
     assert_eq!(numbered(&mut ward, 3, 2), (Consistent, vec![Code::Gap]));
     assert_eq!(numbered(&mut ward, 4, 0), (Consistent, vec![Code::OutOfOrder]));

@@ -219,7 +219,10 @@ impl World {
     ) -> &Header {
         let height = Height(self.blocks.len() as u64 + 1);
         let parent = self.blocks.last().map_or(BlockId(self.chain.0), |block| block.header.block_id());
-        self.append(Record { index: self.next_index(), height, time, entry: Recorded::Block { parent } }, &mut tweak);
+        self.append(
+            Record { index: self.next_index(), height, time, entry: Recorded::Block { parent } },
+            &mut tweak,
+        );
         for said in said {
             let draft = Draft {
                 chain: &said.chain,

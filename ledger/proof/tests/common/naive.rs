@@ -54,7 +54,8 @@ pub(crate) fn path(m: usize, leaves: &[Digest]) -> Vec<Digest> {
     }
     let k = split(leaves.len());
     let (left, right) = leaves.split_at(k);
-    let (mut below, sibling) = if m < k { (path(m, left), root(right)) } else { (path(m - k, right), root(left)) };
+    let (mut below, sibling) =
+        if m < k { (path(m, left), root(right)) } else { (path(m - k, right), root(left)) };
     below.push(sibling);
     below
 }

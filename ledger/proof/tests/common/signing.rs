@@ -48,7 +48,12 @@ pub(crate) fn id(name: &str) -> ParticipantId {
 }
 
 /// Precommits of some validators for a header.
-pub(crate) fn certificate(set: &ValidatorSet, header: &Header, round: Round, signers: &[usize]) -> Certificate {
+pub(crate) fn certificate(
+    set: &ValidatorSet,
+    header: &Header,
+    round: Round,
+    signers: &[usize],
+) -> Certificate {
     let block_id = header.block_id();
     let signatures = signers
         .iter()
@@ -69,4 +74,3 @@ pub(crate) fn certificate(set: &ValidatorSet, header: &Header, round: Round, sig
         .collect();
     Certificate { height: header.height, round, block_id, signatures: List::new(signatures).unwrap() }
 }
-

@@ -62,9 +62,12 @@ pub(super) fn event(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Event) -
     found.check(Check::Author, author(saying, f));
     found.check(
         Check::Author,
-        [(!custodian_known).then_some(Code::UnknownCustodian), (!acting_known).then_some(Code::UnknownActing)]
-            .into_iter()
-            .flatten(),
+        [
+            (!custodian_known).then_some(Code::UnknownCustodian),
+            (!acting_known).then_some(Code::UnknownActing),
+        ]
+        .into_iter()
+        .flatten(),
     );
     sequence(overlay, saying, f, &mut found)?;
     let decided = decided_at(overlay, f, &mut found)?;

@@ -273,7 +273,10 @@ impl Chain {
 
     pub(crate) fn open(&self, custodian: &str, subject: &str, grantee: Option<&str>) -> Fields {
         let epoch = u16::try_from(self.next_time().year()).unwrap();
-        let secret = epoch_secret(&naive::sha(&[b"k of ", subject.as_bytes(), b" at ", custodian.as_bytes()]).0, epoch);
+        let secret = epoch_secret(
+            &naive::sha(&[b"k of ", subject.as_bytes(), b" at ", custodian.as_bytes()]).0,
+            epoch,
+        );
         let local_id = local_id(&secret, &self.id, &id(custodian), grantee.map(id).as_ref());
         Fields::TrailOpen(Open {
             local_id,
@@ -374,7 +377,8 @@ impl Chain {
     /// Precommits of three validators, of four in every fifth block.
     pub(crate) fn certify(&self, header: &Header) -> Certificate {
         let absent = (!header.height.0.is_multiple_of(5)).then_some(header.height.0 as usize % 4);
-        let signers: Vec<usize> = (0..self.validators.as_slice().len()).filter(|i| Some(*i) != absent).collect();
+        let signers: Vec<usize> =
+            (0..self.validators.as_slice().len()).filter(|i| Some(*i) != absent).collect();
         certificate(&self.validators, header, Round(header.height.0 as u32 % 3), &signers)
     }
 
@@ -461,7 +465,8 @@ impl Chain {
         let mut places: Vec<(u64, u64)> = Vec::new();
         for index in 0..self.store.records().len() as u64 {
             let record = self.decoded(index);
-            places.extend(record.listings().iter().filter(|l| l.trail == *trail).map(|l| (l.position, index)));
+            places
+                .extend(record.listings().iter().filter(|l| l.trail == *trail).map(|l| (l.position, index)));
         }
         places.into_iter().map(|(_, index)| index).collect()
     }
@@ -586,7 +591,8 @@ pub(crate) fn suspend(name: &str) -> Fields {
 }
 
 pub(crate) fn update(name: &str, roles: &[Role]) -> Update {
-    let Register { id, roles, jurisdiction, name, sealed_name, endpoint, display_names } = registration(name, roles);
+    let Register { id, roles, jurisdiction, name, sealed_name, endpoint, display_names } =
+        registration(name, roles);
     Update { id, roles, jurisdiction, name, sealed_name, endpoint, display_names }
 }
 

@@ -28,7 +28,10 @@ pub(crate) fn ask(chain: &Chain) {
     assert_eq!(header.log_root, naive::root(&leaves), "log root");
     assert_eq!(header.state_root, naive::state_root(&entries), "state root");
     assert_eq!(header.body_root, body_root(chain), "body root");
-    assert_eq!(header.parent, chain.blocks.iter().rev().nth(1).map_or(chain.genesis.block_id(), |b| b.changes.block_id));
+    assert_eq!(
+        header.parent,
+        chain.blocks.iter().rev().nth(1).map_or(chain.genesis.block_id(), |b| b.changes.block_id)
+    );
     assert_eq!(head.changes.head, chain.store.head().unwrap());
     head.certificate.verify(&chain.id, &chain.validators).unwrap();
 
