@@ -4,7 +4,9 @@ use custos_proof::cbor::{DecodeError, List, Reader, Wire};
 use custos_proof::hash::{Digest, StateKey, Tag, sha256, tagged};
 use custos_proof::ids::ParticipantId;
 use custos_proof::item::item_hash;
-use custos_proof::keys::{PublicKey, Signature, Signer as _, is_registrable, is_strict, key_id, verify_zip215};
+use custos_proof::keys::{
+    PublicKey, Signature, Signer as _, is_registrable, is_strict, key_id, verify_zip215,
+};
 use custos_proof::merkle;
 use custos_proof::registry;
 use custos_proof::seal::{Place, salt};
@@ -34,7 +36,10 @@ pub fn cbor() -> Json {
         ("the empty array", vec![0x80]),
         ("an array", vec![0x82, 0x01, 0x41, 0x02]),
         ("a map", vec![0xa2, 0x01, 0x02, 0x20, 0x03]),
-        ("map keys sorted by bytes, not by length", vec![0xa3, 0x18, 0x18, 0x00, 0x20, 0x00, 0x61, 0x61, 0x00]),
+        (
+            "map keys sorted by bytes, not by length",
+            vec![0xa3, 0x18, 0x18, 0x00, 0x20, 0x00, 0x61, 0x61, 0x00],
+        ),
         ("false", vec![0xf4]),
         ("true", vec![0xf5]),
         ("sixteen levels", deep(15)),
@@ -95,7 +100,22 @@ pub fn cbor() -> Json {
 fn participant_ids() -> Json {
     let long = "a".repeat(63);
     let longer = "a".repeat(64);
-    let ids = ["a", "0", "hospital-a.example", "a.", "a-", &long, "", "-a", ".a", "A", "a_b", "a b", "\u{e4}", &longer];
+    let ids = [
+        "a",
+        "0",
+        "hospital-a.example",
+        "a.",
+        "a-",
+        &long,
+        "",
+        "-a",
+        ".a",
+        "A",
+        "a_b",
+        "a b",
+        "\u{e4}",
+        &longer,
+    ];
     list(ids.map(|id| object().with("text", id).with("valid", id.parse::<ParticipantId>().is_ok())))
 }
 
@@ -118,7 +138,8 @@ pub fn hashing(world: &World) -> Json {
         object().with("tag", text).with("bytes", hex(tag.bytes())).with("of_abc", hex(tagged(tag, &[b"abc"])))
     });
     let leaves: Vec<Digest> = (0..9u8).map(|i| merkle::leaf_hash(&[i])).collect();
-    let roots = (0..=9usize).map(|n| object().with("size", n as u64).with("root", hex(merkle::root_of(&leaves[..n]))));
+    let roots = (0..=9usize)
+        .map(|n| object().with("size", n as u64).with("root", hex(merkle::root_of(&leaves[..n]))));
     let mut members = vec![b"first".to_vec(), b"second".to_vec()];
     let mut bucket = registry::Bucket::EMPTY;
     let running = members.drain(..).map(|member| {
@@ -127,7 +148,10 @@ pub fn hashing(world: &World) -> Json {
     });
     let running = list(running.collect::<Vec<_>>());
     object()
-        .with("about", "Tags, trees and running hashes: see hashing.md. Leaf i of the trees is the single byte i")
+        .with(
+            "about",
+            "Tags, trees and running hashes: see hashing.md. Leaf i of the trees is the single byte i",
+        )
         .with("tags", list(tags))
         .with("leaf_hashes", list(leaves.iter().map(hex)))
         .with("roots", list(roots))
@@ -222,7 +246,13 @@ fn ranges(leaves: &[Digest]) -> Vec<Json> {
             cases.push(case("another begin", 3, within, size, &path));
             cases.push(case("a path too short", begin, within, size, &path[1..]));
             cases.push(case("a path too long", begin, within, size, &[&path[..], &[leaves[0]]].concat()));
-            cases.push(case("an empty range of a tree that is not empty", 0, &[], size, &[merkle::root_of(leaves)]));
+            cases.push(case(
+                "an empty range of a tree that is not empty",
+                0,
+                &[],
+                size,
+                &[merkle::root_of(leaves)],
+            ));
         }
     }
     cases.push(case("the empty range of the empty tree", 0, &[], 0, &[]));
@@ -254,7 +284,8 @@ pub fn map(world: &World) -> Json {
     // The keys of the worked example of hashing.md.
     let example = [(key(0x00, 1), "a"), (key(0x40, 2), "b"), (key(0x50, 3), "c"), (key(0xff, 4), "d")];
     let hashes = |n: usize| example[..n].iter().map(|(key, value)| (*key, sha256(value.as_bytes())));
-    let roots = (0..=4usize).map(|n| object().with("entries", n as u64).with("root", hex(state_map::root_of(hashes(n)))));
+    let roots = (0..=4usize)
+        .map(|n| object().with("entries", n as u64).with("root", hex(state_map::root_of(hashes(n)))));
     let state = world.states.last().expect("because there is a head");
     let all = state.entries().map(|(key, value)| object().with("key", hex(key)).with("value", hex(value)));
     let (own, granted) = super::world::trails(&world.chain);
@@ -275,7 +306,11 @@ pub fn map(world: &World) -> Json {
         ("event", registry::event_key(&b, 2026), "[\"event\", author, year]"),
         ("stream", registry::stream_key(&b, 1), "[\"stream\", author, stream]"),
         ("absent participant", registry::participant_key(&who("nobody")), "[\"participant\", id] of nobody"),
-        ("absent trail", registry::trail_key(&TrailName::institution(&who("clinic-c")).key()), "an institution without records"),
+        (
+            "absent trail",
+            registry::trail_key(&TrailName::institution(&who("clinic-c")).key()),
+            "an institution without records",
+        ),
     ];
     let root = world.header(9).state_root;
     let mut proofs = Vec::new();
@@ -288,19 +323,39 @@ pub fn map(world: &World) -> Json {
         }
         if name == "absent participant" {
             proofs.push(map_case("presence of what is absent", what, &root, &key, Some(b"x"), &proof));
-            proofs.push(map_case("an absence proof for a key that is present", what, &root, &names[0].1, None, &proof));
+            proofs.push(map_case(
+                "an absence proof for a key that is present",
+                what,
+                &root,
+                &names[0].1,
+                None,
+                &proof,
+            ));
         }
     }
     object()
-        .with("about", "The state map: see hashing.md. The first proofs are of the state of the chain at height 9")
-        .with("example", list(example.map(|(key, value)| object().with("key", hex(key)).with("value", hex(value)))))
+        .with(
+            "about",
+            "The state map: see hashing.md. The first proofs are of the state of the chain at height 9",
+        )
+        .with(
+            "example",
+            list(example.map(|(key, value)| object().with("key", hex(key)).with("value", hex(value)))),
+        )
         .with("example_roots", list(roots))
         .with("chain_entries", list(all))
         .with("chain_root", hex(root))
         .with("proofs", list(proofs))
 }
 
-fn map_case(name: &str, what: &str, root: &Digest, key: &StateKey, value: Option<&[u8]>, proof: &Proof) -> Json {
+fn map_case(
+    name: &str,
+    what: &str,
+    root: &Digest,
+    key: &StateKey,
+    value: Option<&[u8]>,
+    proof: &Proof,
+) -> Json {
     let case = object().with("name", name).with("what", what).with("root", hex(root)).with("key", hex(key));
     let case = match value {
         Some(value) => case.with("value", hex(value)),
@@ -324,8 +379,22 @@ fn bad_map_cases(root: &Digest, key: &StateKey, value: Option<&[u8]>, proof: &Pr
         map_case("absence of what is present", "", root, key, None, proof),
         map_case("a sibling with a flipped bit", "", root, key, value, &with(flipped, Terminal::Leaf)),
         map_case("a sibling too few", "", root, key, value, &with(siblings[1..].to_vec(), Terminal::Leaf)),
-        map_case("absence shown by the key's own leaf", "", root, key, None, &with(siblings.clone(), own_leaf)),
-        map_case("absence shown by an empty subtree that is not there", "", root, key, None, &with(siblings, Terminal::Empty)),
+        map_case(
+            "absence shown by the key's own leaf",
+            "",
+            root,
+            key,
+            None,
+            &with(siblings.clone(), own_leaf),
+        ),
+        map_case(
+            "absence shown by an empty subtree that is not there",
+            "",
+            root,
+            key,
+            None,
+            &with(siblings, Terminal::Empty),
+        ),
     ]
 }
 
@@ -351,8 +420,8 @@ pub fn ed25519() -> Json {
     };
     // The order of the base point: s = 0 has another encoding, which every rule refuses.
     let order: [u8; 32] = [
-        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0, 0,
-        0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
     ];
     let (_, mut not_reduced) = small(encodings[0], encodings[0]);
     not_reduced.0[32..].copy_from_slice(&order);
@@ -375,7 +444,12 @@ pub fn ed25519() -> Json {
     for (i, a) in encodings.iter().enumerate() {
         for (j, r) in encodings.iter().enumerate() {
             let (key, signature) = small(*a, *r);
-            cases.push((format!("the neutral element as key ({i}) and R ({j}): fits every message"), key, message.to_vec(), signature));
+            cases.push((
+                format!("the neutral element as key ({i}) and R ({j}): fits every message"),
+                key,
+                message.to_vec(),
+                signature,
+            ));
         }
     }
     for (name, a) in [("of order 2", minus_one), ("of order 4", [0; 32])] {
@@ -394,7 +468,9 @@ pub fn ed25519() -> Json {
             .with("strict", is_strict(&key, &message, &signature))
             .with("registrable", is_registrable(&key).is_ok())
     });
-    object().with("about", "ZIP-215, and which keys may be registered: see hashing.md").with("signatures", list(cases))
+    object()
+        .with("about", "ZIP-215, and which keys may be registered: see hashing.md")
+        .with("signatures", list(cases))
 }
 
 /// `seals.json`.
@@ -452,7 +528,9 @@ pub fn seals(world: &World) -> Json {
             .with("root", hex(sealed.seal.root))
             .with("openings", list(openings))
     });
-    object().with("about", "Sealed fields: see hashing.md and items.md").with("seals", list(seals.collect::<Vec<_>>()))
+    object()
+        .with("about", "Sealed fields: see hashing.md and items.md")
+        .with("seals", list(seals.collect::<Vec<_>>()))
 }
 
 /// `pseudonyms.json`.
@@ -483,7 +561,14 @@ pub fn pseudonyms(world: &World) -> Json {
         .with("custodian", custodian.as_str())
         .with("k", hex(PATIENT))
         .with("patient_code", patient_code(&PATIENT))
-        .with("patient_codes_refused", list(["custos1-qqqq", "custos1qqqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0shf35rq", "custos1pqqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0shf35rn"]))
+        .with(
+            "patient_codes_refused",
+            list([
+                "custos1-qqqq",
+                "custos1qqqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0shf35rq",
+                "custos1pqqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0shf35rn",
+            ]),
+        )
         .with("years", list(years))
         .with("other_trails", list(trail_keys))
 }
@@ -508,7 +593,10 @@ fn patient_code(k: &[u8; 32]) -> String {
     let sum = expanded.chain(symbols.iter().copied()).chain([0; 6]).fold(1u32, |sum, symbol| {
         let top = sum >> 25;
         let next = (sum & 0x01ff_ffff) << 5 ^ u32::from(symbol);
-        GENERATOR.iter().enumerate().fold(next, |next, (i, g)| if top >> i & 1 == 1 { next ^ g } else { next })
+        GENERATOR
+            .iter()
+            .enumerate()
+            .fold(next, |next, (i, g)| if top >> i & 1 == 1 { next ^ g } else { next })
     }) ^ 0x2bc8_30a3;
     symbols.extend((0..6).map(|i| (sum >> (5 * (5 - i)) & 31) as u8));
     let text: String = symbols.iter().map(|s| char::from(SYMBOLS[usize::from(*s)])).collect();
@@ -517,7 +605,8 @@ fn patient_code(k: &[u8; 32]) -> String {
 
 /// `submissions.json`.
 pub fn submissions(world: &World) -> Json {
-    let good: Vec<Json> = world.blocks.iter().flat_map(|decided| &decided.submissions).map(submission).collect();
+    let good: Vec<Json> =
+        world.blocks.iter().flat_map(|decided| &decided.submissions).map(submission).collect();
     let refused = world.refused.iter().map(|(name, height, submission, refusal)| {
         let case = object()
             .with("name", *name)
@@ -595,7 +684,10 @@ fn malformed(world: &World) -> Vec<Json> {
         ("not tagged as COSE_Sign1", rebuilt(&envelope[1..])),
         ("tag 18 in two bytes", rebuilt(&[&[0xd8, 0x12], &envelope[1..]].concat())),
         ("tag 98 (COSE_Sign)", rebuilt(&[&[0xd8, 0x62], &envelope[1..]].concat())),
-        ("something in the unprotected header", rebuilt(&replace(&[&old[..], &[0xa0]].concat(), &[&old[..], &[0xa1, 0x04, 0x41, 0x00]].concat()))),
+        (
+            "something in the unprotected header",
+            rebuilt(&replace(&[&old[..], &[0xa0]].concat(), &[&old[..], &[0xa1, 0x04, 0x41, 0x00]].concat())),
+        ),
         ("ES256, which is reserved", with_header(&[0xa2, 0x01, 0x26])),
         ("EdDSA by its older number", with_header(&[0xa2, 0x01, 0x27])),
         ("no algorithm", {

@@ -1,5 +1,8 @@
 //! Writes the test vectors of `docs/spec/vectors/`: `cargo run -p custos-state --example vectors`.
 //!
+//! With `-- SEED COUNT` it prints that many spoiled files with their answers instead, in the form of
+//! `verify.json`, for `docs/spec/verify.py --files`: two verifiers that disagree find it out there.
+//!
 //! Everything comes from fixed seeds, so that the files are the same wherever and whenever they are
 //! made; a test makes them again in memory and compares. Each case is named by what it attacks.
 //!
@@ -61,7 +64,8 @@ fn chain(world: &World) -> Json {
             let validator = &set.as_slice()[usize::from(commit.signer)];
             let (height, round) = (header.height, decided.certificate.round);
             let block = Some(header.block_id());
-            let preimage = vote_preimage(&world.chain, height, round, VoteType::Precommit, block, &validator.key);
+            let preimage =
+                vote_preimage(&world.chain, height, round, VoteType::Precommit, block, &validator.key);
             object()
                 .with("signer", u64::from(commit.signer))
                 .with("preimage", hex(preimage))
@@ -90,7 +94,10 @@ fn chain(world: &World) -> Json {
     });
     let members = ["clinic-c", "hospital-a", "hospital-b", "ministry", "practice-e", "university-d"];
     let mut seeds: Vec<Json> = members.map(|id| basics::secret(&format!("{id} sign"))).into();
-    seeds.extend(["clinic-c", "hospital-a", "hospital-b", "university-d", "practice-e"].map(|id| basics::secret(&format!("{id} consensus"))));
+    seeds.extend(
+        ["clinic-c", "hospital-a", "hospital-b", "university-d", "practice-e"]
+            .map(|id| basics::secret(&format!("{id} consensus"))),
+    );
     seeds.push(basics::secret("hospital-b sign, second"));
     let blocks: Vec<Json> = blocks.collect();
     let items: Vec<Json> = items.collect();
@@ -109,6 +116,12 @@ fn chain(world: &World) -> Json {
 
 #[allow(dead_code)] // The test takes `all` only.
 fn main() -> std::io::Result<()> {
+    let arguments: Vec<u64> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
+    if let [seed, count] = arguments[..] {
+        let world = world::build(&values::Values::new());
+        print!("{}", proofs::mutations(&world, seed, count as usize).document());
+        return Ok(());
+    }
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/spec/vectors");
     std::fs::create_dir_all(&directory)?;
     for (name, text) in all() {

@@ -73,10 +73,121 @@ pub fn document(world: &World) -> Json {
         .with("advances", list(advances(world, &anchors)))
 }
 
+/// As many spoiled files as asked for, each with the answer: for comparing verifiers, not for keeping.
+///
+/// Half of them have some bytes changed; half are put together from parts of good files.
+pub fn mutations(world: &World, seed: u64, count: usize) -> Json {
+    let anchors = anchors(world);
+    let mut dice = Dice(seed | 1);
+    let good: Vec<Case> = [
+        receipts(world),
+        certificates(world),
+        trail_cases(world),
+        disclosures(world),
+        trusted(world),
+        linked(world),
+    ]
+    .into_iter()
+    .flatten()
+    .filter(|case| case.expect == "verified")
+    .collect();
+    let cases = (0..count).map(|i| {
+        let case = &good[dice.below(good.len())];
+        let other = &good[dice.below(good.len())];
+        let file =
+            if i % 2 == 0 { spoil(&case.file, &mut dice) } else { mix(&case.file, &other.file, &mut dice) };
+        judged(
+            &Case {
+                file,
+                name: case.name,
+                anchor: case.anchor,
+                links: case.links.clone(),
+                openings: None,
+                ..*case
+            },
+            &anchors,
+        )
+        .0
+    });
+    let cases: Vec<Json> = cases.collect();
+    let files = anchors.iter().fold(object(), |object, (name, anchor)| object.with(name, hex(anchor)));
+    let values = super::values::mutations(&mut dice, count);
+    object()
+        .with("anchors", files)
+        .with("cases", list(cases))
+        .with("advances", list(Vec::<Json>::new()))
+        .with("values", list(values))
+}
+
+/// Numbers that look random (xorshift).
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// A number below a bound.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound.max(1) as u64) as usize
+    }
+}
+
+/// Some bytes changed.
+pub fn spoil(file: &[u8], dice: &mut Dice) -> Vec<u8> {
+    let mut bytes = file.to_vec();
+    for _ in 0..=dice.below(2) {
+        if bytes.is_empty() {
+            break;
+        }
+        let at = dice.below(bytes.len());
+        match dice.below(5) {
+            0 | 1 => bytes[at] ^= 1 << dice.below(8),
+            2 => bytes[at] = dice.below(256) as u8,
+            3 => bytes.insert(at, dice.below(256) as u8),
+            _ => drop(bytes.remove(at)),
+        }
+    }
+    bytes
+}
+
+fn mix(one: &[u8], other: &[u8], dice: &mut Dice) -> Vec<u8> {
+    let mut take = || dice.below(3) == 0;
+    match (file::decode(one), file::decode(other)) {
+        (Ok(File::Receipt(mut a)), Ok(File::Receipt(b))) => {
+            macro_rules! parts { ($($part:ident),*) => { $( if take() { a.$part = b.$part.clone(); } )* } }
+            parts!(
+                item,
+                envelope,
+                item_path,
+                record,
+                record_path,
+                header,
+                certificate,
+                author_key,
+                witnessed
+            );
+            a.to_bytes()
+        }
+        (Ok(File::Trail(mut a)), Ok(File::Trail(b))) => {
+            macro_rules! parts { ($($part:ident),*) => { $( if take() { a.$part = b.$part.clone(); } )* } }
+            parts!(name, header, certificate, head, head_proof, begin, entries, range_path, envelopes, keys);
+            a.to_bytes()
+        }
+        _ => spoil(one, dice),
+    }
+}
+
 // ---------------------------------------------------------------------------------------------
 // What is said of a case.
 
 fn judge(case: &Case, anchors: &BTreeMap<&'static str, Vec<u8>>) -> Json {
+    let (json, word) = judged(case, anchors);
+    assert_eq!(word, case.expect, "{}", case.name);
+    json
+}
+
+/// The case with its answer, and the answer's word.
+fn judged(case: &Case, anchors: &BTreeMap<&'static str, Vec<u8>>) -> (Json, String) {
     let anchor = read_anchor(&anchors[case.anchor]);
     let links = case.links.as_deref().map(|bytes| match file::decode(bytes) {
         Ok(File::Links(links)) => links.links.into_inner(),
@@ -103,12 +214,8 @@ fn judge(case: &Case, anchors: &BTreeMap<&'static str, Vec<u8>>) -> Json {
         Ok(shown) => ("verified".to_string(), 0, Some(shown)),
         Err((word, evidence)) => (word, if evidence { 1 } else { 2 }, None),
     };
-    assert_eq!(word, case.expect, "{}", case.name);
-    json = json.with("exit", exit as u64).with("answer", word);
-    match shown {
-        Some(shown) => json.with("shows", shown),
-        None => json,
-    }
+    json = json.with("exit", exit as u64).with("answer", word.as_str());
+    (shown.into_iter().fold(json, |json, shown| json.with("shows", shown)), word)
 }
 
 /// What `custos verify` does with a file, in words for programs.
@@ -143,7 +250,12 @@ fn shown_receipt(receipt: &Receipt, openings: &[Opening], basis: &Basis<'_>) -> 
     Ok(json.with("item", shown_item(&proven.item, &shown[0])))
 }
 
-fn shown_trail(proof: &TrailProof, openings: &[Opening], basis: &Basis<'_>, chain: &ChainId) -> Result<Json, Failure> {
+fn shown_trail(
+    proof: &TrailProof,
+    openings: &[Opening],
+    basis: &Basis<'_>,
+    chain: &ChainId,
+) -> Result<Json, Failure> {
     let proven = verify::trail(proof, basis)?;
     let items: Vec<&Item> = proven
         .entries
@@ -158,14 +270,19 @@ fn shown_trail(proof: &TrailProof, openings: &[Opening], basis: &Basis<'_>, chai
             .with("index", entry.record.index.0)
             .with("recorded", entry.record.time.0);
         entries.push(match &entry.content {
-            Content::Item(item) => json.with("item", shown_item(item, &shown.next().expect("because there is one for each"))),
+            Content::Item(item) => {
+                json.with("item", shown_item(item, &shown.next().expect("because there is one for each")))
+            }
             Content::Withheld(warrant) => json.with("withheld", hex(warrant)),
             Content::Pruned => json.with("pruned", true),
         });
     }
     let (withheld, pruned) = proven.not_shown();
     let times: Vec<TimeMs> = proven.entries.iter().map(|entry| entry.record.time).collect();
-    let spans = times.iter().flat_map(|from| times.iter().map(move |to| (*from, *to))).filter(|(from, to)| from <= to);
+    let spans = times
+        .iter()
+        .flat_map(|from| times.iter().map(move |to| (*from, *to)))
+        .filter(|(from, to)| from <= to);
     let covered = spans.filter(|(from, to)| proven.covers(*from, *to));
     Ok(shown_header(object().with("type", "trail"), &proven.header)
         .with("trail", hex(proven.key))
@@ -215,6 +332,7 @@ fn shown_item(item: &ProvenItem, shown: &[Shown]) -> Json {
         .with("codes", list(verdict.codes.iter().map(|code| code.number())))
         .with("not_after", item.not_after.0)
         .with("strict", item.strict)
+        .with("key_compromised", item.key.compromised_from.is_some_and(|from| from <= item.record.time))
         .with("sealed", list(sealed))
 }
 
@@ -259,7 +377,9 @@ fn word(failure: &Failure) -> String {
 fn read_anchor(bytes: &[u8]) -> TrustAnchor {
     match file::decode(bytes) {
         Ok(File::Anchor(anchor)) => anchor,
-        Ok(File::Genesis(genesis)) => TrustAnchor::from_genesis(&genesis).expect("because this genesis holds together"),
+        Ok(File::Genesis(genesis)) => {
+            TrustAnchor::from_genesis(&genesis).expect("because this genesis holds together")
+        }
         other => panic!("not an anchor: {other:?}"),
     }
 }
@@ -285,7 +405,10 @@ fn anchors(world: &World) -> BTreeMap<&'static str, Vec<u8>> {
         ("genesis", world.genesis.to_bytes()),
         ("block 5", at(5).to_bytes()),
         ("block 8", at(8).to_bytes()),
-        ("another block 8", TrustAnchor { block_id: custos_proof::hash::BlockId([1; 32]), ..at(8) }.to_bytes()),
+        (
+            "another block 8",
+            TrustAnchor { block_id: custos_proof::hash::BlockId([1; 32]), ..at(8) }.to_bytes(),
+        ),
         ("another chain", TrustAnchor { chain: ChainId([1; 32]), ..at(1) }.to_bytes()),
         ("on the last day", TrustAnchor { time: long_ago(0), ..at(1) }.to_bytes()),
         ("a millisecond too old", old.to_bytes()),
@@ -318,22 +441,39 @@ fn receipts(world: &World) -> Vec<Case> {
     for name in world.items.keys().filter(|name| **name != "practice key added") {
         cases.push(case(name, world.receipt(name, 9).to_bytes(), "verified"));
     }
-    cases.push(case("a receipt as it is made when the block is decided", world.receipt("consent", 3).to_bytes(), "verified"));
+    cases.push(case(
+        "a receipt as it is made when the block is decided",
+        world.receipt("consent", 3).to_bytes(),
+        "verified",
+    ));
     let both = vec![world.receipt("read with consent", 6), world.receipt("read by law", 6)];
     let both = Receipts { receipts: List::new(both).expect("because they are two") }.to_bytes();
     cases.push(case("the receipts of a submission", both, "verified"));
     let bytes = good.to_bytes();
     cases.push(case("not a file", b"\x83\x01\x02\x03".to_vec(), "unknown-file"));
     cases.push(case("an empty file", Vec::new(), "unknown-file"));
-    cases.push(case("a file of a later type", [&[0x81, 0x71], &b"custos.receipt.v2"[..]].concat(), "unknown-file"));
+    cases.push(case(
+        "a file of a later type",
+        [&[0x81, 0x71], &b"custos.receipt.v2"[..]].concat(),
+        "unknown-file",
+    ));
     cases.push(case("an anchor where a proof should be", world.genesis.to_bytes(), "nothing-to-verify"));
     cases.push(case("a byte after the end", [&bytes[..], &[0]].concat(), "malformed-file"));
     cases.push(case("the last byte is missing", bytes[..bytes.len() - 1].to_vec(), "malformed-file"));
-    cases.push(case("the array's length in two bytes", [&[0x98, 0x0a], &bytes[1..]].concat(), "unknown-file"));
-    let item = bytes.windows(good.item.len()).position(|w| w == &good.item[..]).expect("because it is in there");
+    cases.push(case(
+        "the array's length in two bytes",
+        [&[0x98, 0x0a], &bytes[1..]].concat(),
+        "unknown-file",
+    ));
+    let item =
+        bytes.windows(good.item.len()).position(|w| w == &good.item[..]).expect("because it is in there");
     let length = (good.item.len() as u32).to_be_bytes();
     let head = [&[0x5a], &length[..]].concat();
-    cases.push(case("the item's length in four bytes", [&bytes[..19], &head, &bytes[item..]].concat(), "malformed-file"));
+    cases.push(case(
+        "the item's length in four bytes",
+        [&bytes[..19], &head, &bytes[item..]].concat(),
+        "malformed-file",
+    ));
 
     let mut add = |name, change: &dyn Fn(&mut Receipt), expect| {
         let mut bad = good.clone();
@@ -342,56 +482,124 @@ fn receipts(world: &World) -> Vec<Case> {
     };
     let last = |len: usize| len - 1;
     add("a flipped bit in the item", &|r| r.item = changed(&r.item, last), "other-item");
-    add("another item of the same submission", &|r| {
-        r.item = Bytes::new(world.items["read by law"].clone()).expect("because items are short");
-    }, "other-item");
-    add("a flipped bit in the author's signature", &|r| r.envelope = changed(&r.envelope, last), "author-signature");
-    add("a flipped bit in the signed payload", &|r| r.envelope = changed(&r.envelope, |len| len - 68), "author-signature");
+    add(
+        "another item of the same submission",
+        &|r| {
+            r.item = Bytes::new(world.items["read by law"].clone()).expect("because items are short");
+        },
+        "other-item",
+    );
+    add(
+        "a flipped bit in the author's signature",
+        &|r| r.envelope = changed(&r.envelope, last),
+        "author-signature",
+    );
+    add(
+        "a flipped bit in the signed payload",
+        &|r| r.envelope = changed(&r.envelope, |len| len - 68),
+        "author-signature",
+    );
     add("an envelope that is none", &|r| r.envelope = changed(&r.envelope, |_| 0), "malformed-envelope");
-    add("the envelope of another submission", &|r| {
-        r.envelope = world.receipt("read after the revocation", 9).envelope;
-    }, "other-submission");
+    add(
+        "the envelope of another submission",
+        &|r| {
+            r.envelope = world.receipt("read after the revocation", 9).envelope;
+        },
+        "other-submission",
+    );
     add("a flipped bit in the record", &|r| r.record = changed(&r.record, last), "not-in-log");
-    add("the record of another item", &|r| {
-        let other = world.receipt("read by law", 9);
-        (r.record, r.record_path) = (other.record, other.record_path);
-    }, "other-item");
-    add("the record of a block", &|r| {
-        let records = world.head().records();
-        let at = records.iter().position(|new| is_block(&Record::from_bytes(&new.bytes).expect("a record"))).expect("one");
-        r.record = Bytes::new(records[at].bytes.clone()).expect("because records are short");
-        r.record_path = path(&merkle::path_of(&world.leaves(9), at as u64).expect("because it is one of them"));
-    }, "other-item");
+    add(
+        "the record of another item",
+        &|r| {
+            let other = world.receipt("read by law", 9);
+            (r.record, r.record_path) = (other.record, other.record_path);
+        },
+        "other-item",
+    );
+    add(
+        "the record of a block",
+        &|r| {
+            let records = world.head().records();
+            let at = records
+                .iter()
+                .position(|new| is_block(&Record::from_bytes(&new.bytes).expect("a record")))
+                .expect("one");
+            r.record = Bytes::new(records[at].bytes.clone()).expect("because records are short");
+            r.record_path =
+                path(&merkle::path_of(&world.leaves(9), at as u64).expect("because it is one of them"));
+        },
+        "other-item",
+    );
     add("a record that is none", &|r| r.record = changed(&r.record, |_| 0), "malformed-record");
     add("a record path too short", &|r| r.record_path = path(&r.record_path[1..]), "not-in-log");
-    add("a record path too long", &|r| r.record_path = path(&[&r.record_path[..], &[Digest::ZERO]].concat()), "not-in-log");
+    add(
+        "a record path too long",
+        &|r| r.record_path = path(&[&r.record_path[..], &[Digest::ZERO]].concat()),
+        "not-in-log",
+    );
     add("an item path of nothing", &|r| r.item_path = path(&[]), "not-signed");
-    add("an item path with a flipped bit", &|r| {
-        let mut hashes = r.item_path.to_vec();
-        hashes[0].0[0] ^= 1;
-        r.item_path = path(&hashes);
-    }, "not-signed");
+    add(
+        "an item path with a flipped bit",
+        &|r| {
+            let mut hashes = r.item_path.to_vec();
+            hashes[0].0[0] ^= 1;
+            r.item_path = path(&hashes);
+        },
+        "not-signed",
+    );
     add("a header with another state root", &|r| r.header.state_root.0[0] ^= 1, "certificate-of-another");
     add("a header with another log root", &|r| r.header.log_root.0[0] ^= 1, "certificate-of-another");
     add("the header of another block", &|r| r.header = world.header(8).clone(), "certificate-of-another");
-    add("the certificate of another block", &|r| r.certificate = world.certificate(8).clone(), "certificate-of-another");
-    add("header and certificate of an earlier block", &|r| {
-        (r.header, r.certificate) = (world.header(5).clone(), world.certificate(5).clone());
-    }, "not-in-log");
-    add("header and certificate of a block before the record's", &|r| {
-        (r.header, r.certificate) = (world.header(3).clone(), world.certificate(3).clone());
-    }, "record-time");
-    add("the key's entry changed", &|r| r.author_key.entry.not_after = TimeMs(r.author_key.entry.not_after.0 + 1), "key-proof");
-    add("the key's entry as it was before", &|r| r.author_key = world.proven_key(&sign_key("hospital-b").public_key(), 6), "key-proof");
-    add("the key of another participant", &|r| {
-        r.author_key = world.proven_key(&sign_key("hospital-a").public_key(), 9);
-    }, "key-not-valid");
-    add("the author's key for votes", &|r| {
-        r.author_key = world.proven_key(&vote_key("hospital-b").public_key(), 9);
-    }, "key-not-valid");
-    add("another key of the author", &|r| {
-        r.author_key = world.proven_key(&Key::named("hospital-b sign, second").public_key(), 9);
-    }, "author-signature");
+    add(
+        "the certificate of another block",
+        &|r| r.certificate = world.certificate(8).clone(),
+        "certificate-of-another",
+    );
+    add(
+        "header and certificate of an earlier block",
+        &|r| {
+            (r.header, r.certificate) = (world.header(5).clone(), world.certificate(5).clone());
+        },
+        "not-in-log",
+    );
+    add(
+        "header and certificate of a block before the record's",
+        &|r| {
+            (r.header, r.certificate) = (world.header(3).clone(), world.certificate(3).clone());
+        },
+        "record-time",
+    );
+    add(
+        "the key's entry changed",
+        &|r| r.author_key.entry.not_after = TimeMs(r.author_key.entry.not_after.0 + 1),
+        "key-proof",
+    );
+    add(
+        "the key's entry as it was before",
+        &|r| r.author_key = world.proven_key(&sign_key("hospital-b").public_key(), 6),
+        "key-proof",
+    );
+    add(
+        "the key of another participant",
+        &|r| {
+            r.author_key = world.proven_key(&sign_key("hospital-a").public_key(), 9);
+        },
+        "key-not-valid",
+    );
+    add(
+        "the author's key for votes",
+        &|r| {
+            r.author_key = world.proven_key(&vote_key("hospital-b").public_key(), 9);
+        },
+        "key-not-valid",
+    );
+    add(
+        "another key of the author",
+        &|r| {
+            r.author_key = world.proven_key(&Key::named("hospital-b sign, second").public_key(), 9);
+        },
+        "author-signature",
+    );
     cases
 }
 
@@ -405,7 +613,8 @@ fn certificates(world: &World) -> Vec<Case> {
     };
     add("signed by all", by(&[0, 1, 2, 3]), "verified");
     add("decided in a later round", certify(&header, &world.validators, 7, &[0, 1, 2, 3]), "verified");
-    let strong: Vec<u16> = (0u16..4).filter(|i| world.validators.as_slice()[usize::from(*i)].power == 3).collect();
+    let strong: Vec<u16> =
+        (0u16..4).filter(|i| world.validators.as_slice()[usize::from(*i)].power == 3).collect();
     let weak: Vec<u16> = (0u16..4).filter(|i| !strong.contains(i)).collect();
     let mut just_enough = [strong[0], weak[0], weak[1]];
     just_enough.sort_unstable();
@@ -417,8 +626,16 @@ fn certificates(world: &World) -> Vec<Case> {
         ..by(&[])
     };
     let all = by(&[0, 1, 2, 3]).signatures.to_vec();
-    add("signers out of order", list_of(vec![all[1].clone(), all[0].clone(), all[2].clone(), all[3].clone()]), "signers-not-ascending");
-    add("a signer twice", list_of(vec![all[0].clone(), all[0].clone(), all[1].clone(), all[2].clone()]), "signers-not-ascending");
+    add(
+        "signers out of order",
+        list_of(vec![all[1].clone(), all[0].clone(), all[2].clone(), all[3].clone()]),
+        "signers-not-ascending",
+    );
+    add(
+        "a signer twice",
+        list_of(vec![all[0].clone(), all[0].clone(), all[1].clone(), all[2].clone()]),
+        "signers-not-ascending",
+    );
     let beyond = CommitSignature { signer: 4, ..all[3].clone() };
     add("a signer beyond the set", list_of([&all[..], &[beyond]].concat()), "unknown-signer");
     let mut flipped = all.clone();
@@ -428,15 +645,28 @@ fn certificates(world: &World) -> Vec<Case> {
         let signatures = world.validators.as_slice().iter().zip(0u16..).map(|(validator, signer)| {
             let block = Some(header.block_id());
             let preimage = vote_preimage(&chain, height, header.round, vote, block, &validator.key);
-            let signature = vote_key(validator.participant.as_str()).sign(&preimage).expect("because the key is here");
+            let signature =
+                vote_key(validator.participant.as_str()).sign(&preimage).expect("because the key is here");
             CommitSignature { signer, signature }
         });
         list_of(signatures.collect())
     };
-    add("prevotes instead of precommits", voted(VoteType::Prevote, world.chain, header.height), "bad-precommit");
-    add("precommits of another chain", voted(VoteType::Precommit, ChainId([1; 32]), header.height), "bad-precommit");
+    add(
+        "prevotes instead of precommits",
+        voted(VoteType::Prevote, world.chain, header.height),
+        "bad-precommit",
+    );
+    add(
+        "precommits of another chain",
+        voted(VoteType::Precommit, ChainId([1; 32]), header.height),
+        "bad-precommit",
+    );
     add("precommits of another height", voted(VoteType::Precommit, world.chain, Height(8)), "bad-precommit");
-    add("precommits of another round", Certificate { round: custos_proof::ids::Round(1), ..by(&[0, 1, 2, 3]) }, "bad-precommit");
+    add(
+        "precommits of another round",
+        Certificate { round: custos_proof::ids::Round(1), ..by(&[0, 1, 2, 3]) },
+        "bad-precommit",
+    );
     cases
 }
 
@@ -444,7 +674,12 @@ fn certificates(world: &World) -> Vec<Case> {
 // Validators who sign what the rules forbid.
 
 /// A header that a quorum of liars signed: over this log and these entries of the state map.
-fn lie(world: &World, height: u64, log: &[Vec<u8>], entries: &[(custos_proof::hash::StateKey, Vec<u8>)]) -> Header {
+fn lie(
+    world: &World,
+    height: u64,
+    log: &[Vec<u8>],
+    entries: &[(custos_proof::hash::StateKey, Vec<u8>)],
+) -> Header {
     let leaves: Vec<Digest> = log.iter().map(|record| merkle::leaf_hash(record)).collect();
     let hashes = entries.iter().map(|(key, value)| (*key, custos_proof::hash::sha256(value)));
     Header {
@@ -480,7 +715,8 @@ impl Lie {
             nonce: custos_proof::ids::Random16(id16("lie")),
             not_after: self.not_after,
         };
-        let submission = Submission::sign(&draft, vec![self.item.clone()], key).expect("because the key is here");
+        let submission =
+            Submission::sign(&draft, vec![self.item.clone()], key).expect("because the key is here");
         let mut record = self.record.clone();
         if let RecordEntry::Item(entry) = &mut record.entry {
             // Where the record is to name another submission, it says so by zeros.
@@ -491,11 +727,13 @@ impl Lie {
         }
         let record = record.to_bytes();
         let at = registry::key_key(&key_id(&self.entry.key));
-        let header = lie(world, self.header_height, std::slice::from_ref(&record), &[(at, self.entry.to_bytes())]);
+        let header =
+            lie(world, self.header_height, std::slice::from_ref(&record), &[(at, self.entry.to_bytes())]);
         let proof = state_map::Proof { siblings: List::default(), terminal: state_map::Terminal::Leaf };
         Receipt {
             item: Bytes::new(self.item.clone()).expect("because items are short"),
-            envelope: Bytes::new(submission.envelope().bytes().to_vec()).expect("because envelopes are short"),
+            envelope: Bytes::new(submission.envelope().bytes().to_vec())
+                .expect("because envelopes are short"),
             item_path: List::default(),
             record: Bytes::new(record).expect("because records are short"),
             record_path: List::default(),
@@ -551,25 +789,41 @@ fn liars(world: &World) -> Vec<Case> {
     add("a log of one record, a state of one key", &|_| {}, "verified");
     add("a record of a later block than the header", &|l| l.record = record(11), "record-time");
     add("a record of another time than its block's", &|l| l.record.time = BEGIN, "record-time");
-    add("a record of an earlier block with the header's time", &|l| {
-        l.record.height = Height(9);
-    }, "record-time");
+    add(
+        "a record of an earlier block with the header's time",
+        &|l| {
+            l.record.height = Height(9);
+        },
+        "record-time",
+    );
     add("a record beyond the log", &|l| l.record.index = LogIndex(1), "record-time");
-    add("a record that names another submission", &|l| {
-        if let RecordEntry::Item(entry) = &mut l.record.entry {
-            entry.submission = custos_proof::hash::SubmissionId([0; 32]);
-        }
-    }, "other-submission");
-    add("a record that names another author", &|l| {
-        if let RecordEntry::Item(entry) = &mut l.record.entry {
-            entry.author = Author::Participant(who("clinic-c"));
-        }
-    }, "other-submission");
-    add("a position beyond the submission", &|l| {
-        if let RecordEntry::Item(entry) = &mut l.record.entry {
-            entry.position = 1;
-        }
-    }, "not-signed");
+    add(
+        "a record that names another submission",
+        &|l| {
+            if let RecordEntry::Item(entry) = &mut l.record.entry {
+                entry.submission = custos_proof::hash::SubmissionId([0; 32]);
+            }
+        },
+        "other-submission",
+    );
+    add(
+        "a record that names another author",
+        &|l| {
+            if let RecordEntry::Item(entry) = &mut l.record.entry {
+                entry.author = Author::Participant(who("clinic-c"));
+            }
+        },
+        "other-submission",
+    );
+    add(
+        "a position beyond the submission",
+        &|l| {
+            if let RecordEntry::Item(entry) = &mut l.record.entry {
+                entry.position = 1;
+            }
+        },
+        "not-signed",
+    );
     add("testimony signed as an act", &|l| l.class = Class::Act, "other-class");
     add("an envelope for another chain", &|l| l.chain = ChainId([1; 32]), "author-signature");
     add("recorded after the envelope had expired", &|l| l.not_after = BEGIN.plus(599_999), "key-not-valid");
@@ -580,14 +834,26 @@ fn liars(world: &World) -> Vec<Case> {
     add("a key that ends with the block's time", &|l| l.entry.not_after = BEGIN.plus(600_000), "verified");
     add("a key for votes", &|l| l.entry.purpose = KeyPurpose::Consensus, "key-not-valid");
     add("a key of somebody else", &|l| l.entry.owner = who("clinic-c"), "key-not-valid");
-    add("a subject as the author", &|l| {
-        l.author = Author::Subject(custos_proof::hash::TrailKey([1; 32]));
-    }, "key-not-valid");
-    add("a key that is known to others since long before", &|l| l.entry.compromised_from = Some(TimeMs(0)), "verified");
-    add("an item of a kind that this version lacks", &|l| {
-        let at = l.item.windows(12).position(|w| w == b"access.event").expect("because that is its kind");
-        l.item[at + 11] = b's';
-    }, "malformed-item");
+    add(
+        "a subject as the author",
+        &|l| {
+            l.author = Author::Subject(custos_proof::hash::TrailKey([1; 32]));
+        },
+        "key-not-valid",
+    );
+    add(
+        "a key that is known to others since long before",
+        &|l| l.entry.compromised_from = Some(TimeMs(0)),
+        "verified",
+    );
+    add(
+        "an item of a kind that this version lacks",
+        &|l| {
+            let at = l.item.windows(12).position(|w| w == b"access.event").expect("because that is its kind");
+            l.item[at + 11] = b's';
+        },
+        "malformed-item",
+    );
     add("an item that is no item", &|l| l.item = vec![0x80], "malformed-item");
     let other = Lie { chain: world.chain, ..honest.clone() }.receipt(world, &key);
     let mut newer = other.header.clone();
@@ -614,7 +880,11 @@ fn trail_cases(world: &World) -> Vec<Case> {
         case("a grantee's trail, whole", full.to_bytes(), "verified"),
         case("the own trail, whole", world.trail(&own, 9, None).to_bytes(), "verified"),
         case("the hospital's trail", world.trail(&institution("hospital-a"), 9, None).to_bytes(), "verified"),
-        case("the registry's trail", world.trail(&TrailName::registry(&who("ministry")), 9, None).to_bytes(), "verified"),
+        case(
+            "the registry's trail",
+            world.trail(&TrailName::registry(&who("ministry")), 9, None).to_bytes(),
+            "verified",
+        ),
         case("the trail as it was earlier", world.trail(&granted, 4, None).to_bytes(), "verified"),
         case("a range from the beginning", world.trail(&granted, 9, Some((0, 3))).to_bytes(), "verified"),
         case("a range in the middle", world.trail(&granted, 9, Some((2, 6))).to_bytes(), "verified"),
@@ -629,26 +899,58 @@ fn trail_cases(world: &World) -> Vec<Case> {
         TrailProof { entries: List::new(entries).expect("because they are few"), ..full.clone() }.to_bytes()
     };
     let record_of = |entry: &Entry| Bytes::new(entry.record().to_vec()).expect("because records are short");
-    cases.push(case("an entry pruned", with(&|e| e[3] = Entry::Pruned { record: record_of(&e[3]) }), "verified"));
+    cases.push(case(
+        "an entry pruned",
+        with(&|e| e[3] = Entry::Pruned { record: record_of(&e[3]) }),
+        "verified",
+    ));
     let warrant = custos_proof::hash::ItemHash([7; 32]);
-    cases.push(case("an entry withheld", with(&|e| e[4] = Entry::Withheld { record: record_of(&e[4]), warrant }), "verified"));
-    cases.push(case("every entry pruned", with(&|e| e.iter_mut().for_each(|e| *e = Entry::Pruned { record: record_of(e) })), "verified"));
+    cases.push(case(
+        "an entry withheld",
+        with(&|e| e[4] = Entry::Withheld { record: record_of(&e[4]), warrant }),
+        "verified",
+    ));
+    cases.push(case(
+        "every entry pruned",
+        with(&|e| e.iter_mut().for_each(|e| *e = Entry::Pruned { record: record_of(e) })),
+        "verified",
+    ));
     cases.push(case("an entry left out", with(&|e| drop(e.remove(3))), "trail-root"));
     cases.push(case("the last entry left out", with(&|e| drop(e.pop())), "trail-root"));
     cases.push(case("an entry twice", with(&|e| e.insert(3, e[3].clone())), "trail-root"));
     cases.push(case("two entries swapped", with(&|e| e.swap(3, 4)), "trail-root"));
     cases.push(case("no entries of a trail that has some", with(&|e| e.clear()), "trail-root"));
     let bit = |entry: &Entry| changed(&record_of(entry), |len| len - 1);
-    cases.push(case("a flipped bit in a record", with(&|e| e[3] = Entry::Pruned { record: bit(&e[3]) }), "trail-root"));
+    cases.push(case(
+        "a flipped bit in a record",
+        with(&|e| e[3] = Entry::Pruned { record: bit(&e[3]) }),
+        "trail-root",
+    ));
     let edit = |entry: &mut Entry, change: &dyn Fn(&mut Bytes<4096>, &mut u32, &mut List<Digest, 64>)| {
         if let Entry::Full { item, envelope, item_path, .. } = entry {
             change(item, envelope, item_path);
         }
     };
-    cases.push(case("a flipped bit in an item", with(&|e| edit(&mut e[3], &|item, _, _| *item = changed(item, |len| len - 1))), "other-item"));
-    cases.push(case("an envelope that is not there", with(&|e| edit(&mut e[3], &|_, envelope, _| *envelope = 99)), "contradiction"));
-    cases.push(case("the envelope of another entry", with(&|e| edit(&mut e[3], &|_, envelope, _| *envelope = 0)), "other-submission"));
-    cases.push(case("an item path of nothing", with(&|e| edit(&mut e[3], &|_, _, item_path| *item_path = List::default())), "not-signed"));
+    cases.push(case(
+        "a flipped bit in an item",
+        with(&|e| edit(&mut e[3], &|item, _, _| *item = changed(item, |len| len - 1))),
+        "other-item",
+    ));
+    cases.push(case(
+        "an envelope that is not there",
+        with(&|e| edit(&mut e[3], &|_, envelope, _| *envelope = 99)),
+        "contradiction",
+    ));
+    cases.push(case(
+        "the envelope of another entry",
+        with(&|e| edit(&mut e[3], &|_, envelope, _| *envelope = 0)),
+        "other-submission",
+    ));
+    cases.push(case(
+        "an item path of nothing",
+        with(&|e| edit(&mut e[3], &|_, _, item_path| *item_path = List::default())),
+        "not-signed",
+    ));
 
     let middle = world.trail(&granted, 9, Some((2, 6)));
     let mut add = |name, base: &TrailProof, change: &dyn Fn(&mut TrailProof), expect| {
@@ -657,36 +959,81 @@ fn trail_cases(world: &World) -> Vec<Case> {
         cases.push(case(name, bad.to_bytes(), expect));
     };
     add("another begin", &middle, &|p| p.begin = 3, "trail-root");
-    add("a range path too long", &middle, &|p| p.range_path = path(&[&p.range_path[..], &[Digest::ZERO]].concat()), "trail-root");
+    add(
+        "a range path too long",
+        &middle,
+        &|p| p.range_path = path(&[&p.range_path[..], &[Digest::ZERO]].concat()),
+        "trail-root",
+    );
     add("a range path too short", &middle, &|p| p.range_path = path(&p.range_path[1..]), "trail-root");
-    add("another size", &full, &|p| p.head = p.head.clone().map(|head| TrailHead { size: head.size - 1, ..head }), "trail-head");
-    add("the size and root of an earlier block", &full, &|p| p.head = world.trail(&granted, 4, None).head, "trail-head");
-    add("the absence of a trail that exists", &full, &|p| {
-        p.head = None;
-        (p.entries, p.envelopes, p.keys) = (List::default(), List::default(), List::default());
-    }, "trail-head");
+    add(
+        "another size",
+        &full,
+        &|p| p.head = p.head.clone().map(|head| TrailHead { size: head.size - 1, ..head }),
+        "trail-head",
+    );
+    add(
+        "the size and root of an earlier block",
+        &full,
+        &|p| p.head = world.trail(&granted, 4, None).head,
+        "trail-head",
+    );
+    add(
+        "the absence of a trail that exists",
+        &full,
+        &|p| {
+            p.head = None;
+            (p.entries, p.envelopes, p.keys) = (List::default(), List::default(), List::default());
+        },
+        "trail-head",
+    );
     add("the absence proof of another trail", &absent, &|p| p.name = institution("hospital-a"), "trail-head");
     add("absence, with entries", &absent, &|p| p.entries = full.entries.clone(), "contradiction");
     add("absence, with a begin", &absent, &|p| p.begin = 1, "contradiction");
     add("absence, with a path", &absent, &|p| p.range_path = path(&[Digest::ZERO]), "contradiction");
-    add("the entries of another trail", &full, &|p| {
-        let other = world.trail(&own, 9, None);
-        (p.entries, p.envelopes, p.keys) = (other.entries, other.envelopes, other.keys);
-    }, "trail-root");
+    add(
+        "the entries of another trail",
+        &full,
+        &|p| {
+            let other = world.trail(&own, 9, None);
+            (p.entries, p.envelopes, p.keys) = (other.entries, other.envelopes, other.keys);
+        },
+        "trail-root",
+    );
     add("without the keys", &full, &|p| p.keys = List::default(), "key-missing");
     add("keys as they were earlier", &full, &|p| p.keys = world.trail(&granted, 4, None).keys, "key-proof");
-    add("a flipped bit in an envelope", &full, &|p| {
-        let mut envelopes = p.envelopes.to_vec();
-        envelopes[0] = changed(&envelopes[0], |len| len - 1);
-        p.envelopes = List::new(envelopes).expect("because they are few");
-    }, "author-signature");
-    add("an envelope that is none", &full, &|p| {
-        let mut envelopes = p.envelopes.to_vec();
-        envelopes[0] = Bytes::new(vec![0x80]).expect("because it is short");
-        p.envelopes = List::new(envelopes).expect("because they are few");
-    }, "malformed-envelope");
-    add("an institution's name with a local id", &absent, &|p| p.name.local_id = Some(Digest([1; 32])), "malformed-file");
-    add("a subject's name without a local id", &absent, &|p| p.name = TrailName { local_id: None, ..own.clone() }, "malformed-file");
+    add(
+        "a flipped bit in an envelope",
+        &full,
+        &|p| {
+            let mut envelopes = p.envelopes.to_vec();
+            envelopes[0] = changed(&envelopes[0], |len| len - 1);
+            p.envelopes = List::new(envelopes).expect("because they are few");
+        },
+        "author-signature",
+    );
+    add(
+        "an envelope that is none",
+        &full,
+        &|p| {
+            let mut envelopes = p.envelopes.to_vec();
+            envelopes[0] = Bytes::new(vec![0x80]).expect("because it is short");
+            p.envelopes = List::new(envelopes).expect("because they are few");
+        },
+        "malformed-envelope",
+    );
+    add(
+        "an institution's name with a local id",
+        &absent,
+        &|p| p.name.local_id = Some(Digest([1; 32])),
+        "malformed-file",
+    );
+    add(
+        "a subject's name without a local id",
+        &absent,
+        &|p| p.name = TrailName { local_id: None, ..own.clone() },
+        "malformed-file",
+    );
     cases.extend(lying_trails(world, &granted));
     cases
 }
@@ -710,7 +1057,8 @@ fn lying_trails(world: &World, name: &TrailName) -> Vec<Case> {
         let leaves: Vec<Digest> = bytes.iter().map(|record| merkle::leaf_hash(record)).collect();
         let head = TrailHead { size: leaves.len() as u64, root: merkle::root_of(&leaves) };
         let header = lie(world, 10, &vec![vec![0u8]; 10], &[(registry::trail_key(&key), head.to_bytes())]);
-        let entries = bytes.iter().map(|record| Entry::Pruned { record: Bytes::new(record.clone()).expect("short") });
+        let entries =
+            bytes.iter().map(|record| Entry::Pruned { record: Bytes::new(record.clone()).expect("short") });
         TrailProof {
             name: name.clone(),
             certificate: certify(&header, &world.validators, 0, &[0, 1, 2, 3]),
@@ -745,7 +1093,11 @@ fn lying_trails(world: &World, name: &TrailName) -> Vec<Case> {
         case("a record that is not listed in the trail", proof(&[elsewhere]), "not-listed"),
         case("a record that is listed at another place", proof(&[block(1)]), "not-listed"),
         case("records against the order of the log", proof(&[at(3, 0), at(2, 1)]), "not-listed"),
-        case("a trail record of a later block", proof(&[Record { height: Height(11), ..block(0) }]), "record-time"),
+        case(
+            "a trail record of a later block",
+            proof(&[Record { height: Height(11), ..block(0) }]),
+            "record-time",
+        ),
     ]
 }
 
@@ -766,19 +1118,41 @@ fn disclosures(world: &World) -> Vec<Case> {
         case("a receipt with three fields opened", disclose(&receipt, some.clone()), "verified"),
         case("a receipt with nothing opened", disclose(&receipt, Vec::new()), "verified"),
         case("a field opened twice", disclose(&receipt, vec![some[0].clone(), some[0].clone()]), "verified"),
-        case("an opening of an item that is not there", disclose(&receipt, vec![world.opening("consent", 1)]), "verified"),
         case(
-            "a trail with openings of several items",
-            disclose(&trail, vec![some[0].clone(), world.opening("consent", 2), world.opening("granted trail opened", 1)]),
+            "an opening of an item that is not there",
+            disclose(&receipt, vec![world.opening("consent", 1)]),
             "verified",
         ),
-        Case { openings: Some(openings.clone()), ..case("openings from beside the receipt", receipt.clone(), "verified") },
+        case(
+            "a trail with openings of several items",
+            disclose(
+                &trail,
+                vec![some[0].clone(), world.opening("consent", 2), world.opening("granted trail opened", 1)],
+            ),
+            "verified",
+        ),
         Case {
             openings: Some(openings.clone()),
-            ..case("openings from inside and from beside", disclose(&receipt, vec![world.opening("read with consent", 2)]), "verified")
+            ..case("openings from beside the receipt", receipt.clone(), "verified")
         },
-        case("a disclosure of a disclosure", disclose(&disclose(&receipt, Vec::new()), Vec::new()), "nothing-to-verify"),
-        case("a disclosure of an anchor", disclose(&world.genesis.to_bytes(), Vec::new()), "nothing-to-verify"),
+        Case {
+            openings: Some(openings.clone()),
+            ..case(
+                "openings from inside and from beside",
+                disclose(&receipt, vec![world.opening("read with consent", 2)]),
+                "verified",
+            )
+        },
+        case(
+            "a disclosure of a disclosure",
+            disclose(&disclose(&receipt, Vec::new()), Vec::new()),
+            "nothing-to-verify",
+        ),
+        case(
+            "a disclosure of an anchor",
+            disclose(&world.genesis.to_bytes(), Vec::new()),
+            "nothing-to-verify",
+        ),
         case("a disclosure of nothing", disclose(&[], Vec::new()), "unknown-file"),
         case("openings where a proof should be", openings, "nothing-to-verify"),
     ];
@@ -787,7 +1161,9 @@ fn disclosures(world: &World) -> Vec<Case> {
         change(&mut bad[1]);
         cases.push(case(name, disclose(&receipt, bad), "opening"));
     };
-    add("an opening with another value", &|o| o.value = Bytes::new(vec![0x82, 0x00, 0x01]).expect("because it is short"));
+    add("an opening with another value", &|o| {
+        o.value = Bytes::new(vec![0x82, 0x00, 0x01]).expect("because it is short")
+    });
     add("an opening with another salt", &|o| o.salt.0[0] ^= 1);
     add("an opening under another number", &|o| o.field = 5);
     add("an opening of a field that the kind does not have", &|o| o.field = 17);
@@ -835,22 +1211,45 @@ fn trusted(world: &World) -> Vec<Case> {
     let with = |witnessed: Witnessed| Receipt { witnessed: Some(witnessed), ..at(8) }.to_bytes();
     let mut cases = vec![
         case("from a later anchor", at(9).to_bytes(), "verified").under("block 5"),
-        case("a header before the anchor, by the same validators", at(6).to_bytes(), "verified").under("block 8"),
+        case("a header before the anchor, by the same validators", at(6).to_bytes(), "verified")
+            .under("block 8"),
         case("the anchor's own header", eight.clone(), "verified").under("block 8"),
         case("another block at the anchor's height", eight.clone(), "fork").under("another block 8"),
         case("a proof of another chain", eight.clone(), "other-chain").under("another chain"),
         case("on the last day of the trust period", eight.clone(), "verified").under("on the last day"),
         case("after the trust period", eight.clone(), "retired-keys").under("a millisecond too old"),
         case("after the trust period, without witnesses", eight.clone(), "retired-keys").under(old),
-        case("after the trust period, with two witnesses", with(witnessed(world, &[0, 2], false)), "verified").under(old),
-        case("after the trust period, with three witnesses", with(witnessed(world, &[0, 1, 2], false)), "verified").under(old),
-        case("after the trust period, with one witness", with(witnessed(world, &[1], false)), "retired-keys").under(old),
+        case(
+            "after the trust period, with two witnesses",
+            with(witnessed(world, &[0, 2], false)),
+            "verified",
+        )
+        .under(old),
+        case(
+            "after the trust period, with three witnesses",
+            with(witnessed(world, &[0, 1, 2], false)),
+            "verified",
+        )
+        .under(old),
+        case("after the trust period, with one witness", with(witnessed(world, &[1], false)), "retired-keys")
+            .under(old),
         case("one witness twice", with(witnessed(world, &[1], true)), "witnesses").under(old),
         case("one witness twice, within the trust period", with(witnessed(world, &[1], true)), "witnesses"),
         case("witnesses within the trust period", with(witnessed(world, &[1, 2], false)), "verified"),
-        case("witnesses that the anchor does not name", with(witnessed(world, &[0, 1], false)), "retired-keys").under("a millisecond too old"),
-        Case { not_older_than: Some(world.header(8).time), ..case("as old as asked for", eight.clone(), "verified") },
-        Case { not_older_than: Some(TimeMs(world.header(8).time.0 + 1)), ..case("older than asked for", eight, "too-old") },
+        case(
+            "witnesses that the anchor does not name",
+            with(witnessed(world, &[0, 1], false)),
+            "retired-keys",
+        )
+        .under("a millisecond too old"),
+        Case {
+            not_older_than: Some(world.header(8).time),
+            ..case("as old as asked for", eight.clone(), "verified")
+        },
+        Case {
+            not_older_than: Some(TimeMs(world.header(8).time.0 + 1)),
+            ..case("older than asked for", eight, "too-old")
+        },
     ];
     let mut add = |name, change: &dyn Fn(&mut Witnessed)| {
         let mut bad = witnessed(world, &[0, 1], false);
@@ -877,15 +1276,15 @@ fn trusted(world: &World) -> Vec<Case> {
     add("a witness path too short", &|w| w.path = path(&w.path[1..]));
     add("the first record of another block", &|w| {
         let at = world.header(7).log_size.0;
-        w.next = Bytes::new(world.states[9].records()[at as usize].bytes.clone()).expect("because records are short");
+        w.next = Bytes::new(world.states[9].records()[at as usize].bytes.clone())
+            .expect("because records are short");
         w.path = path(&merkle::path_of(&world.leaves(9), at).expect("because it is one of them"));
     });
     // Retired keys sign another state beside the genuine log root; the witnesses saw the genuine log.
     let mut forged = at(8);
     let entry = KeyEntry { revoked: None, not_after: FAR, ..forged.author_key.entry.clone() };
     let at_key = registry::key_key(&key_id(&entry.key));
-    forged.header.state_root =
-        state_map::root_of([(at_key, custos_proof::hash::sha256(&entry.to_bytes()))]);
+    forged.header.state_root = state_map::root_of([(at_key, custos_proof::hash::sha256(&entry.to_bytes()))]);
     forged.certificate = certify(&forged.header, &world.validators, 0, &[0, 1, 2, 3]);
     let proof = state_map::Proof { siblings: List::default(), terminal: state_map::Terminal::Leaf };
     forged.author_key = ProvenKey { entry, proof };
@@ -896,9 +1295,18 @@ fn trusted(world: &World) -> Vec<Case> {
         let certificate = certify(&header, &world.validators, 0, &[0, 1, 2, 3]);
         Receipt { header, certificate, ..at(9) }.to_bytes()
     };
-    cases.push(case("a later header of an earlier time", at_anchor(9, BEGIN.plus(299_999)), "header-time").under("block 5"));
-    cases.push(case("a later header of the anchor's time", at_anchor(9, BEGIN.plus(300_000)), "header-time").under("block 5"));
-    cases.push(case("an earlier header of a later time", at_anchor(4, BEGIN.plus(300_001)), "header-time").under("block 5"));
+    cases.push(
+        case("a later header of an earlier time", at_anchor(9, BEGIN.plus(299_999)), "header-time")
+            .under("block 5"),
+    );
+    cases.push(
+        case("a later header of the anchor's time", at_anchor(9, BEGIN.plus(300_000)), "header-time")
+            .under("block 5"),
+    );
+    cases.push(
+        case("an earlier header of a later time", at_anchor(4, BEGIN.plus(300_001)), "header-time")
+            .under("block 5"),
+    );
     cases
 }
 
@@ -906,9 +1314,14 @@ fn trusted(world: &World) -> Vec<Case> {
 // Changing validators.
 
 fn new_set() -> ValidatorSet {
-    let validator = |id: &str, power| Validator { participant: who(id), key: vote_key(id).public_key(), power };
-    ValidatorSet::new(vec![validator("hospital-a", 1), validator("practice-e", 1), validator("hospital-b", 1)])
-        .expect("because they are three")
+    let validator =
+        |id: &str, power| Validator { participant: who(id), key: vote_key(id).public_key(), power };
+    ValidatorSet::new(vec![
+        validator("hospital-a", 1),
+        validator("practice-e", 1),
+        validator("hospital-b", 1),
+    ])
+    .expect("because they are three")
 }
 
 /// Two headers after the chain's last one: at 10 the validators change, at 12 the new ones decide.
@@ -947,7 +1360,8 @@ fn linked(world: &World) -> Vec<Case> {
         Receipt { header: header.clone(), certificate, ..world.receipt("consent", 9) }.to_bytes()
     };
     let file = receipt(&after, &new_set(), &[0, 1, 2]);
-    let with = |name, all: Vec<Link>, expect| Case { links: Some(links(all)), ..case(name, file.clone(), expect) };
+    let with =
+        |name, all: Vec<Link>, expect| Case { links: Some(links(all)), ..case(name, file.clone(), expect) };
     let bad_next = Link { next: world.validators.clone(), ..good.clone() };
     let by_new = link(turning.clone(), certify(&turning, &new_set(), 0, &[0, 1, 2]));
     let other_chain = Header { chain: ChainId([1; 32]), ..turning.clone() };
@@ -985,9 +1399,21 @@ fn linked(world: &World) -> Vec<Case> {
         with("links against their order", vec![good.clone(), without_change], "bad-link"),
         Case {
             links: Some(links(vec![good.clone()])),
-            ..case("the old validators after they were replaced", receipt(&Header { validators_hash: world.validators.hash(), ..after.clone() }, &world.validators, &everybody), "unlinked")
+            ..case(
+                "the old validators after they were replaced",
+                receipt(
+                    &Header { validators_hash: world.validators.hash(), ..after.clone() },
+                    &world.validators,
+                    &everybody,
+                ),
+                "unlinked",
+            )
         },
-        case("the header that changes the validators", receipt(&turning, &world.validators, &everybody), "verified"),
+        case(
+            "the header that changes the validators",
+            receipt(&turning, &world.validators, &everybody),
+            "verified",
+        ),
     ]
     .into_iter()
     .map(|mut case| {
@@ -1003,13 +1429,14 @@ fn linked(world: &World) -> Vec<Case> {
 fn advances(world: &World, anchors: &BTreeMap<&'static str, Vec<u8>>) -> Vec<Json> {
     let (turning, after) = change(world);
     let good_link = link(turning.clone(), certify(&turning, &world.validators, 0, &[0, 1, 2, 3]));
-    let to = |header: &Header, set: &ValidatorSet, signers: &[u16], next: &ValidatorSet, way: Vec<Link>| Advance {
-        links: List::new(way).expect("because they are few"),
-        header: header.clone(),
-        certificate: certify(header, set, 0, signers),
-        next: next.clone(),
-        witnessed: None,
-    };
+    let to =
+        |header: &Header, set: &ValidatorSet, signers: &[u16], next: &ValidatorSet, way: Vec<Link>| Advance {
+            links: List::new(way).expect("because they are few"),
+            header: header.clone(),
+            certificate: certify(header, set, 0, signers),
+            next: next.clone(),
+            witnessed: None,
+        };
     let all = [0, 1, 2, 3];
     let plain = to(world.header(9), &world.validators, &all, &world.validators, Vec::new());
     let turn = to(&turning, &world.validators, &all, &new_set(), Vec::new());
@@ -1029,12 +1456,18 @@ fn advances(world: &World, anchors: &BTreeMap<&'static str, Vec<u8>>) -> Vec<Jso
         ("with other validators than the header names", "block 5", &other_next, "bad-link"),
         ("backwards", "block 5", &back, "too-old"),
         ("after the trust period", "old, two of three witnesses", &late, "retired-keys"),
-        ("after the trust period, with witnesses", "old, two of three witnesses", &late_witnessed, "advanced"),
+        (
+            "after the trust period, with witnesses",
+            "old, two of three witnesses",
+            &late_witnessed,
+            "advanced",
+        ),
     ];
     cases
         .map(|(name, anchor, advance, expect)| {
             let result = read_anchor(&anchors[anchor]).advance(advance, &Recency::default());
-            let json = object().with("name", name).with("anchor", anchor).with("advance", hex(advance.to_bytes()));
+            let json =
+                object().with("name", name).with("anchor", anchor).with("advance", hex(advance.to_bytes()));
             match result {
                 Ok(moved) => {
                     assert_eq!(expect, "advanced", "{name}");

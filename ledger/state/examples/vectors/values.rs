@@ -4,11 +4,11 @@ use custos_proof::cbor::{Bytes, List, Wire};
 use custos_proof::hash::{Digest, sha256};
 use custos_proof::kinds::Kind;
 use custos_proof::sealed_values::{
-    self, Action, ActionKind, Agent, AgentKind, Agents, Answer, CODE_SYSTEMS, Coding, Codings, Concept, Concepts,
-    DataReference, Decision, Detail, Effect, Evidence, Format, Group, Identifier, Identifiers, InnerKind,
-    Justification, LegalBasis, ListedTrail, Meaning, Moment, Outcome, OutcomeKind, OwnTrail, Parties, Party, Policy,
-    Prose, Provision, Purpose, Purposes, Reason, Relationship, RelationshipKind, Resource, Resources, Rule,
-    RuleBody, RulePath, Source, Span, Stated, Token, Verification, When,
+    self, Action, ActionKind, Agent, AgentKind, Agents, Answer, CODE_SYSTEMS, Coding, Codings, Concept,
+    Concepts, DataReference, Decision, Detail, Effect, Evidence, Format, Group, Identifier, Identifiers,
+    InnerKind, Justification, LegalBasis, ListedTrail, Meaning, Moment, Outcome, OutcomeKind, OwnTrail,
+    Parties, Party, Policy, Prose, Provision, Purpose, Purposes, Reason, Relationship, RelationshipKind,
+    Resource, Resources, Rule, RuleBody, RulePath, Source, Span, Stated, Token, Verification, When,
 };
 
 use super::json::{Json, hex, list, object};
@@ -76,7 +76,11 @@ pub fn own_trail(epoch: u16, local_id: Digest) -> Vec<u8> {
 /// An entry of the own trail that lists a grantee's.
 pub fn lists_trail(grantee: &str, epoch: u16, local_id: Digest) -> Vec<Vec<u8>> {
     let listed = ListedTrail { grantee: Some(who(grantee)), epoch, local_id };
-    vec![InnerKind::ListsTrail.to_bytes(), RuleBody::ListsTrail(listed).to_bytes(), Evidence::default().to_bytes()]
+    vec![
+        InnerKind::ListsTrail.to_bytes(),
+        RuleBody::ListsTrail(listed).to_bytes(),
+        Evidence::default().to_bytes(),
+    ]
 }
 
 /// A rule that only ends others.
@@ -87,7 +91,14 @@ pub fn revocation() -> Vec<Vec<u8>> {
 impl Values {
     /// The values of the small chain.
     pub fn new() -> Self {
-        Self { grant: vec![InnerKind::Grant.to_bytes(), RuleBody::Rule(rule()).to_bytes(), evidence().to_bytes()], access: access() }
+        Self {
+            grant: vec![
+                InnerKind::Grant.to_bytes(),
+                RuleBody::Rule(rule()).to_bytes(),
+                evidence().to_bytes(),
+            ],
+            access: access(),
+        }
     }
 }
 
@@ -116,7 +127,11 @@ fn evidence() -> Evidence {
     Evidence {
         source_hash: Some(sha256(b"a signed paper")),
         title: Some(prose("Consent\nof 14 January")),
-        verifications: items(vec![Verification { verified: true, with: None, date: Some(moment("2026-01-14")) }]),
+        verifications: items(vec![Verification {
+            verified: true,
+            with: None,
+            date: Some(moment("2026-01-14")),
+        }]),
         record: Some(Source { format: Some(Format::FhirR4Consent), ..Source::default() }),
         status: Some(token("active")),
         ..Evidence::default()
@@ -166,14 +181,26 @@ fn access() -> Vec<Vec<u8>> {
         stated(Action { kind: Some(ActionKind::Read), letter: Some(token("R")), ..Action::default() }),
         stated(Outcome { kind: Some(OutcomeKind::Served), code: Some(token("0")), description: None }),
         stated(When { recorded: Some(moment("2026-01-15T00:03:30.250Z")), ..When::default() }),
-        stated(Purposes::new(vec![Purpose { concept: Some(concept(code(1, "TREAT"))), agent: Some(0) }]).expect("because it is one")),
-        stated(LegalBasis { grounds: items(vec![Concept { codings: List::default(), text: Some(prose("\u{a7} 630f")) }]), ..LegalBasis::default() }),
+        stated(
+            Purposes::new(vec![Purpose { concept: Some(concept(code(1, "TREAT"))), agent: Some(0) }])
+                .expect("because it is one"),
+        ),
+        stated(LegalBasis {
+            grounds: items(vec![Concept { codings: List::default(), text: Some(prose("\u{a7} 630f")) }]),
+            ..LegalBasis::default()
+        }),
         stated(Concepts::new(vec![concept(code(7, "11502-2"))]).expect("because it is one")),
         unknown::<Parties>(Reason::NotStated),
         stated(agents()),
-        stated(Relationship { kind: Some(RelationshipKind::Encounter), evidence: Some(sha256(b"encounter 4")) }),
+        stated(Relationship {
+            kind: Some(RelationshipKind::Encounter),
+            evidence: Some(sha256(b"encounter 4")),
+        }),
         stated(resources()),
-        stated(Codings::new(vec![code(2, "N"), Coding { system: None, code: token("local"), display: None }]).expect("because they are two")),
+        stated(
+            Codings::new(vec![code(2, "N"), Coding { system: None, code: token("local"), display: None }])
+                .expect("because they are two"),
+        ),
         unknown::<Justification>(Reason::NotApplicable),
         stated(Decision {
             answer: Some(Answer::Permit),
@@ -186,8 +213,34 @@ fn access() -> Vec<Vec<u8>> {
                 .expect("because it is one"),
         ),
         stated(Group { count: Some(1), ..Group::default() }),
-        stated(Source { format: Some(Format::Direct), missing: items(vec![token("entity.role")]), ..Source::default() }),
+        stated(Source {
+            format: Some(Format::Direct),
+            missing: items(vec![token("entity.role")]),
+            ..Source::default()
+        }),
     ]
+}
+
+/// Spoiled values, each with whether it is still one.
+pub fn mutations(dice: &mut super::proofs::Dice, count: usize) -> Vec<Json> {
+    let all = Values::new();
+    let good: Vec<(Kind, u8, Vec<u8>)> = (1u8..)
+        .zip(all.access)
+        .map(|(field, value)| (Kind::AccessEvent, field, value))
+        .chain((1u8..).zip(all.grant).map(|(field, value)| (Kind::RulePut, field, value)))
+        .chain([(Kind::TrailOpen, 1, own_trail(2026, Digest([5; 32])))])
+        .collect();
+    let spoiled = (0..count).map(|_| {
+        let (kind, field, value) = &good[dice.below(good.len())];
+        let value = super::proofs::spoil(value, dice);
+        let valid = sealed_values::view(*kind, *field, &value).is_ok();
+        object()
+            .with("kind", kind.name())
+            .with("field", u64::from(*field))
+            .with("value", hex(value))
+            .with("valid", valid)
+    });
+    spoiled.collect()
 }
 
 /// `sealed-values.json`.
@@ -197,7 +250,11 @@ pub fn document() -> Json {
     good.extend((1u8..).zip(all.access.clone()).map(|(field, value)| (Kind::AccessEvent, field, value)));
     good.extend((1u8..).zip(all.grant.clone()).map(|(field, value)| (Kind::RulePut, field, value)));
     good.extend((1u8..).zip(revocation()).map(|(field, value)| (Kind::RulePut, field, value)));
-    good.extend((1u8..).zip(lists_trail("hospital-b", 2026, Digest([5; 32]))).map(|(field, value)| (Kind::RulePut, field, value)));
+    good.extend(
+        (1u8..)
+            .zip(lists_trail("hospital-b", 2026, Digest([5; 32])))
+            .map(|(field, value)| (Kind::RulePut, field, value)),
+    );
     good.push((Kind::TrailOpen, 1, no_own_trail()));
     good.push((Kind::TrailOpen, 1, own_trail(2026, Digest([5; 32]))));
     good.push((Kind::ParticipantRegister, 1, name("Dr. Erika Mustermann")));
@@ -216,21 +273,40 @@ pub fn document() -> Json {
         ("an empty list as a value", Kind::AccessEvent, 8, &[0x82, 0x01, 0x80]),
         ("an empty token", Kind::AccessEvent, 1, &[0x82, 0x01, 0xa1, 0x04, 0x60]),
         ("a token with a control character", Kind::AccessEvent, 1, &[0x82, 0x01, 0xa1, 0x04, 0x61, 0x09]),
-        ("a token with a C1 control character", Kind::AccessEvent, 1, &[0x82, 0x01, 0xa1, 0x04, 0x62, 0xc2, 0x85]),
+        (
+            "a token with a C1 control character",
+            Kind::AccessEvent,
+            1,
+            &[0x82, 0x01, 0xa1, 0x04, 0x62, 0xc2, 0x85],
+        ),
         ("prose as text", Kind::AccessEvent, 2, &[0x82, 0x01, 0xa1, 0x03, 0x61, 0x41]),
         ("empty prose", Kind::AccessEvent, 2, &[0x82, 0x01, 0xa1, 0x03, 0x40]),
         ("prose that is not UTF-8", Kind::AccessEvent, 2, &[0x82, 0x01, 0xa1, 0x03, 0x41, 0xff]),
         ("the 29th of February in 2023", Kind::AccessEvent, 3, b"\x82\x01\xa1\x01\x6a2023-02-29"),
         ("a time without a zone", Kind::AccessEvent, 3, b"\x82\x01\xa1\x01\x732026-01-15T00:00:00"),
-        ("a label's system spelt out although it has a number", Kind::AccessEvent, 11, b"\x82\x01\x81\x82\x70http://loinc.org\x61N"),
-        ("a code system that has no number", Kind::AccessEvent, 11, &[0x82, 0x01, 0x81, 0x82, 0x18, 0x1c, 0x61, 0x4e]),
+        (
+            "a label's system spelt out although it has a number",
+            Kind::AccessEvent,
+            11,
+            b"\x82\x01\x81\x82\x70http://loinc.org\x61N",
+        ),
+        (
+            "a code system that has no number",
+            Kind::AccessEvent,
+            11,
+            &[0x82, 0x01, 0x81, 0x82, 0x18, 0x1c, 0x61, 0x4e],
+        ),
         ("a coding of one element", Kind::AccessEvent, 11, &[0x82, 0x01, 0x81, 0x81, 0x00]),
         ("a rule body of nothing with something", Kind::RulePut, 2, &[0x82, 0x00, 0xa0]),
         ("bytes after the value", Kind::RulePut, 1, &[0x01, 0x00]),
     ];
     let valid = good.into_iter().map(|(kind, field, value)| {
         assert!(sealed_values::view(kind, field, &value).is_ok(), "{kind:?} {field}");
-        object().with("kind", kind.name()).with("field", u64::from(field)).with("value", hex(value)).with("valid", true)
+        object()
+            .with("kind", kind.name())
+            .with("field", u64::from(field))
+            .with("value", hex(value))
+            .with("valid", true)
     });
     let refused = bad.iter().map(|(why, kind, field, value)| {
         assert!(sealed_values::view(*kind, *field, value).is_err(), "{why}");
@@ -241,5 +317,7 @@ pub fn document() -> Json {
             .with("valid", false)
             .with("why", *why)
     });
-    object().with("about", "Values inside seals: see sealed-values.md").with("values", list(valid.chain(refused)))
+    object()
+        .with("about", "Values inside seals: see sealed-values.md")
+        .with("values", list(valid.chain(refused)))
 }

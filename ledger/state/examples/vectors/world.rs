@@ -136,7 +136,8 @@ pub struct World {
     pub refused: Vec<(&'static str, Height, Submission, Refusal)>,
 }
 
-const CONSENSUS: [(&str, u64); 4] = [("clinic-c", 2), ("hospital-a", 3), ("hospital-b", 3), ("university-d", 2)];
+const CONSENSUS: [(&str, u64); 4] =
+    [("clinic-c", 2), ("hospital-a", 3), ("hospital-b", 3), ("university-d", 2)];
 const SIGNERS: [&str; 5] = ["clinic-c", "hospital-a", "hospital-b", "ministry", "university-d"];
 
 /// The key of a participant for signing.
@@ -215,7 +216,10 @@ pub fn certify(header: &Header, set: &ValidatorSet, round: u32, signers: &[u16])
                 &validator.key,
             );
             let key = vote_key(validator.participant.as_str());
-            CommitSignature { signer: *signer, signature: key.sign(&preimage).expect("because the key is here") }
+            CommitSignature {
+                signer: *signer,
+                signature: key.sign(&preimage).expect("because the key is here"),
+            }
         })
         .collect();
     Certificate {
@@ -310,10 +314,11 @@ impl World {
         let proposal =
             Proposal { height, round: Round(round), time: self.next_time(), proposer: who(proposer) };
         let verified: Vec<Verified> = submissions.iter().map(|s| self.verify(s)).collect();
-        let built =
-            apply::build(self.head(), &proposal, verified.clone(), &Limits::default()).expect("because it follows");
+        let built = apply::build(self.head(), &proposal, verified.clone(), &Limits::default())
+            .expect("because it follows");
         assert!(built.refused.is_empty(), "{:?}", built.refused);
-        let changes = apply::check(self.head(), &built.block, &verified).expect("because it was built by the same rules");
+        let changes = apply::check(self.head(), &built.block, &verified)
+            .expect("because it was built by the same rules");
         assert_eq!(changes, built.changes);
         let mut state = self.head().clone();
         state.commit(&changes).expect("because it follows");
@@ -351,7 +356,8 @@ impl World {
     pub fn proven_key(&self, key: &PublicKey, height: u64) -> ProvenKey {
         let state = &self.states[height as usize];
         let at = registry::key_key(&key_id(key));
-        let entry = state.entry(&at).expect("because it is in memory").expect("because the key is registered");
+        let entry =
+            state.entry(&at).expect("because it is in memory").expect("because the key is registered");
         ProvenKey {
             entry: KeyEntry::from_bytes(&entry).expect("because the state holds entries"),
             proof: prove_entry(state, &at).expect("because it is in memory"),
@@ -376,7 +382,10 @@ impl World {
     /// The record of a named item at a height.
     pub fn record_of(&self, name: &str, height: u64) -> (Vec<u8>, Record) {
         let hash = item_hash(&self.items[name]);
-        let found = self.states[height as usize].records().iter().find(|r| r.item.as_ref().is_some_and(|i| i.0 == hash));
+        let found = self.states[height as usize]
+            .records()
+            .iter()
+            .find(|r| r.item.as_ref().is_some_and(|i| i.0 == hash));
         let bytes = found.expect("because the item is recorded by then").bytes.clone();
         let record = Record::from_bytes(&bytes).expect("because the log holds records");
         (bytes, record)
@@ -399,7 +408,8 @@ impl World {
         let path = merkle::path_of(&leaves, record.index.0).expect("because the log is that long");
         Receipt {
             item: Bytes::new(self.items[name].clone()).expect("because items are short"),
-            envelope: Bytes::new(submission.envelope().bytes().to_vec()).expect("because envelopes are short"),
+            envelope: Bytes::new(submission.envelope().bytes().to_vec())
+                .expect("because envelopes are short"),
             item_path,
             record: Bytes::new(bytes).expect("because records are short"),
             record_path: List::new(path).expect("because trees are not that high"),
@@ -426,8 +436,10 @@ impl World {
         let (begin, end) = range.unwrap_or((0, leaves.len() as u64));
         let size = leaves.len() as u64;
         let head = (size > 0).then(|| TrailHead { size, root: merkle::root_of(&leaves) });
-        let range_path = merkle::prove_range(&leaves[..], begin, end, size).expect("because the range is within");
-        let (mut envelopes, mut keys, mut entries) = (Vec::<Vec<u8>>::new(), Vec::<PublicKey>::new(), Vec::new());
+        let range_path =
+            merkle::prove_range(&leaves[..], begin, end, size).expect("because the range is within");
+        let (mut envelopes, mut keys, mut entries) =
+            (Vec::<Vec<u8>>::new(), Vec::<PublicKey>::new(), Vec::new());
         for listing in &listings[begin as usize..end as usize] {
             let new = &state.records()[listing.index.0 as usize];
             let record = Record::from_bytes(&new.bytes).expect("because the log holds records");
@@ -458,9 +470,12 @@ impl World {
             begin,
             entries: List::new(entries).expect("because they are few"),
             range_path: List::new(range_path).expect("because trees are not that high"),
-            envelopes: List::new(envelopes.into_iter().map(|e| Bytes::new(e).expect("because envelopes are short")).collect())
+            envelopes: List::new(
+                envelopes.into_iter().map(|e| Bytes::new(e).expect("because envelopes are short")).collect(),
+            )
+            .expect("because they are few"),
+            keys: List::new(keys.iter().map(|key| self.proven_key(key, height)).collect())
                 .expect("because they are few"),
-            keys: List::new(keys.iter().map(|key| self.proven_key(key, height)).collect()).expect("because they are few"),
             witnessed: None,
         }
     }
@@ -494,7 +509,11 @@ pub fn build(sealed: &super::values::Values) -> World {
 
 /// Block 1: a practice, whose name is a person's, enters the registry and gets a key.
 fn registrations(world: &mut World) {
-    let (_, name) = world.seal("practice registered", Kind::ParticipantRegister, vec![super::values::name("Dr. Erika Mustermann")]);
+    let (_, name) = world.seal(
+        "practice registered",
+        Kind::ParticipantRegister,
+        vec![super::values::name("Dr. Erika Mustermann")],
+    );
     let entry = registration("practice-e", &[Role::Custodian, Role::Recipient], None, Some(name));
     let register = world.item("practice registered", Fields::ParticipantRegister(entry));
     let key = sign_key("practice-e").public_key();
@@ -504,7 +523,8 @@ fn registrations(world: &mut World) {
     let wrong = Add { possession: Signature([0; 64]), ..add.clone() };
     let add = world.item("practice key added", Fields::KeyAdd(add));
     let wrong = Item { item_id: ItemId(id16("no possession")), fields: Fields::KeyAdd(wrong) }.to_bytes();
-    let submission = world.submission("registrations", "ministry", Class::Act, vec![register.clone(), add.clone()]);
+    let submission =
+        world.submission("registrations", "ministry", Class::Act, vec![register.clone(), add.clone()]);
     let of_hospital = world.submission("not the registrar", "hospital-a", Class::Act, vec![register.clone()]);
     world.refuse("an act by somebody who may not write it", of_hospital);
     let no_possession = world.submission("no possession", "ministry", Class::Act, vec![register, wrong]);
@@ -522,9 +542,16 @@ fn consent(world: &mut World, sealed: &super::values::Values) {
     let (_, seal) = world.seal("own trail opened", Kind::TrailOpen, vec![super::values::no_own_trail()]);
     let open_own = world.item(
         "own trail opened",
-        Fields::TrailOpen(Open { local_id: own_id, grantee: None, epoch: EPOCH, reader: reader(&secret, &own_id), seal }),
+        Fields::TrailOpen(Open {
+            local_id: own_id,
+            grantee: None,
+            epoch: EPOCH,
+            reader: reader(&secret, &own_id),
+            seal,
+        }),
     );
-    let (_, seal) = world.seal("granted trail opened", Kind::TrailOpen, vec![super::values::own_trail(EPOCH, own_id)]);
+    let (_, seal) =
+        world.seal("granted trail opened", Kind::TrailOpen, vec![super::values::own_trail(EPOCH, own_id)]);
     let open_granted = world.item(
         "granted trail opened",
         Fields::TrailOpen(Open {
@@ -535,8 +562,10 @@ fn consent(world: &mut World, sealed: &super::values::Values) {
             seal,
         }),
     );
-    let wrong_year = Open { local_id: Digest([9; 32]), grantee: None, epoch: 2025, reader: Digest([8; 32]), seal };
-    let wrong_year = Item { item_id: ItemId(id16("wrong year")), fields: Fields::TrailOpen(wrong_year) }.to_bytes();
+    let wrong_year =
+        Open { local_id: Digest([9; 32]), grantee: None, epoch: 2025, reader: Digest([8; 32]), seal };
+    let wrong_year =
+        Item { item_id: ItemId(id16("wrong year")), fields: Fields::TrailOpen(wrong_year) }.to_bytes();
     let submissions = [("open own", open_own), ("open granted", open_granted)]
         .map(|(nonce, item)| world.submission(nonce, "hospital-a", Class::Act, vec![item]));
     let wrong_year = world.submission("wrong year", "hospital-a", Class::Act, vec![wrong_year]);
@@ -556,7 +585,11 @@ fn consent(world: &mut World, sealed: &super::values::Values) {
     };
     let odd = Put { expiry: TimeMs(1_798_761_600_001), ..put.clone() };
     let granted = world.item("consent", Fields::RulePut(put));
-    let (_, seal) = world.seal("granted trail listed", Kind::RulePut, super::values::lists_trail("hospital-b", EPOCH, granted_id));
+    let (_, seal) = world.seal(
+        "granted trail listed",
+        Kind::RulePut,
+        super::values::lists_trail("hospital-b", EPOCH, granted_id),
+    );
     let listed = world.item(
         "granted trail listed",
         Fields::RulePut(Put {
@@ -606,7 +639,8 @@ fn accesses(world: &mut World, sealed: &super::values::Values) {
         event.stream = 0;
         event.sequence = 0;
     });
-    let by_b = world.submission("accesses", "hospital-b", Class::Testimony, vec![first.clone(), second, third]);
+    let by_b =
+        world.submission("accesses", "hospital-b", Class::Testimony, vec![first.clone(), second, third]);
     let by_a = world.submission("staff accesses", "hospital-a", Class::Testimony, vec![staff, imported]);
     let replayed = by_b.clone();
     let mixed = world.submission("mixed", "hospital-b", Class::Act, vec![first]);
@@ -639,13 +673,18 @@ fn revocation(world: &mut World, sealed: &super::values::Values) {
         event.at_height = Height(5);
         event.sequence = 5;
     });
-    let before = access(world, "read before the revocation", sealed, local(&granted), "hospital-b", |event| {
-        event.at_height = Height(4);
-        event.sequence = 6;
-    });
+    let before =
+        access(world, "read before the revocation", sealed, local(&granted), "hospital-b", |event| {
+            event.at_height = Height(4);
+            event.sequence = 6;
+        });
     let again = world.items["read with consent"].clone();
-    let submission =
-        world.submission("accesses and one again", "hospital-b", Class::Testimony, vec![after, again, before]);
+    let submission = world.submission(
+        "accesses and one again",
+        "hospital-b",
+        Class::Testimony,
+        vec![after, again, before],
+    );
     world.decide(vec![submission]);
 }
 
@@ -653,8 +692,7 @@ fn revocation(world: &mut World, sealed: &super::values::Values) {
 fn ends(world: &mut World, sealed: &super::values::Values) {
     let (_, granted) = trails(&world.chain);
     let key = Key::named("hospital-b sign, second");
-    let preimage =
-        possession_preimage(&world.chain, &who("hospital-b"), KeyPurpose::Sign, &key.public_key());
+    let preimage = possession_preimage(&world.chain, &who("hospital-b"), KeyPurpose::Sign, &key.public_key());
     let rotate = world.item(
         "key rotated",
         Fields::KeyRotate(Rotate {
@@ -664,7 +702,11 @@ fn ends(world: &mut World, sealed: &super::values::Values) {
             possession: key.sign(&preimage).expect("because the key is here"),
         }),
     );
-    let (_, name) = world.seal("practice renamed", Kind::ParticipantUpdate, vec![super::values::name("Dr. Erika Musterfrau")]);
+    let (_, name) = world.seal(
+        "practice renamed",
+        Kind::ParticipantUpdate,
+        vec![super::values::name("Dr. Erika Musterfrau")],
+    );
     let before = registration("practice-e", &[Role::Recipient], None, Some(name));
     let update = world.item(
         "practice renamed",
@@ -692,7 +734,8 @@ fn ends(world: &mut World, sealed: &super::values::Values) {
     );
     let close = world.item("granted trail closed", Fields::TrailClose(Close { local_id: local(&granted) }));
     let rotation = world.submission("rotation", "hospital-b", Class::Act, vec![rotate]);
-    let registry = world.submission("end of the practice", "ministry", Class::Act, vec![update, revoke, suspend]);
+    let registry =
+        world.submission("end of the practice", "ministry", Class::Act, vec![update, revoke, suspend]);
     let close = world.submission("close", "hospital-a", Class::Act, vec![close]);
     world.decide(vec![rotation, registry, close]);
     let late = access(world, "read on a closed trail", sealed, local(&granted), "hospital-b", |event| {
