@@ -23,7 +23,7 @@ use custos_proof::item::Item;
 use custos_proof::keys::{KeyPurpose, PublicKey};
 use custos_proof::kinds::Class;
 use custos_proof::receipt::Receipt;
-use custos_proof::record::{Entry as Recorded, Record};
+use custos_proof::record::{Entry as Recorded, Listing, Record};
 use custos_proof::registry::{self, KeyEntry, TrailHead};
 use custos_proof::seal::Opening;
 use custos_proof::submission::Author;
@@ -971,6 +971,25 @@ fn the_same_record_twice_in_a_trail_is_refused_even_if_it_hashes() {
     let (mine, other) = (world.said(vec![one], &[subject()]), world.said(vec![two], &[institution()]));
     world.block(vec![mine, other]);
     world.trails.get_mut(&subject().key()).unwrap().push(2);
+    world.block(vec![]);
+    let failure = trail(&world.whole_trail(&subject()), &world.anchor()).unwrap_err();
+    assert_eq!(failure, Failure::NotListed { position: 1 });
+}
+
+#[test]
+fn a_trail_follows_the_order_of_the_log() {
+    // Two records of one block that validators listed the wrong way round, in the records as in the tree.
+    let mut world = World::new("order", set(&FOUR));
+    let (one, two) = (world.event(), world.event());
+    let said = world.said(vec![one, two], &[subject()]);
+    let time = world.time().plus(1000);
+    world.block_at(time, None, vec![said], |record| {
+        if let Recorded::Item(entry) = &mut record.entry {
+            let swapped = |listing: &Listing| Listing { position: 1 - listing.position, ..*listing };
+            entry.trails = Set::new(entry.trails.iter().map(swapped).collect()).unwrap();
+        }
+    });
+    world.trails.get_mut(&subject().key()).unwrap().reverse();
     world.block(vec![]);
     let failure = trail(&world.whole_trail(&subject()), &world.anchor()).unwrap_err();
     assert_eq!(failure, Failure::NotListed { position: 1 });
