@@ -54,8 +54,8 @@ pub(crate) use fail::Fail;
 
 /// The most headers of a request.
 const MAX_HEADERS: usize = 64;
-/// The most bytes that are buffered of a connection: bounds the headers' length.
-const MAX_BUFFERED: usize = 64 * 1024;
+/// The most bytes that are buffered of a connection. Bounds the headers: one read may go beyond by its own length.
+const MAX_BUFFERED: usize = 16 * 1024;
 /// How long an answer may take, beyond what a client asked us to wait.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
 /// How long a request waits for its turn to have a proof made.
