@@ -1,3 +1,4 @@
+//! Where the ledger is kept: RocksDB behind the storage traits of `custos-state`, and fsck.
 //!
 //! A [`Store`] holds one chain. [`Store::commit`] writes a decided block in one synced batch over all
 //! tables: after a crash the block is there whole or not at all, and nobody sees a part of it.
@@ -6,26 +7,36 @@
 //! parts, trails and proofs.
 //!
 //! A store does not trust its disk. Opening compares the head with the stored roots; every row is
+//! checked as it is decoded; [`fsck`] recomputes everything and names the first thing that does not
+//! fit; [`rebuild`] makes derived tables anew.
 //!
 //! Deliberately absent: what the rules are (`custos-state` computes every change before it comes
+//! here), agreement (a certificate is kept and, in fsck, checked, but never judged on the way in),
 //! and the network.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod error;
+pub mod fsck;
 pub mod options;
+pub mod rebuild;
 pub mod snapshot;
 pub mod store;
 pub mod tables;
 
 mod codec;
+mod derive;
+mod meter;
 mod pages;
 mod rows;
 mod tiles;
 mod trees;
+mod walk;
 
 pub use error::{Damage, Mend, StoreError};
+pub use fsck::{Checks, Progress, Report, fsck};
 pub use options::Limits;
+pub use rebuild::rebuild;
 pub use snapshot::{BlockSummary, Snapshot, SubmissionStatus, TrailEntry};
 pub use store::{Stats, Store, TableStats};
 pub use tables::{FORMAT, Table};

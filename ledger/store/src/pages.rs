@@ -50,6 +50,13 @@ impl PageCache {
         }
     }
 
+    /// Forgets every page: they were written by other means than a block.
+    pub(crate) fn forget(&self) {
+        if let Ok(mut held) = self.held.lock() {
+            held.pages.clear();
+        }
+    }
+
     /// Moves on to `height`, whose block changed these pages. MUST be called for every committed block.
     pub(crate) fn advance(&self, height: Height, changed: &[(NibblePath, Option<Page>)]) {
         // A panic while the lock was held leaves it poisoned, and the cache out of use.

@@ -469,8 +469,24 @@ impl<'a> Snapshot<'a> {
 
     // Rows.
 
-    pub(crate) fn store(&self) -> &'a Store {
-        self.store
+    pub(crate) fn genesis(&self) -> &'a custos_proof::genesis::Genesis {
+        self.store.genesis()
+    }
+
+    /// How many rows a table has, counted.
+    pub(crate) fn count(&self, table: Table) -> Result<u64, StoreError> {
+        let mut rows = 0;
+        for row in self.rows(table, &[], None) {
+            row?;
+            rows += 1;
+        }
+        Ok(rows)
+    }
+
+    /// About how many rows a check of everything has to go through.
+    pub(crate) fn work(&self) -> u64 {
+        let tables = [Table::State, Table::TrailFrontiers].iter().chain(&crate::fsck::DERIVED);
+        tables.map(|table| self.store.estimated_rows(*table)).sum::<u64>() + self.head.log_size.0
     }
 
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -726,7 +742,7 @@ pub(crate) fn nonce_owner(key: &[u8]) -> Option<(u64, Author)> {
 
 impl LogTree<'_> {
     /// The leaf hash that the tiles have for a record.
-    fn leaf(snapshot: &Snapshot<'_>, index: LogIndex) -> Result<Digest, StoreError> {
+    pub(crate) fn leaf(snapshot: &Snapshot<'_>, index: LogIndex) -> Result<Digest, StoreError> {
         let key = tables::tile_key(0, index.0 >> HEIGHT);
         let tile = snapshot.tile(Table::Tiles, &key)?;
         tile.and_then(|tile| tile.root((index.0 & 0xff) as usize, 1))

@@ -338,6 +338,10 @@ impl Store {
         &self.db
     }
 
+    pub(crate) fn estimated_rows(&self, table: Table) -> u64 {
+        self.db.property_int_value_cf(self.family(table), "rocksdb.estimate-num-keys").ok().flatten().unwrap_or(0)
+    }
+
     pub(crate) fn page_cache(&self) -> &PageCache {
         &self.pages
     }
@@ -428,6 +432,11 @@ impl<'db> Batch<'db> {
 
     pub(crate) fn delete(&mut self, table: Table, key: impl AsRef<[u8]>) {
         self.batch.delete_cf(family(self.db, table), key);
+    }
+
+    /// Removes every row of a table. No key is as long as the end of the range, nor as large.
+    pub(crate) fn clear(&mut self, table: Table) {
+        self.batch.delete_range_cf(family(self.db, table), &[][..], &[0xff; 64][..]);
     }
 
     fn put_or_delete(&mut self, table: Table, key: impl AsRef<[u8]>, value: Option<impl AsRef<[u8]>>) {
