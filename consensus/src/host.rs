@@ -47,10 +47,15 @@ use custos_proof::keys::PublicKey;
 use crate::assembly::{Assembly, parts};
 use crate::bodies::StoredBody;
 use crate::health::State;
-use crate::ledger::{BuildRequest, Head, LedgerFault, Verdict};
+use crate::ledger::{AllowedPeer, BuildRequest, Head, LedgerFault, Verdict};
 
-/// Bodies of one height that are kept; beyond it the one least recently offered goes.
+/// Bodies of one height that are kept, and their bytes; beyond either the one least recently offered goes.
 pub const MAX_BODIES: usize = 64;
+/// See [`MAX_BODIES`].
+pub const MAX_BODY_BYTES: usize = 128 * 1024 * 1024;
+
+/// Different bytes that came under one block id and wait behind the first, which may be wrong.
+pub const MAX_ALTERNATIVES: usize = 3;
 
 /// Bodies for the next height that are kept, unjudged, while this one is being finished.
 pub const MAX_EARLY_BODIES: usize = 8;
@@ -269,6 +274,8 @@ struct Body {
     valid: bool,
     /// When it was last offered or sent, as a running number.
     touched: u64,
+    /// Other bytes under the same id, by other peers, as long as nothing is known about these.
+    others: Vec<(PeerKey, Bytes, Arc<Block>)>,
 }
 
 #[derive(Debug)]
@@ -282,6 +289,8 @@ struct RoundQuery {
 /// What may be said of a body now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Judgement {
+    /// There is no such body.
+    Unknown,
     Valid,
     /// Not now, or not ever; the text is for the log.
     Invalid(&'static str),
@@ -450,12 +459,14 @@ impl Host {
         self.stage = Stage::Deciding { round: Round(0) };
         self.started_at = now.wall;
         let height = self.deciding();
+        let mut effects = Vec::new();
         for (from, id, bytes, block) in std::mem::take(&mut self.early) {
             if block.header.height == height {
-                self.bodies.entry(id).or_insert_with(|| Body::new(bytes, block, Some(from)));
+                effects.extend(self.keep(from, id, bytes, block));
             }
         }
-        vec![Effect::Answer(ticket, Answer::Start(height))]
+        effects.push(Effect::Answer(ticket, Answer::Start(height)));
+        effects
     }
 
     /// Whether we and the validators we can talk to are more than two thirds; for a follower,
@@ -498,7 +509,8 @@ impl Host {
 
     fn add_part(&mut self, now: Now, ticket: Ticket, from: PeerKey, part: &Part) -> Vec<Effect> {
         let nothing = Effect::Answer(ticket, Answer::Part(None));
-        if self.bodies.contains_key(&part.block_id) && part.height == self.deciding() {
+        let settled = self.bodies.get(&part.block_id).is_some_and(Body::is_settled);
+        if settled && part.height == self.deciding() {
             // Known already, so this is a restream; its last part stands for the whole.
             let is_last = part_count(part.total_bytes) == part.index.saturating_add(1);
             return if is_last { self.offer(now, ticket, part.block_id) } else { vec![nothing] };
@@ -518,14 +530,25 @@ impl Host {
             self.keep_early(from, part.block_id, whole, block);
             return vec![nothing];
         }
-        let mut effects = self.insert(part.block_id, Body::new(whole, block, Some(from)));
+        let mut effects = self.keep(from, part.block_id, whole, block);
         effects.extend(self.offer(now, ticket, part.block_id));
         effects
     }
 
+    /// Takes a whole body that hashes to its id, beside what else came under that id.
+    fn keep(&mut self, from: PeerKey, id: BlockId, bytes: Bytes, block: Arc<Block>) -> Vec<Effect> {
+        match self.bodies.get_mut(&id) {
+            Some(body) => {
+                body.also(from, bytes, block);
+                Vec::new()
+            }
+            None => self.insert(id, Body::new(bytes, block, Some(from))),
+        }
+    }
+
     fn keep_early(&mut self, from: PeerKey, id: BlockId, bytes: Bytes, block: Arc<Block>) {
         let of_peer = self.early.iter().filter(|(peer, ..)| *peer == from).count();
-        let known = self.early.iter().any(|(_, other, ..)| *other == id);
+        let known = self.early.iter().any(|(_, other, same, _)| *other == id && *same == bytes);
         if !known && of_peer < MAX_EARLY_BODIES_PER_PEER && self.early.len() < MAX_EARLY_BODIES {
             self.early.push((from, id, bytes, block));
         }
@@ -536,6 +559,7 @@ impl Host {
         self.touch(&id);
         let round = self.round();
         match self.judge(now, &id, round) {
+            Judgement::Unknown => vec![Effect::Answer(ticket, Answer::Part(None))],
             Judgement::Valid => {
                 self.vouch(&id, |proposed| Effect::Answer(ticket, Answer::Part(Some(proposed))))
             }
@@ -616,23 +640,25 @@ impl Host {
     }
 
     /// The bytes do not belong to the id, however well the header hashes to it. Forget them, charge
-    /// the sender, say nothing about the id.
+    /// the sender, say nothing about the id, and try what others sent under it.
     fn drop_wrong_body(&mut self, now: Now, purpose: Purpose, id: BlockId) -> Vec<Effect> {
         let mut effects = Vec::new();
-        if let Some(from) = self.bodies.remove(&id).and_then(|body| body.from) {
+        let body = self.bodies.remove(&id);
+        if let Some(from) = body.as_ref().and_then(|body| body.from) {
             effects.push(Effect::Charge(from, "a body that its header does not commit to"));
         }
+        let mut others = body.map(|body| body.others).unwrap_or_default();
+        if !others.is_empty() {
+            let (from, bytes, block) = others.remove(0);
+            let next = Body { others, ..Body::new(bytes, block, Some(from)) };
+            effects.extend(self.insert(id, next));
+        }
         match purpose {
-            Purpose::Offered(ticket) => effects.push(Effect::Answer(ticket, Answer::Part(None))),
+            Purpose::Offered(ticket) => effects.extend(self.offer(now, ticket, id)),
             Purpose::Synced(ticket) => {
                 effects.push(Effect::Answer(ticket, Answer::Synced(SyncOutcome::PeerFault)))
             }
-            Purpose::Round(_) => {
-                if let Some(query) = &mut self.round_query {
-                    query.waiting.retain(|waiting| *waiting != id);
-                }
-                effects.extend(self.continue_round(now));
-            }
+            Purpose::Round(_) => effects.extend(self.continue_round(now)),
         }
         effects
     }
@@ -650,7 +676,7 @@ impl Host {
 
     /// The rules for live proposals, in the order of their cost.
     fn judge(&self, now: Now, id: &BlockId, round: Round) -> Judgement {
-        let Some(body) = self.bodies.get(id) else { return Judgement::Invalid("unknown") };
+        let Some(body) = self.bodies.get(id) else { return Judgement::Unknown };
         let header = &body.block.header;
         let turn = select_proposer(&self.head.validators, header.height, header.round);
         if body.valid {
@@ -721,14 +747,17 @@ impl Host {
         }
     }
 
-    /// Keeps a body, and lets go of the one least recently offered if there are too many. A block
-    /// that anybody is locked on is proposed again at their turn and so never the least recent.
+    /// Keeps a body, and lets go of those least recently offered if there are too many. A block that
+    /// anybody is locked on is proposed again at their turn and so never the least recent.
     fn insert(&mut self, id: BlockId, body: Body) -> Vec<Effect> {
         let mut effects = Vec::new();
-        if self.bodies.len() >= MAX_BODIES
+        let bytes =
+            |body: &Body| body.bytes.len() + body.others.iter().map(|(_, b, _)| b.len()).sum::<usize>();
+        let mut room = MAX_BODY_BYTES.saturating_sub(self.bodies.values().map(bytes).sum());
+        while (self.bodies.len() >= MAX_BODIES || room < bytes(&body))
             && let Some(oldest) = self.bodies.iter().min_by_key(|(_, body)| body.touched).map(|(id, _)| *id)
         {
-            self.bodies.remove(&oldest);
+            room += self.bodies.remove(&oldest).as_ref().map(bytes).unwrap_or_default();
             effects.push(Effect::Discard(self.deciding(), oldest));
         }
         self.bodies.entry(id).or_insert(body);
@@ -858,7 +887,8 @@ impl Host {
             ));
         }
         let decided_height = head.height;
-        self.head = head;
+        let before = std::mem::replace(&mut self.head, head);
+        self.keep_members(before.peers);
         self.committed_ms = now.steady_ms;
         self.bodies.clear();
         self.round_query = None;
@@ -957,6 +987,18 @@ impl Host {
         Effect::Allow(allowed.filter(|peer| *peer != self.config.transport).collect())
     }
 
+    /// A member of the set that decides next is never dropped, even if the registry forgot its key:
+    /// cutting validators off is how a chain stops.
+    fn keep_members(&mut self, before: Vec<AllowedPeer>) {
+        let forgotten = |peer: &AllowedPeer| {
+            let same = |participant: &ParticipantId| *participant == peer.participant;
+            self.head.validators.as_slice().iter().any(|validator| same(&validator.participant))
+                && !self.head.peers.iter().any(|listed| same(&listed.participant))
+        };
+        let kept: Vec<_> = before.into_iter().filter(forgotten).collect();
+        self.head.peers.extend(kept);
+    }
+
     fn halt(&mut self, reason: String) -> Vec<Effect> {
         self.stage = Stage::Halted { reason: reason.clone() };
         vec![Effect::Halt(reason)]
@@ -965,7 +1007,21 @@ impl Host {
 
 impl Body {
     fn new(bytes: Bytes, block: Arc<Block>, from: Option<PeerKey>) -> Self {
-        Self { bytes, block, own: false, from, executed: None, valid: false, touched: 0 }
+        Self { bytes, block, own: false, from, executed: None, valid: false, touched: 0, others: Vec::new() }
+    }
+
+    /// Whether anything is known about these bytes.
+    fn is_settled(&self) -> bool {
+        self.valid || self.executed.is_some()
+    }
+
+    /// Notes what else came under the id. The header is the same, so only the bytes can differ.
+    fn also(&mut self, from: PeerKey, bytes: Bytes, block: Arc<Block>) {
+        let known = self.bytes == bytes
+            || self.others.iter().any(|(peer, other, _)| *peer == from || *other == bytes);
+        if !known && self.others.len() < MAX_ALTERNATIVES {
+            self.others.push((from, bytes, block));
+        }
     }
 }
 

@@ -262,6 +262,31 @@ fn bytes_that_the_header_does_not_commit_to_do_not_spoil_the_id() {
 }
 
 #[test]
+fn wrong_bytes_that_come_first_do_not_displace_the_right_ones() {
+    // A block of a later round cannot be checked yet; a liar sends damaged bytes under its id first.
+    let mut play = Play::deciding();
+    let right = block(HEAD.next(), 1, turn(1), play.now.wall);
+    let damaged = Block { body: vec![vec![8; 100]], ..right.clone() };
+    let id = right.header.block_id();
+    play.sends(1, &damaged, id, 1);
+    assert_eq!(play.offers(2, &right, 1), None);
+    let ticket = play.ticket();
+    let effects = play.on(Input::StartedRound(ticket, HEAD.next(), Round(1)));
+    let [Effect::Check(purpose, _, first)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(**first, damaged);
+    let effects = play.on(Input::Checked(purpose.clone(), id, Ok(Verdict::WrongBody("a signature".into()))));
+    let [Effect::Charge(liar, _), Effect::Check(purpose, _, second)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((*liar, &**second), (peer(1), &right));
+    let effects = play.on(Input::Checked(purpose.clone(), id, Ok(Verdict::Valid)));
+    let [Effect::Store(stored), Effect::Answer(_, Answer::Held(held))] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((stored.block.to_vec(), held.len()), (right.to_bytes(), 1));
+}
+
+#[test]
 fn what_execution_refuses_is_invalid() {
     let mut play = Play::deciding();
     let bad = block(HEAD.next(), 0, turn(0), play.now.wall);
@@ -538,6 +563,18 @@ fn who_the_registry_no_longer_lists_is_cut_at_the_commit_and_bootstrap_peers_sta
     let effects = play.on(Input::Committed(Ok(next)));
     let allowed = BTreeSet::from([peer(1), peer(2), peer(3), peer(9)]);
     assert!(effects.contains(&Effect::Allow(allowed)), "{effects:?}");
+}
+
+#[test]
+fn a_validator_whose_key_the_registry_forgot_is_not_cut_off() {
+    let mut play = Play::deciding();
+    let block = play.accept(0, play.now.wall);
+    let ticket = play.ticket();
+    play.on(Input::Decided(ticket, certificate(&block)));
+    let mut next = head(HEAD.next(), block.header.time, block.header.block_id());
+    next.peers.retain(|allowed| allowed.participant != name(2));
+    let effects = play.on(Input::Committed(Ok(next)));
+    assert!(effects.contains(&Effect::Allow(BTreeSet::from([peer(1), peer(2), peer(3), peer(5), peer(9)]))));
 }
 
 #[test]

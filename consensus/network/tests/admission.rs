@@ -157,12 +157,12 @@ fn program(seed: Option<u8>, reads: bool) -> (Swarm<request_response::Behaviour<
     (swarm, seen)
 }
 
-/// Dials again and again for a while, and writes `frame` into a stream of every connection it gets.
-/// Returns how many connections came up as far as the dialer could see, and how many closed.
+/// Dials again and again for a while, and writes `frame` into `streams` streams of every connection it
+/// gets. Returns how many connections came up as far as the dialer could see, and how many closed.
 async fn knock(
     swarm: &mut Swarm<request_response::Behaviour<Raw>>,
     target: &str,
-    frame: &[u8],
+    (streams, frame): (usize, &[u8]),
     lasting: Duration,
 ) -> (u64, u64) {
     let target: Multiaddr = target.parse().unwrap();
@@ -174,7 +174,7 @@ async fn knock(
             event = swarm.select_next_some() => match event {
                 SwarmEvent::ConnectionEstablished { peer_id, .. } => {
                     came_up += 1;
-                    for _ in 0..3 {
+                    for _ in 0..streams {
                         swarm.behaviour_mut().send_request(&peer_id, frame.to_vec());
                     }
                 }
@@ -225,7 +225,8 @@ async fn a_stranger_that_never_identifies_itself_hears_nothing_and_is_not_heard(
             };
         }
     });
-    let (came_up, closed) = knock(&mut stranger, &address(&a), &vote_frame(), Duration::from_secs(4)).await;
+    let (came_up, closed) =
+        knock(&mut stranger, &address(&a), (3, &vote_frame()), Duration::from_secs(4)).await;
     talking.abort();
 
     assert!(came_up > 0, "the stranger never got through the handshake, so nothing was shown");
@@ -249,7 +250,7 @@ async fn the_same_program_with_an_admitted_key_is_heard() {
     let (a, mut a_in) = node(1, &[7], &[]).await;
     let (mut admitted, seen) = program(Some(7), true);
     let target = address(&a);
-    let knocking = async { knock(&mut admitted, &target, &vote_frame(), Duration::from_secs(3)).await };
+    let knocking = async { knock(&mut admitted, &target, (1, &vote_frame()), Duration::from_secs(3)).await };
     let heard = async {
         let frame = timeout(Duration::from_secs(3), a_in.votes.recv()).await.unwrap().unwrap();
         assert_eq!((frame.peer, &frame.payload[..]), (key(7), b"vote".as_slice()));
@@ -317,7 +318,7 @@ async fn an_oversize_or_misplaced_frame_cuts_the_connection_and_is_charged() {
     for (seed, frame) in [(7, oversize), (8, misplaced), (9, unknown)] {
         let (a, mut a_in) = node(1, &[seed], &[]).await;
         let (mut program, _) = program(Some(seed), true);
-        let (came_up, closed) = knock(&mut program, &address(&a), &frame, Duration::from_secs(2)).await;
+        let (came_up, closed) = knock(&mut program, &address(&a), (1, &frame), Duration::from_secs(2)).await;
         assert!(came_up > 0 && closed > 0, "{came_up} {closed}");
         assert!(a.violations_of(key(seed)) > 0);
         assert!(a_in.votes.try_recv().is_err());
@@ -333,7 +334,9 @@ async fn a_peer_that_does_not_read_holds_up_nobody_else_and_its_losses_are_count
     let (mut deaf, seen) = program(Some(7), false);
     let target = address(&a);
     let deaf =
-        tokio::spawn(async move { knock(&mut deaf, &target, &vote_frame(), Duration::from_secs(8)).await });
+        tokio::spawn(
+            async move { knock(&mut deaf, &target, (1, &vote_frame()), Duration::from_secs(8)).await },
+        );
     let end = Instant::now() + Duration::from_secs(5);
     while seen.streams_opened_to_us.load(Ordering::Relaxed) < 4 {
         assert!(Instant::now() < end, "the deaf peer was never linked");
