@@ -80,12 +80,17 @@ impl VaultArgs {
         let path = self.key_path();
         if !path.exists() {
             if self.vault.exists() {
-                return Err(Failed::unable(format!("there is a vault, but not its key {}", path.display())).hint("name the key with --vault-key"));
+                return Err(Failed::unable(format!("there is a vault, but not its key {}", path.display()))
+                    .hint("name the key with --vault-key"));
             }
             if let Some(parent) = path.parent() {
                 files::folder(parent)?;
             }
-            screen.talk(format!("New vault {} with a new key {}: back them up, apart from each other.", self.vault.display(), path.display()));
+            screen.talk(format!(
+                "New vault {} with a new key {}: back them up, apart from each other.",
+                self.vault.display(),
+                path.display()
+            ));
         }
         let key = VaultKey::load_or_create(&path).could_not(|| "read the vault's key")?;
         Vault::open_or_create(&self.vault, &key, scope).could_not(|| "open the vault")
@@ -198,7 +203,11 @@ impl DeskArgs {
         let participant = owner(&client, &key, self.participant.as_ref(), &self.key)?;
         let scope = Scope { chain: status.chain, custodian: participant.clone() };
         let vault = self.vault.open_or_create(&scope, screen)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().could_not(|| "start")?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .could_not(|| "start")?;
         let mut desk = Desk {
             vault,
             client,
@@ -219,16 +228,23 @@ impl DeskArgs {
 }
 
 /// Whom the key speaks for.
-fn owner(client: &blocking::Client, key: &KeyFile, wanted: Option<&ParticipantId>, path: &Path) -> Outcome<ParticipantId> {
+fn owner(
+    client: &blocking::Client,
+    key: &KeyFile,
+    wanted: Option<&ParticipantId>,
+    path: &Path,
+) -> Outcome<ParticipantId> {
     let id = key_id(&key.public_key());
     let registry = client.registry().map_err(refused)?;
-    let owner = registry.participants.into_iter().find(|participant| participant.keys.iter().any(|key| key.id == id));
+    let owner =
+        registry.participants.into_iter().find(|participant| participant.keys.iter().any(|key| key.id == id));
     match (owner, wanted) {
         (Some(owner), Some(wanted)) if owner.id != *wanted => {
             Err(Failed::unable(format!("{} is a key of {}, not of {wanted}", path.display(), owner.id)))
         }
         (Some(owner), _) => Ok(owner.id),
-        (None, _) => Err(Failed::unable(format!("{} is not a key of the registry", path.display())).hint("is it the key, and the network, that you mean?")),
+        (None, _) => Err(Failed::unable(format!("{} is not a key of the registry", path.display()))
+            .hint("is it the key, and the network, that you mean?")),
     }
 }
 
@@ -268,9 +284,13 @@ impl Desk {
                 progress += self.drop_refused(&refusal, &mut sent)?;
             }
             if progress == 0 {
-                return Err(Failed::unable("the node refuses what is on the ledger already by its own account").hint("ask another node"));
+                return Err(Failed::unable(
+                    "the node refuses what is on the ledger already by its own account",
+                )
+                .hint("ask another node"));
             }
-            batches = import::resume(&self.vault, settings).could_not(|| "plan again what was refused")?.batches;
+            batches =
+                import::resume(&self.vault, settings).could_not(|| "plan again what was refused")?.batches;
         }
         bar.finish_and_clear();
         Ok(sent)
@@ -286,7 +306,12 @@ impl Desk {
     }
 
     /// Sends batches, wave by wave. Gives back those that were refused.
-    fn send(&mut self, batches: &[Batch], sent: &mut Sent, bar: &indicatif::ProgressBar) -> Outcome<Vec<RefusedBatch>> {
+    fn send(
+        &mut self,
+        batches: &[Batch],
+        sent: &mut Sent,
+        bar: &indicatif::ProgressBar,
+    ) -> Outcome<Vec<RefusedBatch>> {
         let last = batches.iter().map(|batch| batch.wave).max().unwrap_or(0);
         for wave in 0..=last {
             let of_wave: Vec<&Batch> = batches.iter().filter(|batch| batch.wave == wave).collect();
@@ -340,7 +365,8 @@ impl Desk {
             .into_iter()
             .map(|(number, answer)| match answer {
                 Ok(Some(receipts)) => Ok((number, Ok(receipts))),
-                Ok(None) => Err(Failed::unable("not everything was recorded in time").hint("run the same command again: nothing is recorded twice")),
+                Ok(None) => Err(Failed::unable("not everything was recorded in time")
+                    .hint("run the same command again: nothing is recorded twice")),
                 Err(error) => Ok((number, Err(error))),
             })
             .collect()
@@ -365,7 +391,9 @@ impl Desk {
         if !is_open {
             return Ok(0);
         }
-        self.vault.settle(&[(refusal.item, ItemState::Dropped)]).could_not(|| "note in the vault what was refused")?;
+        self.vault
+            .settle(&[(refusal.item, ItemState::Dropped)])
+            .could_not(|| "note in the vault what was refused")?;
         sent.refused.insert(refusal.item, refusal.why.clone());
         Ok(1)
     }

@@ -54,8 +54,10 @@ pub(crate) fn create(path: &Path, bytes: &[u8], secret: bool) -> Outcome<()> {
         options.mode(0o600);
     }
     let mut file = options.open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Failed::unable(format!("{} exists already and is not overwritten", path.display()))
-            .hint("choose another name, or move the old file away yourself"),
+        io::ErrorKind::AlreadyExists => {
+            Failed::unable(format!("{} exists already and is not overwritten", path.display()))
+                .hint("choose another name, or move the old file away yourself")
+        }
         _ => Failed::unable(format!("could not create {}: {error}", path.display())),
     })?;
     file.write_all(bytes).and_then(|()| file.sync_all()).could_not(|| format!("write {}", path.display()))

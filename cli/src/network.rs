@@ -49,7 +49,9 @@ pub(crate) fn refused(error: ClientError) -> Failed {
                 None => failed,
             }
         }
-        ClientError::Unreachable { .. } => Failed::unable(error).hint("is the node running, and is its address right?"),
+        ClientError::Unreachable { .. } => {
+            Failed::unable(error).hint("is the node running, and is its address right?")
+        }
         other => Failed::unable(other),
     }
 }

@@ -45,7 +45,8 @@ impl ByCode {
         let Some(code) = &self.code else { return Ok(None) };
         let code = read_code(code)?;
         let custodian = self.custodian.as_ref().ok_or_else(|| {
-            Failed::unable("a code is good at one custodian: say which").hint("--custodian hospital-a.example")
+            Failed::unable("a code is good at one custodian: say which")
+                .hint("--custodian hospital-a.example")
         })?;
         let status = client.status().map_err(network::refused)?;
         let year = match self.year {
@@ -66,7 +67,10 @@ pub(crate) fn readable(
 ) -> Readable {
     let secret = subject::epoch_secret(code.secret(), year);
     let local_id = subject::local_id(&secret, chain, custodian, grantee);
-    Readable { name: TrailName::subject(custodian, local_id), reader: subject::reader_preimage(&secret, &local_id) }
+    Readable {
+        name: TrailName::subject(custodian, local_id),
+        reader: subject::reader_preimage(&secret, &local_id),
+    }
 }
 
 /// The calendar year of an instant.

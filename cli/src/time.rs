@@ -80,7 +80,17 @@ mod tests {
         assert_eq!(parse("1970-01-01T00:00:01.5Z"), Ok(TimeMs(1_500)));
         let hour_ago = parse("1h").unwrap().0;
         assert!(now().0 - hour_ago >= 3_600_000 && now().0 - hour_ago < 3_700_000);
-        for refused in ["", "yesterday", "1w", "12", "2026-02-30", "99999999999999999999d", "1969-12-31", "-1h", "\u{661}h"] {
+        for refused in [
+            "",
+            "yesterday",
+            "1w",
+            "12",
+            "2026-02-30",
+            "99999999999999999999d",
+            "1969-12-31",
+            "-1h",
+            "\u{661}h",
+        ] {
             assert!(parse(refused).is_err(), "{refused}");
         }
     }

@@ -23,9 +23,11 @@ const KNOWN_PURPOSES: &[(&str, &str)] = &[
 
 /// A concept as typed.
 pub(crate) fn concept(text: &str) -> Result<Concept, String> {
-    let refused = || format!("{text:?} is no code and no words; write system|code, system|code|words, or words");
+    let refused =
+        || format!("{text:?} is no code and no words; write system|code, system|code|words, or words");
     if let Some((system, rest)) = text.split_once('|') {
-        let (code, display) = rest.split_once('|').map_or((rest, None), |(code, display)| (code, Some(display)));
+        let (code, display) =
+            rest.split_once('|').map_or((rest, None), |(code, display)| (code, Some(display)));
         let coding = Coding {
             system: Some(Token::new(system).ok_or_else(refused)?),
             code: Token::new(code).ok_or_else(refused)?,
@@ -42,7 +44,8 @@ pub(crate) fn purpose(text: &str) -> Result<Concept, String> {
     if !is_code {
         return concept(text);
     }
-    let display = KNOWN_PURPOSES.iter().find(|(code, _)| *code == text).and_then(|(_, words)| Prose::new(words));
+    let display =
+        KNOWN_PURPOSES.iter().find(|(code, _)| *code == text).and_then(|(_, words)| Prose::new(words));
     let code = Token::new(text).ok_or("a purpose is at most 512 characters long")?;
     Ok(coded(Coding { system: Token::new(PURPOSES), code, display }))
 }
@@ -50,7 +53,11 @@ pub(crate) fn purpose(text: &str) -> Result<Concept, String> {
 /// The purpose as one coding, where only codes can stand.
 pub(crate) fn purpose_coding(text: &str) -> Result<Coding, String> {
     let concept = purpose(text)?;
-    concept.codings.first().cloned().ok_or_else(|| format!("{text:?} is no code; write TREAT, or system|code"))
+    concept
+        .codings
+        .first()
+        .cloned()
+        .ok_or_else(|| format!("{text:?} is no code; write TREAT, or system|code"))
 }
 
 fn coded(coding: Coding) -> Concept {
@@ -67,7 +74,11 @@ mod tests {
         assert!(purpose("TREAT").unwrap().has(PURPOSES, "TREAT"));
         assert_eq!(purpose("TREAT").unwrap().describe(), "treatment");
         assert_eq!(purpose("to be kind").unwrap().describe(), "to be kind");
-        assert!(concept("http://loinc.org|26436-6|laboratory results").unwrap().has("http://loinc.org", "26436-6"));
+        assert!(
+            concept("http://loinc.org|26436-6|laboratory results")
+                .unwrap()
+                .has("http://loinc.org", "26436-6")
+        );
         assert_eq!(concept("laboratory results").unwrap().codings.len(), 0);
         for refused in ["", "|", "a|", "|b", "a|b|"] {
             assert!(concept(refused).is_err(), "{refused}");

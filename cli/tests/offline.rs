@@ -53,9 +53,15 @@ fn openings_are_shown_only_where_they_fit() {
     let anchor = write(folder.path(), "anchor", &chain.anchor().to_bytes());
     let receipt = write(folder.path(), "receipt", &chain.receipt(&items[2]).to_bytes());
     let openings = write(folder.path(), "openings", &chain.all_openings().to_bytes());
-    let (code, out, _) = run(&["verify", text(&receipt), "--anchor", text(&anchor), "--openings", text(&openings)]);
+    let (code, out, _) =
+        run(&["verify", text(&receipt), "--anchor", text(&anchor), "--openings", text(&openings)]);
     assert_eq!(code, 0, "{out}");
-    assert!(out.contains("2026-03-12 10:14 UTC: hospital-1.example states that somebody at hospital-1.example read"), "{out}");
+    assert!(
+        out.contains(
+            "2026-03-12 10:14 UTC: hospital-1.example states that somebody at hospital-1.example read"
+        ),
+        "{out}"
+    );
     assert!(!out.contains("sealed, not shown"));
 
     let mut forged = chain.all_openings();
@@ -65,7 +71,8 @@ fn openings_are_shown_only_where_they_fit() {
     });
     forged.openings = List::new(changed.collect()).unwrap();
     let forged = write(folder.path(), "forged", &forged.to_bytes());
-    let (code, _, err) = run(&["verify", text(&receipt), "--anchor", text(&anchor), "--openings", text(&forged)]);
+    let (code, _, err) =
+        run(&["verify", text(&receipt), "--anchor", text(&anchor), "--openings", text(&forged)]);
     assert_eq!(code, 1);
     assert!(err.contains("does not fit its seal"), "{err}");
 }
@@ -85,7 +92,10 @@ fn a_complete_trail_an_absence_and_a_disclosure_verify() {
 
     let (code, report) = json(&["verify", text(&trail), "--anchor", text(&anchor)]);
     assert_eq!(code, 0);
-    assert_eq!((&report["outcome"], &report["complete"], &report["absent"]), (&"verified".into(), &true.into(), &false.into()));
+    assert_eq!(
+        (&report["outcome"], &report["complete"], &report["absent"]),
+        (&"verified".into(), &true.into(), &false.into())
+    );
     assert_eq!(report["entries"][4]["item"]["finding"], "contradicted");
 
     let nobody = TrailName::subject(&hospital(), Digest([9; 32]));
@@ -140,7 +150,9 @@ fn no_flipped_byte_of_a_receipt_is_ever_verified() {
     }
     let mut signature = good.clone();
     let envelope = chain.receipt(&items[2]).envelope.to_vec();
-    let at = good.windows(envelope.len()).position(|window| window == &envelope[..]).unwrap() + envelope.len() - 40;
+    let at = good.windows(envelope.len()).position(|window| window == &envelope[..]).unwrap()
+        + envelope.len()
+        - 40;
     signature[at] ^= 1;
     let bad = write(folder.path(), "bad", &signature);
     let (code, _, err) = run(&["verify", text(&bad), "--anchor", text(&anchor)]);
@@ -190,7 +202,8 @@ fn a_genesis_is_an_anchor_and_several_receipts_are_verified_together() {
     let (chain, items) = Chain::with_a_story(0);
     let folder = tempfile::tempdir().unwrap();
     let genesis = write(folder.path(), "genesis", &chain.genesis.to_bytes());
-    let receipts = Receipts { receipts: List::new(items.iter().map(|item| chain.receipt(item)).collect()).unwrap() };
+    let receipts =
+        Receipts { receipts: List::new(items.iter().map(|item| chain.receipt(item)).collect()).unwrap() };
     let file = write(folder.path(), "receipts", &receipts.to_bytes());
     let (code, report) = json(&["verify", text(&file), "--anchor", text(&genesis)]);
     assert_eq!(code, 0, "{report}");
@@ -211,17 +224,31 @@ fn keys_are_private_and_never_overwritten() {
     assert_eq!(code, 2);
     assert!(err.contains("not overwritten"), "{err}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
-    assert!(!run(&["keygen", "-o", text(&folder.path().join("b.key"))]).1.contains(std::str::from_utf8(&before).unwrap()));
+    assert!(
+        !run(&["keygen", "-o", text(&folder.path().join("b.key"))])
+            .1
+            .contains(std::str::from_utf8(&before).unwrap())
+    );
 }
 
 #[test]
 fn a_genesis_is_made_from_keys_here_and_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    for (file, purpose) in [("registrar.key", "sign"), ("a-sign.key", "sign"), ("a-consensus.key", "consensus")] {
+    for (file, purpose) in
+        [("registrar.key", "sign"), ("a-sign.key", "sign"), ("a-consensus.key", "consensus")]
+    {
         assert_eq!(run(&["keygen", "-o", text(&at(file)), "--purpose", purpose]).0, 0);
     }
-    let (_, far) = json(&["keygen", "-o", text(&at("far.key")), "--purpose", "transport", "--owner", "hospital-a.example"]);
+    let (_, far) = json(&[
+        "keygen",
+        "-o",
+        text(&at("far.key")),
+        "--purpose",
+        "transport",
+        "--owner",
+        "hospital-a.example",
+    ]);
     let description = format!(
         r#"
         name = "Ward"
@@ -250,7 +277,8 @@ fn a_genesis_is_made_from_keys_here_and_elsewhere() {
     );
     let from = write(folder.path(), "network.toml", description.as_bytes());
     let (genesis, anchor) = (at("genesis.custos"), at("anchor.custos"));
-    let (code, made) = json(&["genesis", "new", "--from", text(&from), "-o", text(&genesis), "--anchor", text(&anchor)]);
+    let (code, made) =
+        json(&["genesis", "new", "--from", text(&from), "-o", text(&genesis), "--anchor", text(&anchor)]);
     assert_eq!(code, 0, "{made}");
     let (code, seen) = json(&["genesis", "inspect", text(&genesis)]);
     assert_eq!((code, &seen["chain"]), (0, &made["chain"]));

@@ -8,8 +8,9 @@ use custos_proof::ids::{Height, ParticipantId, Random16};
 use custos_proof::kinds::access::Basis;
 use custos_proof::record::Finding;
 use custos_proof::sealed_values::{
-    Action, ActionKind, Agent, AgentKind, Agents, Concept, Concepts, Identifier, Justification, Moment, Outcome as Ending, OutcomeKind, Party,
-    Prose, Purpose, Purposes, Relationship, RelationshipKind, Resource, Resources, Stated, Token, When,
+    Action, ActionKind, Agent, AgentKind, Agents, Concept, Concepts, Identifier, Justification, Moment,
+    Outcome as Ending, OutcomeKind, Party, Prose, Purpose, Purposes, Relationship, RelationshipKind,
+    Resource, Resources, Stated, Token, When,
 };
 use serde_json::json;
 
@@ -112,7 +113,8 @@ impl Record {
             values: self.values()?,
         };
         let input = Input { location: "command line".into(), draft: Draft::Event(Box::new(draft)) };
-        let mut plan = import::plan(&mut desk.vault, vec![input], &settings).could_not(|| "seal the event")?;
+        let mut plan =
+            import::plan(&mut desk.vault, vec![input], &settings).could_not(|| "seal the event")?;
         let item = match plan.dispositions.pop().map(|disposition| disposition.result) {
             Some(Planning::Planned(items) | Planning::Recorded(items)) => items.first().copied(),
             Some(Planning::Refused(refusal)) => return Err(Failed::unable(refusal.message)),
@@ -124,12 +126,21 @@ impl Record {
             return Err(Failed::unable(format!("the ledger refused it: {why}")));
         }
         let record = sent.recorded.get(&item).ok_or_else(|| Failed::unable("the node gave no receipt"))?;
-        let entry = record.as_item().ok_or_else(|| Failed::unable("the node gave the receipt of another item"))?;
+        let entry =
+            record.as_item().ok_or_else(|| Failed::unable("the node gave the receipt of another item"))?;
         let words = finding(&entry.verdict);
         screen.result(
             |paint| {
-                let words = if entry.verdict.finding == Finding::Contradicted { paint.bad(&words) } else { paint.good(&words) };
-                format!("item     {item}\nstate    recorded in block {}, {}\nfinding  {words}\n", record.height, time::words(record.time))
+                let words = if entry.verdict.finding == Finding::Contradicted {
+                    paint.bad(&words)
+                } else {
+                    paint.good(&words)
+                };
+                format!(
+                    "item     {item}\nstate    recorded in block {}, {}\nfinding  {words}\n",
+                    record.height,
+                    time::words(record.time)
+                )
             },
             || {
                 json!({
@@ -157,7 +168,10 @@ impl Record {
             name: Prose::new(name),
             ..Agent::default()
         });
-        let justification = self.justification.as_deref().map(|text| Justification { words: Prose::new(text), ..Justification::default() });
+        let justification = self
+            .justification
+            .as_deref()
+            .map(|text| Justification { words: Prose::new(text), ..Justification::default() });
         Ok(AccessValues {
             action: Stated::Value(Action { kind: Some(self.action), ..Action::default() }),
             outcome: Stated::Value(Ending { kind: Some(self.outcome), ..Ending::default() }),
@@ -166,7 +180,9 @@ impl Record {
             categories: Stated::from_option(Concepts::new(self.categories.clone())),
             resources: Stated::from_option(Resources::new(self.resources.clone())),
             agents: Stated::from_option(Agents::new(agent.into_iter().collect())),
-            relationship: Stated::from_option(self.relationship.map(|kind| Relationship { kind: Some(kind), evidence: None })),
+            relationship: Stated::from_option(
+                self.relationship.map(|kind| Relationship { kind: Some(kind), evidence: None }),
+            ),
             justification: Stated::from_option(justification),
             source: Stated::from_option(entered_here()),
             ..AccessValues::default()
@@ -175,7 +191,10 @@ impl Record {
 }
 
 fn party(id: &ParticipantId) -> Party {
-    Party { identifier: Some(Identifier { value: Prose::new(id.as_str()), ..Identifier::default() }), ..Party::default() }
+    Party {
+        identifier: Some(Identifier { value: Prose::new(id.as_str()), ..Identifier::default() }),
+        ..Party::default()
+    }
 }
 
 fn one_of<T>(words: &[&'static str], found: Option<T>) -> Result<T, String> {
@@ -191,7 +210,10 @@ fn outcome(text: &str) -> Result<OutcomeKind, String> {
 }
 
 fn relationship(text: &str) -> Result<RelationshipKind, String> {
-    one_of(&RelationshipKind::ALL.iter().map(|kind| kind.word()).collect::<Vec<_>>(), RelationshipKind::from_word(text))
+    one_of(
+        &RelationshipKind::ALL.iter().map(|kind| kind.word()).collect::<Vec<_>>(),
+        RelationshipKind::from_word(text),
+    )
 }
 
 fn basis(text: &str) -> Result<Basis, String> {
@@ -200,5 +222,8 @@ fn basis(text: &str) -> Result<Basis, String> {
 
 fn resource(text: &str) -> Result<Resource, String> {
     let reference = Token::new(text).ok_or_else(|| format!("{text:?} is no address"))?;
-    Ok(Resource { what: Some(Party { reference: Some(reference), ..Party::default() }), ..Resource::default() })
+    Ok(Resource {
+        what: Some(Party { reference: Some(reference), ..Party::default() }),
+        ..Resource::default()
+    })
 }

@@ -20,7 +20,9 @@ use crate::{files, time};
 
 /// Look at a trust anchor, or move it forward
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Example:\n  custos anchor show anchor.custos\n  custos anchor update anchor.custos --node http://127.0.0.1:7700")]
+#[command(
+    after_help = "Example:\n  custos anchor show anchor.custos\n  custos anchor update anchor.custos --node http://127.0.0.1:7700"
+)]
 pub(crate) enum Anchor {
     Show(Show),
     Update(Update),
@@ -51,11 +53,13 @@ pub(crate) struct Show {
 /// some time after its anchor. Moving the anchor forward regularly keeps it young. The node is not
 /// believed: every step is verified from the anchor you have.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 moved; 1 the node showed evidence of another history; 2 it could not be told.\n\n\
+#[command(
+    after_help = "Exit codes: 0 moved; 1 the node showed evidence of another history; 2 it could not be told.\n\n\
     Examples:\n  \
     custos anchor update anchor.custos --node http://127.0.0.1:7700\n  \
     custos anchor update genesis.custos --node http://127.0.0.1:7700 -o anchor.custos\n  \
-    custos anchor update anchor.custos --from advance.custos")]
+    custos anchor update anchor.custos --from advance.custos"
+)]
 pub(crate) struct Update {
     /// The anchor to start from, or the network's genesis
     #[arg(value_name = "FILE")]
@@ -92,19 +96,26 @@ impl Update {
             if usize::from(threshold) > self.witnesses.len() {
                 return Err(Failed::unable("the threshold is higher than the number of witnesses"));
             }
-            anchor.witnesses = Set::new(self.witnesses.clone()).ok_or_else(|| Failed::unable("too many witnesses, or one named twice"))?;
+            anchor.witnesses = Set::new(self.witnesses.clone())
+                .ok_or_else(|| Failed::unable("too many witnesses, or one named twice"))?;
             anchor.threshold = threshold;
         }
         let advance = self.advance(&anchor)?;
         let recency = Recency { trust_period_ms: TRUST_PERIOD_MS, not_older_than: None };
         let moved = anchor.advance(&advance, &recency).map_err(|failure| match failure.is_evidence() {
-            true => Failed::against(format!("the anchor was not moved: {failure}")).hint("this is evidence of another history: keep what you have, and ask another node"),
+            true => Failed::against(format!("the anchor was not moved: {failure}"))
+                .hint("this is evidence of another history: keep what you have, and ask another node"),
             false => Failed::unable(format!("the anchor was not moved: {failure}")),
         })?;
         let out = self.out()?;
         files::write(out, &moved.to_bytes())?;
         show(&moved, screen);
-        screen.talk(format!("Moved from block {} to block {}, written to {}.", anchor.height, moved.height, out.display()));
+        screen.talk(format!(
+            "Moved from block {} to block {}, written to {}.",
+            anchor.height,
+            moved.height,
+            out.display()
+        ));
         Ok(Exit::Done)
     }
 
@@ -112,7 +123,9 @@ impl Update {
         if let Some(path) = &self.from {
             return match file::decode(&files::read(path)?) {
                 Ok(File::Advance(advance)) => Ok(advance),
-                Ok(_) => Err(Failed::unable(format!("{} is a Custos file, but not an advance", path.display()))),
+                Ok(_) => {
+                    Err(Failed::unable(format!("{} is a Custos file, but not an advance", path.display())))
+                }
                 Err(error) => Err(Failed::unable(format!("{}: {error}", path.display()))),
             };
         }
@@ -127,7 +140,10 @@ impl Update {
         }
         match file::type_name(&files::read(&self.anchor)?) {
             Ok("custos.anchor.v1") => Ok(&self.anchor),
-            _ => Err(Failed::unable(format!("{} is a genesis and is not overwritten", self.anchor.display())).hint("add -o anchor.custos")),
+            _ => {
+                Err(Failed::unable(format!("{} is a genesis and is not overwritten", self.anchor.display()))
+                    .hint("add -o anchor.custos"))
+            }
         }
     }
 }

@@ -17,8 +17,10 @@ use crate::screen::Screen;
 /// Recomputes the log, the trails, the state map and the certificates from what is stored, and names
 /// the first thing that does not fit. The node has to be stopped.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 everything fits; 1 something does not, and it says what; 2 it could not be checked.\n\n\
-    Examples:\n  custos fsck --data /var/lib/custos\n  custos fsck --data /var/lib/custos --rebuild")]
+#[command(
+    after_help = "Exit codes: 0 everything fits; 1 something does not, and it says what; 2 it could not be checked.\n\n\
+    Examples:\n  custos fsck --data /var/lib/custos\n  custos fsck --data /var/lib/custos --rebuild"
+)]
 pub(crate) struct Fsck {
     /// The node's data directory
     #[arg(long, value_name = "DIR")]

@@ -27,7 +27,9 @@ use crate::{files, time};
 
 /// Begin a chain, or look at how one began
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Example:\n  custos genesis new --from network.toml -o genesis.custos\n  custos genesis inspect genesis.custos")]
+#[command(
+    after_help = "Example:\n  custos genesis new --from network.toml -o genesis.custos\n  custos genesis inspect genesis.custos"
+)]
 pub(crate) enum Genesis {
     New(New),
     Inspect(Inspect),
@@ -178,8 +180,10 @@ pub(crate) struct DescribedPolicy {
 
 impl New {
     fn run(&self, screen: &Screen) -> Outcome {
-        let mut description: Description = toml::from_str(&files::read_text(&self.from)?)
-            .map_err(|error| Failed::unable(format!("{} is no description of a network: {error}", self.from.display())))?;
+        let mut description: Description =
+            toml::from_str(&files::read_text(&self.from)?).map_err(|error| {
+                Failed::unable(format!("{} is no description of a network: {error}", self.from.display()))
+            })?;
         if let Some(name) = &self.name {
             description.name.clone_from(name);
         }
@@ -204,7 +208,9 @@ impl New {
 impl Inspect {
     fn run(&self, screen: &Screen) -> Outcome {
         let genesis = read(&self.file)?;
-        genesis.check().map_err(|error| Failed::against(format!("this genesis cannot begin a chain: {error}")))?;
+        genesis
+            .check()
+            .map_err(|error| Failed::against(format!("this genesis cannot begin a chain: {error}")))?;
         show(&genesis, screen);
         Ok(Exit::Done)
     }
@@ -240,10 +246,12 @@ impl Description {
             }
             participants.push(described.register(id)?);
         }
-        let too_many = |what| Failed::unable(format!("too many {what} for a genesis; register the others later"));
+        let too_many =
+            |what| Failed::unable(format!("too many {what} for a genesis; register the others later"));
         let genesis = Beginning {
-            name: Ascii::new(&self.name)
-                .ok_or_else(|| Failed::unable("the network's name is at most 64 characters of printable ASCII"))?,
+            name: Ascii::new(&self.name).ok_or_else(|| {
+                Failed::unable("the network's name is at most 64 characters of printable ASCII")
+            })?,
             time: begun,
             protocol: PROTOCOL_VERSION,
             registrar,
@@ -267,13 +275,16 @@ impl DescribedParticipant {
         Ok(Register {
             id,
             roles: Roles::from_words(self.roles.iter().map(String::as_str)).ok_or_else(|| {
-                let words: Vec<_> = custos_proof::registry::Role::ALL.iter().map(|role| role.word()).collect();
+                let words: Vec<_> =
+                    custos_proof::registry::Role::ALL.iter().map(|role| role.word()).collect();
                 refused("unknown role").hint(format!("roles are {}", words.join(", ")))
             })?,
-            jurisdiction: Ascii::new(&self.jurisdiction).ok_or_else(|| refused("the jurisdiction is a country code, or EU"))?,
+            jurisdiction: Ascii::new(&self.jurisdiction)
+                .ok_or_else(|| refused("the jurisdiction is a country code, or EU"))?,
             name: Some(Text::new(&self.name).ok_or_else(|| refused("the name is at most 128 bytes"))?),
             sealed_name: None,
-            endpoint: Ascii::new(&self.endpoint).ok_or_else(|| refused("the endpoint is at most 255 characters of ASCII"))?,
+            endpoint: Ascii::new(&self.endpoint)
+                .ok_or_else(|| refused("the endpoint is at most 255 characters of ASCII"))?,
             display_names: names.and_then(List::new).ok_or_else(|| refused("at most 8 display names"))?,
         })
     }
@@ -287,13 +298,20 @@ impl DescribedKey {
                 let key = keyfile::read_any(&path)?;
                 let preimage = possession_preimage(&NO_CHAIN, owner, key.purpose(), &key.public_key());
                 let possession = key.sign(&preimage).could_not(|| format!("sign with {}", path.display()))?;
-                Ok(GenesisKey { owner: owner.clone(), key: key.public_key(), purpose: key.purpose(), possession })
+                Ok(GenesisKey {
+                    owner: owner.clone(),
+                    key: key.public_key(),
+                    purpose: key.purpose(),
+                    possession,
+                })
             }
             DescribedKey::Elsewhere { public, purpose, possession } => {
                 let refused = |what: &str| Failed::unable(format!("a key of {owner}: {what}"));
                 Ok(GenesisKey {
                     owner: owner.clone(),
-                    key: public.parse::<PublicKey>().map_err(|_| refused("the public key is 64 hexadecimal digits"))?,
+                    key: public
+                        .parse::<PublicKey>()
+                        .map_err(|_| refused("the public key is 64 hexadecimal digits"))?,
                     purpose: KeyPurpose::from_word(purpose).ok_or_else(|| refused("unknown purpose"))?,
                     possession: possession
                         .parse::<Signature>()
@@ -330,7 +348,13 @@ fn show(genesis: &Beginning, screen: &Screen) {
 
 fn words(genesis: &Beginning, paint: Paint) -> String {
     let name = |p: &Register| p.name.as_ref().map_or_else(|| "(sealed)".to_owned(), |name| name.to_string());
-    let power = |p: &Register| genesis.validators.iter().find(|v| v.participant == p.id).map_or_else(String::new, |v| v.power.to_string());
+    let power = |p: &Register| {
+        genesis
+            .validators
+            .iter()
+            .find(|v| v.participant == p.id)
+            .map_or_else(String::new, |v| v.power.to_string())
+    };
     let participants: Vec<_> = genesis
         .participants
         .iter()

@@ -20,7 +20,9 @@ use crate::{files, time};
 
 /// Record what other systems documented
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Example:\n  custos import fhir export/ --node http://127.0.0.1:7700 --key hospital-sign.key --vault vault")]
+#[command(
+    after_help = "Example:\n  custos import fhir export/ --node http://127.0.0.1:7700 --key hospital-sign.key --vault vault"
+)]
 pub(crate) enum Import {
     Fhir(Fhir),
 }
@@ -42,10 +44,12 @@ impl Import {
 /// vault before anything is sent. A run that was cut short is finished by running it again: nothing
 /// is recorded twice.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 every Consent and AuditEvent was recorded or refused with a reason; 2 it could not be finished.\n\n\
+#[command(
+    after_help = "Exit codes: 0 every Consent and AuditEvent was recorded or refused with a reason; 2 it could not be finished.\n\n\
     Example:\n  \
     custos import fhir export/ --node http://127.0.0.1:7700 --key hospital-sign.key --vault vault \\\n    \
-    --base https://fhir.hospital.example --organisation Organization/17=lab.example --codes codes.txt")]
+    --base https://fhir.hospital.example --organisation Organization/17=lab.example --codes codes.txt"
+)]
 pub(crate) struct Fhir {
     /// Files and folders
     #[arg(value_name = "PATH", required = true)]
@@ -114,8 +118,11 @@ impl Fhir {
         let readings = fhir::read_paths(&self.paths, &options);
         spinner.finish_and_clear();
         let mut organisations = Organisations::default();
-        self.organisations.iter().for_each(|(name, participant)| organisations.add(name, participant.clone()));
-        let timing = if self.live { Timing::Live { at_height: desk.height } } else { Timing::ImportedHistory };
+        self.organisations
+            .iter()
+            .for_each(|(name, participant)| organisations.add(name, participant.clone()));
+        let timing =
+            if self.live { Timing::Live { at_height: desk.height } } else { Timing::ImportedHistory };
         let settings = Settings { organisations, timing, ..Settings::history(desk.epoch) };
         let (rows, inputs) = sort(readings);
         let mut plan = import::plan(&mut desk.vault, inputs, &settings).could_not(|| "seal what was read")?;
@@ -126,7 +133,11 @@ impl Fhir {
         if let Some(path) = &self.codes {
             let text: String = codes.iter().map(|(names, code)| format!("{code}\t{names}\n")).collect();
             files::create(path, text.as_bytes(), true)?;
-            screen.talk(format!("{} patient codes are in {}: hand each to its patient, like a key.", codes.len(), path.display()));
+            screen.talk(format!(
+                "{} patient codes are in {}: hand each to its patient, like a key.",
+                codes.len(),
+                path.display()
+            ));
         }
         let shown = if self.show_codes { &codes[..] } else { &[] };
         screen.result(|paint| words(&rows, &sent, shown, paint), || document(&rows, &sent, shown));
@@ -204,8 +215,12 @@ fn words(rows: &[Row], sent: &Sent, codes: &[(String, String)], paint: Paint) ->
     let mut text = String::new();
     for row in rows {
         match &row.fate {
-            Fate::Refused(refusal) => text.push_str(&format!("{} {}: {refusal}\n", paint.warn("refused"), row.location)),
-            Fate::RefusedByLedger(why) => text.push_str(&format!("{} {}: {why}\n", paint.bad("refused by the ledger"), row.location)),
+            Fate::Refused(refusal) => {
+                text.push_str(&format!("{} {}: {refusal}\n", paint.warn("refused"), row.location))
+            }
+            Fate::RefusedByLedger(why) => {
+                text.push_str(&format!("{} {}: {why}\n", paint.bad("refused by the ledger"), row.location))
+            }
             Fate::Recorded(_) | Fate::Before(_) | Fate::NotApplicable(_) => {}
         }
     }
@@ -217,7 +232,11 @@ fn words(rows: &[Row], sent: &Sent, codes: &[(String, String)], paint: Paint) ->
         .map(|((kind, word), count)| vec![kind.to_owned(), word.to_owned(), count.to_string()])
         .collect();
     text.push_str(&table(&["resource", "became", "count"], &cells));
-    text.push_str(&format!("\n\n{} items recorded in {} submissions\n", sent.recorded.len(), sent.submissions));
+    text.push_str(&format!(
+        "\n\n{} items recorded in {} submissions\n",
+        sent.recorded.len(),
+        sent.submissions
+    ));
     for (names, code) in codes {
         text.push_str(&format!("{code}  {names}\n"));
     }
@@ -236,8 +255,10 @@ fn document(rows: &[Row], sent: &Sent, codes: &[(String, String)]) -> Value {
         };
         json!({ "location": row.location, "resource": row.resource, "became": row.fate.word(), "detail": detail })
     };
-    let summary: Vec<_> =
-        counts(rows).into_iter().map(|((kind, word), count)| json!({ "resource": kind, "became": word, "count": count })).collect();
+    let summary: Vec<_> = counts(rows)
+        .into_iter()
+        .map(|((kind, word), count)| json!({ "resource": kind, "became": word, "count": count }))
+        .collect();
     json!({
         "summary": summary,
         "items_recorded": sent.recorded.len(),
@@ -248,13 +269,15 @@ fn document(rows: &[Row], sent: &Sent, codes: &[(String, String)]) -> Value {
 }
 
 fn organisation(text: &str) -> Result<(String, ParticipantId), String> {
-    let (name, participant) = text.rsplit_once('=').ok_or("write NAME=PARTICIPANT, such as Organization/17=lab.example")?;
+    let (name, participant) =
+        text.rsplit_once('=').ok_or("write NAME=PARTICIPANT, such as Organization/17=lab.example")?;
     Ok((name.to_owned(), participant.parse().map_err(|error| format!("{error}"))?))
 }
 
 /// How a subject's will was collected, as a word.
 pub(crate) fn collected(text: &str) -> Result<Collected, String> {
-    let known: Vec<_> = Collected::ALL.iter().filter(|how| **how != Collected::Custodian).map(|how| how.word()).collect();
+    let known: Vec<_> =
+        Collected::ALL.iter().filter(|how| **how != Collected::Custodian).map(|how| how.word()).collect();
     Collected::from_word(text)
         .filter(|how| *how != Collected::Custodian)
         .ok_or_else(|| format!("it is one of {}", known.join(", ")))

@@ -84,7 +84,8 @@ impl Keygen {
             .could_not(|| "prove possession of the key")?;
         screen.result(
             |_| {
-                let mut text = format!("public key  {public}\nkey id      {id}\npurpose     {}\n", key.purpose());
+                let mut text =
+                    format!("public key  {public}\nkey id      {id}\npurpose     {}\n", key.purpose());
                 if let Some(possession) = possession {
                     text.push_str(&format!("possession  {possession}\n"));
                 }
@@ -112,7 +113,10 @@ impl Keygen {
         }
         VaultKey::create(&self.out).could_not(|| "make the vault's key")?;
         screen.result(|_| "purpose     vault\n".into(), || json!({ "file": self.out, "purpose": "vault" }));
-        screen.talk(format!("The key is in {}: without it the vault stays shut for ever. Back it up, apart from the vault.", self.out.display()));
+        screen.talk(format!(
+            "The key is in {}: without it the vault stays shut for ever. Back it up, apart from the vault.",
+            self.out.display()
+        ));
         Ok(Exit::Done)
     }
 }

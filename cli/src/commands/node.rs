@@ -63,7 +63,8 @@ impl Run {
     fn run(&self, _: &Screen) -> Outcome {
         let checked = Config::read(&self.config).map_err(Failed::unable)?;
         telemetry::start(&checked.config.log).map_err(Failed::unable)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().could_not(|| "start")?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().build().could_not(|| "start")?;
         runtime.block_on(node::run(checked)).map_err(Failed::unable)?;
         Ok(Exit::Done)
     }

@@ -101,7 +101,8 @@ impl ListAll {
                     .participants
                     .iter()
                     .map(|participant| {
-                        let keys: Vec<&str> = participant.keys.iter().map(|key| key.purpose.as_str()).collect();
+                        let keys: Vec<&str> =
+                            participant.keys.iter().map(|key| key.purpose.as_str()).collect();
                         let state = if participant.suspended.is_some() { "suspended" } else { "active" };
                         vec![
                             participant.id.to_string(),
@@ -126,7 +127,12 @@ impl Register {
         let client = network::member(&self.url, &self.key)?;
         let mut acts = vec![Fields::ParticipantRegister(self.registration()?)];
         if let (Some(key), Some(possession)) = (self.public_key, self.possession) {
-            acts.push(Fields::KeyAdd(Add { owner: self.id.clone(), key, purpose: KeyPurpose::Sign, possession }));
+            acts.push(Fields::KeyAdd(Add {
+                owner: self.id.clone(),
+                key,
+                purpose: KeyPurpose::Sign,
+                possession,
+            }));
         }
         let height = self.record(&client, acts)?;
         let id = &self.id;
@@ -141,12 +147,15 @@ impl Register {
         let words: Vec<_> = Role::ALL.iter().map(|role| role.word()).collect();
         Ok(Registration {
             id: self.id.clone(),
-            roles: Roles::from_words(self.roles.iter().map(String::as_str))
-                .ok_or_else(|| Failed::unable("unknown role").hint(format!("roles are {}", words.join(", "))))?,
-            jurisdiction: Ascii::new(&self.jurisdiction).ok_or_else(|| Failed::unable("the jurisdiction is a country code, or EU"))?,
+            roles: Roles::from_words(self.roles.iter().map(String::as_str)).ok_or_else(|| {
+                Failed::unable("unknown role").hint(format!("roles are {}", words.join(", ")))
+            })?,
+            jurisdiction: Ascii::new(&self.jurisdiction)
+                .ok_or_else(|| Failed::unable("the jurisdiction is a country code, or EU"))?,
             name: Some(Text::new(&self.name).ok_or_else(|| Failed::unable("the name is at most 128 bytes"))?),
             sealed_name: None,
-            endpoint: Ascii::new(&self.endpoint).ok_or_else(|| Failed::unable("the endpoint is at most 255 characters of ASCII"))?,
+            endpoint: Ascii::new(&self.endpoint)
+                .ok_or_else(|| Failed::unable("the endpoint is at most 255 characters of ASCII"))?,
             display_names: List::default(),
         })
     }
@@ -157,8 +166,12 @@ impl Register {
         let chain = client.status().map_err(refused)?.chain;
         let id = key_id(&key.public_key());
         let registry = client.registry().map_err(refused)?;
-        let author = registry.participants.into_iter().find(|participant| participant.keys.iter().any(|key| key.id == id));
-        let author = author.ok_or_else(|| Failed::unable(format!("{} is not a key of the registry", self.key.display())))?;
+        let author = registry
+            .participants
+            .into_iter()
+            .find(|participant| participant.keys.iter().any(|key| key.id == id));
+        let author = author
+            .ok_or_else(|| Failed::unable(format!("{} is not a key of the registry", self.key.display())))?;
         let item = |fields: Fields| Ok(Item { item_id: ItemId(random()?), fields }.to_bytes());
         let draft = Draft {
             chain: &chain,
@@ -173,7 +186,9 @@ impl Register {
             Submitted::Committed { receipts, .. } => {
                 Ok(receipts.receipts.first().map_or(0, |receipt| receipt.header.height.0))
             }
-            Submitted::Pending(_) => Err(Failed::unable("not recorded yet; look again with `custos participant list`")),
+            Submitted::Pending(_) => {
+                Err(Failed::unable("not recorded yet; look again with `custos participant list`"))
+            }
         }
     }
 }

@@ -17,7 +17,9 @@ use crate::subject::ByCode;
 
 /// Fetch receipts
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Example:\n  custos receipt get 3f0c...9a --node http://127.0.0.1:7700 --key hospital-sign.key -o receipt.custos")]
+#[command(
+    after_help = "Example:\n  custos receipt get 3f0c...9a --node http://127.0.0.1:7700 --key hospital-sign.key -o receipt.custos"
+)]
 pub(crate) enum Receipt {
     Get(Get),
 }

@@ -13,8 +13,8 @@ use custos_proof::item::Item;
 use custos_proof::kinds::Fields;
 use custos_proof::kinds::rule::Collected;
 use custos_proof::sealed_values::{
-    self, Actor, Concept, DataReference, Effect, Evidence, Format, Identifier, InnerKind, Moment, Party, Prose, Provision, Rule as Ruling, RuleBody,
-    Source, Span,
+    self, Actor, Concept, DataReference, Effect, Evidence, Format, Identifier, InnerKind, Moment, Party,
+    Prose, Provision, Rule as Ruling, RuleBody, Source, Span,
 };
 use serde_json::{Value, json};
 
@@ -95,7 +95,9 @@ pub(crate) struct Put {
 ///
 /// The rule ends in every trail in which it was put from the same document.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  custos rule end 5a0e...c1 --node http://127.0.0.1:7700 --key hospital-sign.key --vault vault")]
+#[command(
+    after_help = "Example:\n  custos rule end 5a0e...c1 --node http://127.0.0.1:7700 --key hospital-sign.key --vault vault"
+)]
 pub(crate) struct End {
     /// The rule's id
     #[arg(value_name = "RULE")]
@@ -140,7 +142,8 @@ impl Put {
         };
         let too_many = || Failed::unable("too many values for one rule; put several");
         let actor = |id: &ParticipantId| Actor { who: Some(party(id)), role: None };
-        let reference = |what: &Party| DataReference { meaning: sealed_values::Meaning::Instance, what: what.clone() };
+        let reference =
+            |what: &Party| DataReference { meaning: sealed_values::Meaning::Instance, what: what.clone() };
         let provision = Provision {
             effect: Some(if self.permit { Effect::Permit } else { Effect::Deny }),
             period: self.until.clone().map(|end| Span { start: None, end: Some(end) }),
@@ -150,7 +153,8 @@ impl Put {
             data: List::new(self.documents.iter().map(reference).collect()).ok_or_else(too_many)?,
             ..Provision::default()
         };
-        let source_hash = self.evidence.as_ref().map(|path| files::read(path).map(|bytes| sha256(&bytes))).transpose()?;
+        let source_hash =
+            self.evidence.as_ref().map(|path| files::read(path).map(|bytes| sha256(&bytes))).transpose()?;
         Ok(RuleDraft {
             origin: new_origin()?,
             subject: self.patient.names(&desk.vault)?,
@@ -172,7 +176,8 @@ impl End {
         let mut desk = self.desk.open(screen)?;
         let (subject, entry) = find(&desk.vault, &self.rule)?;
         let stored = desk.vault.item(&entry.hash).could_not(|| "read the rule")?;
-        let document = stored.source.rsplit_once('#').map_or(stored.source.as_str(), |(document, _)| document);
+        let document =
+            stored.source.rsplit_once('#').map_or(stored.source.as_str(), |(document, _)| document);
         let draft = RuleDraft {
             origin: Origin { name: document.to_owned(), digest: random_digest()? },
             subject: desk.vault.names(&subject).could_not(|| "read the vault")?.to_vec(),
@@ -198,7 +203,8 @@ impl Show {
             (None, Some(patient)) => {
                 let names = patient.names(&vault)?;
                 let subject = vault.find(&names).could_not(|| "find the patient")?;
-                let subject = subject.ok_or_else(|| Failed::unable("the vault knows no patient of this name"))?;
+                let subject =
+                    subject.ok_or_else(|| Failed::unable("the vault knows no patient of this name"))?;
                 let items = vault.items(&subject).could_not(|| "read the vault")?;
                 items.iter().filter(|item| item.rule.is_some()).cloned().collect()
             }
@@ -238,7 +244,8 @@ impl Shown {
         let ended = subject.map(|subject| import::ended_rules(vault, &subject)).unwrap_or_default();
         let field = |number: u8| {
             let value = stored.values.get(usize::from(number) - 1).map_or(&[][..], Vec::as_slice);
-            sealed_values::describe(item.kind(), number, value).unwrap_or_else(|error| format!("unreadable: {error}"))
+            sealed_values::describe(item.kind(), number, value)
+                .unwrap_or_else(|error| format!("unreadable: {error}"))
         };
         Ok(Self {
             rule: put.rule,
@@ -256,7 +263,9 @@ impl Shown {
 
     fn state(&self) -> String {
         match (self.state, self.is_ended) {
-            (ItemState::Recorded(height), false) => format!("recorded in block {height}, not ended by this custodian"),
+            (ItemState::Recorded(height), false) => {
+                format!("recorded in block {height}, not ended by this custodian")
+            }
             (ItemState::Recorded(height), true) => format!("recorded in block {height}, ended since"),
             (ItemState::Prepared, _) => "sealed; not known to be recorded".into(),
             (ItemState::Dropped, _) => "refused by the ledger".into(),
@@ -265,7 +274,8 @@ impl Shown {
 
     fn words(&self) -> String {
         let ends: Vec<String> = self.ends.iter().map(short_rule).collect();
-        let ends = if ends.is_empty() { String::new() } else { format!("  ends       {}\n", ends.join(", ")) };
+        let ends =
+            if ends.is_empty() { String::new() } else { format!("  ends       {}\n", ends.join(", ")) };
         format!(
             "rule {}\n  kind       {}\n  says       {}\n  expires    {}\n{ends}  evidence   {}\n  state      {}\n  item       {}\n",
             self.rule,
@@ -293,7 +303,12 @@ impl Shown {
 }
 
 /// Seals one draft and records it.
-fn record(desk: &mut Desk, draft: RuleDraft, organisations: Organisations, screen: &Screen) -> Outcome<(Vec<ItemHash>, Sent)> {
+fn record(
+    desk: &mut Desk,
+    draft: RuleDraft,
+    organisations: Organisations,
+    screen: &Screen,
+) -> Outcome<(Vec<ItemHash>, Sent)> {
     let settings = Settings { organisations, ..Settings::history(desk.epoch) };
     let input = Input { location: "command line".into(), draft: Draft::Rule(Box::new(draft)) };
     let mut plan = import::plan(&mut desk.vault, vec![input], &settings).could_not(|| "seal the rule")?;
@@ -311,14 +326,20 @@ fn report(vault: &Vault, items: &[ItemHash], sent: &Sent, screen: &Screen) -> Ou
     if let Some(why) = items.iter().find_map(|item| sent.refused.get(item)) {
         return Err(Failed::unable(format!("the ledger refused it: {why}")));
     }
-    let rows: Vec<(ItemHash, Option<Random16>)> = items.iter().map(|item| (*item, vault.entry(item).and_then(|entry| entry.rule))).collect();
+    let rows: Vec<(ItemHash, Option<Random16>)> =
+        items.iter().map(|item| (*item, vault.entry(item).and_then(|entry| entry.rule))).collect();
     let record = |item: &ItemHash| sent.recorded.get(item);
-    let verdict = |item: &ItemHash| record(item).and_then(|r| r.as_item()).map_or_else(String::new, |entry| finding(&entry.verdict));
+    let verdict = |item: &ItemHash| {
+        record(item).and_then(|r| r.as_item()).map_or_else(String::new, |entry| finding(&entry.verdict))
+    };
     screen.result(
         |_| {
             let line = |(item, rule): &(ItemHash, Option<Random16>)| {
                 let rule = rule.map_or_else(String::new, |rule| rule.to_string());
-                let height = record(item).map_or_else(|| "recorded before".into(), |record| format!("recorded in block {}", record.height));
+                let height = record(item).map_or_else(
+                    || "recorded before".into(),
+                    |record| format!("recorded in block {}", record.height),
+                );
                 format!("rule {rule}\n  item   {item}\n  state  {height}\n")
             };
             rows.iter().map(line).collect()

@@ -18,7 +18,9 @@ use std::time::{Duration, Instant};
 use clap::{Args, Subcommand};
 use custos_api::blocking::Client;
 use custos_custodian::vault::VaultKey;
-use custos_node::config::{ApiConfig, Config, ConsensusSection, KeysConfig, LogConfig, MempoolConfig, P2pConfig, Peer};
+use custos_node::config::{
+    ApiConfig, Config, ConsensusSection, KeysConfig, LogConfig, MempoolConfig, P2pConfig, Peer,
+};
 use custos_proof::anchor::TrustAnchor;
 use custos_proof::cbor::Wire as _;
 use custos_proof::keys::{KeyPurpose, PublicKey, Signer as _};
@@ -206,20 +208,33 @@ impl Up {
         }
         files::folder(dir)?;
         if fs::read_dir(dir).could_not(|| format!("read {}", dir.display()))?.next().is_some() {
-            return Err(Failed::unable(format!("{} is not empty and holds no network", dir.display())).hint("choose a new folder"));
+            return Err(Failed::unable(format!("{} is not empty and holds no network", dir.display()))
+                .hint("choose a new folder"));
         }
         let keys = dir.join("keys");
         files::folder(&keys)?;
         let registrar_key = keys.join("registrar-sign.key");
         keyfile::create(&registrar_key, KeyPurpose::Sign)?;
-        let mut participants = vec![described("registrar.example", "Registrar", &["registrar"], None, vec![registrar_key.clone()])];
+        let mut participants = vec![described(
+            "registrar.example",
+            "Registrar",
+            &["registrar"],
+            None,
+            vec![registrar_key.clone()],
+        )];
         let ports = free_ports(self.validators * 2)?;
         let mut made = Vec::new();
         for (index, port) in (1..=self.validators).zip(ports.chunks_exact(2)) {
             let (node, transport) = MadeNode::make(dir, &keys, index, port[0], port[1])?;
             let own = [KeyPurpose::Sign, KeyPurpose::Consensus, KeyPurpose::Transport, KeyPurpose::Note];
             let own = own.into_iter().map(|purpose| key_path(&keys, index, purpose)).collect();
-            participants.push(described(&node.participant(), &name(index), &["custodian", "recipient", "validator"], Some(1), own));
+            participants.push(described(
+                &node.participant(),
+                &name(index),
+                &["custodian", "recipient", "validator"],
+                Some(1),
+                own,
+            ));
             made.push((node, transport));
         }
         let description = Description {
@@ -237,7 +252,8 @@ impl Up {
         files::create(&anchor_path, &anchor.to_bytes(), false)?;
         let vault_key = dir.join("vault.key");
         VaultKey::create(&vault_key).could_not(|| "make a vault key")?;
-        let nodes = made.iter().map(|(node, _)| node.configure(&genesis_path, &made)).collect::<Outcome<Vec<_>>>()?;
+        let nodes =
+            made.iter().map(|(node, _)| node.configure(&genesis_path, &made)).collect::<Outcome<Vec<_>>>()?;
         let network = Network {
             chain: genesis.chain().to_string(),
             genesis: genesis_path,
@@ -315,7 +331,10 @@ impl Start {
             node.wait_ready(Instant::now() + READY)?;
         }
         let state = NodeState::of(&node);
-        screen.result(|_| format!("node {} runs, at height {}\n", node.index, state.height.unwrap_or(0)), || state.json(&node));
+        screen.result(
+            |_| format!("node {} runs, at height {}\n", node.index, state.height.unwrap_or(0)),
+            || state.json(&node),
+        );
         Ok(Exit::Done)
     }
 }
@@ -324,7 +343,8 @@ impl Network {
     fn read(dir: &Path) -> Outcome<Self> {
         let path = dir.join(STATE);
         if !path.exists() {
-            return Err(Failed::unable(format!("there is no network in {}", dir.display())).hint("make one with `custos testnet up`"));
+            return Err(Failed::unable(format!("there is no network in {}", dir.display()))
+                .hint("make one with `custos testnet up`"));
         }
         serde_json::from_str(&files::read_text(&path)?).could_not(|| format!("understand {}", path.display()))
     }
@@ -336,10 +356,9 @@ impl Network {
 
     fn node(&mut self, index: usize) -> Outcome<&mut Node> {
         let count = self.nodes.len();
-        self.nodes
-            .iter_mut()
-            .find(|node| node.index == index)
-            .ok_or_else(|| Failed::unable(format!("there is no node {index}; they are numbered from 1 to {count}")))
+        self.nodes.iter_mut().find(|node| node.index == index).ok_or_else(|| {
+            Failed::unable(format!("there is no node {index}; they are numbered from 1 to {count}"))
+        })
     }
 
     fn wait_ready(&self, count: usize, screen: &Screen) -> Outcome<()> {
@@ -364,7 +383,11 @@ impl Network {
         }
         for node in &mut self.nodes {
             if node.wait_gone(STOP).is_err() {
-                screen.talk(format!("node {} did not end by itself within {} s and is killed", node.index, STOP.as_secs()));
+                screen.talk(format!(
+                    "node {} did not end by itself within {} s and is killed",
+                    node.index,
+                    STOP.as_secs()
+                ));
                 if let Some(pid) = node.running() {
                     kill_process(pid, Signal::KILL).could_not(|| format!("kill node {}", node.index))?;
                 }
@@ -379,7 +402,14 @@ impl Network {
         let rows: Vec<_> = self
             .nodes
             .iter()
-            .map(|node| vec![node.index.to_string(), node.participant.clone(), node.api.clone(), node.log.display().to_string()])
+            .map(|node| {
+                vec![
+                    node.index.to_string(),
+                    node.participant.clone(),
+                    node.api.clone(),
+                    node.log.display().to_string(),
+                ]
+            })
             .collect();
         format!(
             "{}\nchain       {}\ngenesis     {}\nanchor      {}\nclient key  {} (of {})\nvault key   {}\n\n{}\n",
@@ -458,8 +488,17 @@ impl Node {
                     .hint(format!("all of it is in {}", self.log.display())));
             }
             if Instant::now() > deadline {
-                let why = client.ready().ok().and_then(|answer| answer.reason).unwrap_or_else(|| "it does not answer".into());
-                return Err(Failed::unable(format!("node {} is not ready after {} s: {why}\n{}", self.index, READY.as_secs(), self.last_words())));
+                let why = client
+                    .ready()
+                    .ok()
+                    .and_then(|answer| answer.reason)
+                    .unwrap_or_else(|| "it does not answer".into());
+                return Err(Failed::unable(format!(
+                    "node {} is not ready after {} s: {why}\n{}",
+                    self.index,
+                    READY.as_secs(),
+                    self.last_words()
+                )));
             }
             sleep(Duration::from_millis(50));
         }
@@ -467,7 +506,9 @@ impl Node {
     }
 
     fn last_words(&self) -> String {
-        let text = files::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        let text = files::read(&self.log)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(10)..].join("\n")
     }
@@ -490,10 +531,13 @@ impl NodeState {
         let ready = client.as_ref().and_then(|client| client.ready().ok());
         let words = match (&health, &ready) {
             (Some(health), Some(ready)) if ready.ready => health.consensus.clone(),
-            (Some(health), _) => match health.reason.clone().or_else(|| ready.as_ref().and_then(|ready| ready.reason.clone())) {
-                Some(reason) => format!("{}: {reason}", health.consensus),
-                None => health.consensus.clone(),
-            },
+            (Some(health), _) => {
+                match health.reason.clone().or_else(|| ready.as_ref().and_then(|ready| ready.reason.clone()))
+                {
+                    Some(reason) => format!("{}: {reason}", health.consensus),
+                    None => health.consensus.clone(),
+                }
+            }
             _ if running => "does not answer".into(),
             _ => "not running".into(),
         };
@@ -544,11 +588,18 @@ struct MadeNode {
 }
 
 impl MadeNode {
-    fn make(dir: &Path, keys: &Path, index: usize, api_port: u16, p2p_port: u16) -> Outcome<(Self, PublicKey)> {
+    fn make(
+        dir: &Path,
+        keys: &Path,
+        index: usize,
+        api_port: u16,
+        p2p_port: u16,
+    ) -> Outcome<(Self, PublicKey)> {
         for purpose in [KeyPurpose::Sign, KeyPurpose::Consensus, KeyPurpose::Note] {
             keyfile::create(&key_path(keys, index, purpose), purpose)?;
         }
-        let transport = keyfile::create(&key_path(keys, index, KeyPurpose::Transport), KeyPurpose::Transport)?;
+        let transport =
+            keyfile::create(&key_path(keys, index, KeyPurpose::Transport), KeyPurpose::Transport)?;
         Ok((Self { dir: dir.into(), keys: keys.into(), index, api_port, p2p_port }, transport.public_key()))
     }
 
@@ -618,7 +669,13 @@ fn name(index: usize) -> String {
     }
 }
 
-fn described(id: &str, name: &str, roles: &[&str], power: Option<u64>, keys: Vec<PathBuf>) -> DescribedParticipant {
+fn described(
+    id: &str,
+    name: &str,
+    roles: &[&str],
+    power: Option<u64>,
+    keys: Vec<PathBuf>,
+) -> DescribedParticipant {
     DescribedParticipant {
         id: id.into(),
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
@@ -634,7 +691,8 @@ fn described(id: &str, name: &str, roles: &[&str], power: Option<u64>, keys: Vec
 /// Ports that are free now; all are held until the last is found, so that none comes twice.
 fn free_ports(count: usize) -> Outcome<Vec<u16>> {
     let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let held: Vec<TcpListener> = (0..count).map(bind).collect::<Result<_, _>>().could_not(|| "find free ports")?;
+    let held: Vec<TcpListener> =
+        (0..count).map(bind).collect::<Result<_, _>>().could_not(|| "find free ports")?;
     let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
     held.iter().map(port).collect::<Result<_, _>>().could_not(|| "find free ports")
 }
@@ -644,9 +702,13 @@ fn absolute(dir: &Path) -> Outcome<PathBuf> {
 }
 
 fn wait_for_signal() -> Outcome<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().could_not(|| "wait for a signal")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .could_not(|| "wait for a signal")?;
     runtime.block_on(async {
-        let mut end = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).could_not(|| "wait for a signal")?;
+        let mut end = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+            .could_not(|| "wait for a signal")?;
         tokio::select! {
             interrupt = tokio::signal::ctrl_c() => interrupt.could_not(|| "wait for a signal"),
             _ = end.recv() => Ok(()),

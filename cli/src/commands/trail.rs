@@ -139,9 +139,13 @@ impl List_ {
     fn run(&self, screen: &Screen) -> Outcome {
         let client = self.node.client()?;
         let ground = Ground::of(&client, self.anchor.as_ref())?;
-        let own = self.subject.trail(&client)?.ok_or_else(|| Failed::unable("a list needs a code").hint("--code @code.txt"))?;
+        let own = self
+            .subject
+            .trail(&client)?
+            .ok_or_else(|| Failed::unable("a list needs a code").hint("--code @code.txt"))?;
         let found = all_of(&client, &self.subject, own, &ground)?;
-        let rows: Vec<(&str, &ProvenTrail)> = found.iter().map(|found| (found.grantee_word(), &found.proven)).collect();
+        let rows: Vec<(&str, &ProvenTrail)> =
+            found.iter().map(|found| (found.grantee_word(), &found.proven)).collect();
         screen.result(
             |_| {
                 let cells: Vec<_> = rows
@@ -166,9 +170,10 @@ impl Show {
         let vault = self.vault.open()?;
         let names = network::names(&client)?;
         let (found, listener) = match (self.subject.trail(&client)?, &self.trail) {
-            (Some(one), _) if self.own || self.subject.grantee.is_some() => {
-                (vec![fetch(&client, &one, self.subject.grantee.clone(), Part::Whole, &ground)?], Listener::Subject)
-            }
+            (Some(one), _) if self.own || self.subject.grantee.is_some() => (
+                vec![fetch(&client, &one, self.subject.grantee.clone(), Part::Whole, &ground)?],
+                Listener::Subject,
+            ),
             (Some(own), _) => (all_of(&client, &self.subject, own, &ground)?, Listener::Subject),
             (None, Some(key)) => (vec![fetch_by_key(&client, key, Part::Whole, &ground)?], Listener::Other),
             (None, None) => return Err(Failed::unable("name a trail or give a code")),
@@ -205,12 +210,17 @@ impl Prove {
         let mut opened = 0;
         if let (Some(path), Some(vault)) = (&self.openings, self.vault.open()?) {
             let items = found.proven.entries.iter().filter_map(ProvenEntryExt::item);
-            let openings: Vec<Opening> = items.map(|item| openings(&vault, &item.hash)).collect::<Outcome<Vec<_>>>()?.concat();
+            let openings: Vec<Opening> =
+                items.map(|item| openings(&vault, &item.hash)).collect::<Outcome<Vec<_>>>()?.concat();
             opened = openings.len();
-            let openings = List::new(openings).ok_or_else(|| Failed::unable("too many openings for one file; prove a part of the trail"))?;
+            let openings = List::new(openings)
+                .ok_or_else(|| Failed::unable("too many openings for one file; prove a part of the trail"))?;
             // What opens sealed fields is personal data.
             files::create(path, &Openings { openings }.to_bytes(), true)?;
-            screen.talk(format!("{opened} openings are in {}: whoever has them reads what was sealed.", path.display()));
+            screen.talk(format!(
+                "{opened} openings are in {}: whoever has them reads what was sealed.",
+                path.display()
+            ));
         }
         let trail = &found.proven;
         let what = match (trail.size, trail.is_complete()) {
@@ -286,8 +296,15 @@ impl Found {
     }
 }
 
-fn fetch(client: &Client, trail: &Readable, grantee: Option<ParticipantId>, part: Part, ground: &Ground) -> Outcome<Found> {
-    let (bytes, proof) = client.trail_proof(&trail.name, part, Some(&trail.reader)).map_err(network::refused)?;
+fn fetch(
+    client: &Client,
+    trail: &Readable,
+    grantee: Option<ParticipantId>,
+    part: Part,
+    ground: &Ground,
+) -> Outcome<Found> {
+    let (bytes, proof) =
+        client.trail_proof(&trail.name, part, Some(&trail.reader)).map_err(network::refused)?;
     if proof.name != trail.name {
         return Err(Failed::against("the node proved another trail than the one asked for"));
     }
@@ -302,7 +319,12 @@ fn fetch_by_key(client: &Client, key: &TrailKey, part: Part, ground: &Ground) ->
     verified(bytes, &proof, None, ground)
 }
 
-fn verified(bytes: Vec<u8>, proof: &TrailProof, grantee: Option<ParticipantId>, ground: &Ground) -> Outcome<Found> {
+fn verified(
+    bytes: Vec<u8>,
+    proof: &TrailProof,
+    grantee: Option<ParticipantId>,
+    ground: &Ground,
+) -> Outcome<Found> {
     let proven = verify::trail(proof, &ground.basis())
         .map_err(|failure| NotVerified::from(failure).about(std::path::Path::new("the node's proof")))?;
     Ok(Found { grantee, bytes, proven })
@@ -359,7 +381,8 @@ impl<'a> Line<'a> {
     fn of(entry: &'a ProvenEntry, trail: &'a Found, vault: Option<&Vault>, ground: &Ground) -> Outcome<Self> {
         let shown = match entry.item() {
             Some(item) => {
-                let openings = vault.map(|vault| openings(vault, &item.hash)).transpose()?.unwrap_or_default();
+                let openings =
+                    vault.map(|vault| openings(vault, &item.hash)).transpose()?.unwrap_or_default();
                 disclosure::show(&ground.anchor.chain, &item.item, &openings).map_err(Failed::against)?
             }
             None => Vec::new(),
@@ -380,8 +403,14 @@ impl<'a> Line<'a> {
                 };
                 telling.sentence()
             }
-            Content::Withheld(warrant) => format!("recorded {}: withheld, on the order of item {}", time::words(self.record.time), short(&warrant.0)),
-            Content::Pruned => format!("recorded {}: its content is no longer kept", time::words(self.record.time)),
+            Content::Withheld(warrant) => format!(
+                "recorded {}: withheld, on the order of item {}",
+                time::words(self.record.time),
+                short(&warrant.0)
+            ),
+            Content::Pruned => {
+                format!("recorded {}: its content is no longer kept", time::words(self.record.time))
+            }
         }
     }
 
@@ -391,18 +420,30 @@ impl<'a> Line<'a> {
     }
 }
 
-fn words(found: &[Found], lines: &[Line<'_>], names: &Names, listener: Listener, ground: &Ground, paint: Paint) -> String {
+fn words(
+    found: &[Found],
+    lines: &[Line<'_>],
+    names: &Names,
+    listener: Listener,
+    ground: &Ground,
+    paint: Paint,
+) -> String {
     let mut text = String::new();
     for line in lines {
         text.push_str(&format!("{}\n", line.sentence(names, listener)));
         if let Some((finding, words)) = line.verdict() {
             match finding {
                 Finding::Contradicted => text.push_str(&format!("    {}\n", paint.bad(words))),
-                Finding::NotEvaluated | Finding::Consistent => text.push_str(&format!("    {}\n", paint.dim(words))),
+                Finding::NotEvaluated | Finding::Consistent => {
+                    text.push_str(&format!("    {}\n", paint.dim(words)))
+                }
             }
         }
         if let Content::Item(item) = line.content {
-            text.push_str(&format!("    {}\n", paint.dim(format!("item {}, block {}", item.hash, line.record.height))));
+            text.push_str(&format!(
+                "    {}\n",
+                paint.dim(format!("item {}, block {}", item.hash, line.record.height))
+            ));
         }
     }
     if lines.is_empty() {
@@ -413,19 +454,33 @@ fn words(found: &[Found], lines: &[Line<'_>], names: &Names, listener: Listener,
         let whose = match (&trail.grantee, listener) {
             (Some(grantee), _) => format!("accesses by {}", names.of(grantee)),
             (None, Listener::Subject) => "your own trail".into(),
-            (None, Listener::Other) => format!("{} trail of {}", trail.proven.name.kind, names.of(&trail.proven.name.owner)),
+            (None, Listener::Other) => {
+                format!("{} trail of {}", trail.proven.name.kind, names.of(&trail.proven.name.owner))
+            }
         };
         let size = trail.proven.size;
-        text.push_str(&format!("{} {whose}: all {size} entries up to block {}\n", paint.good("complete"), trail.proven.header.header.height));
+        text.push_str(&format!(
+            "{} {whose}: all {size} entries up to block {}\n",
+            paint.good("complete"),
+            trail.proven.header.header.height
+        ));
     }
     text.push_str(&format!("{}\n", ground.words()));
     text
 }
 
-fn document(found: &[Found], lines: &[Line<'_>], names: &Names, listener: Listener, ground: &Ground) -> Value {
+fn document(
+    found: &[Found],
+    lines: &[Line<'_>],
+    names: &Names,
+    listener: Listener,
+    ground: &Ground,
+) -> Value {
     let line = |line: &Line<'_>| {
         let item = match line.content {
-            Content::Item(item) => json!({ "reference": item.hash.to_string(), "stated": render::of(&item.item), "author": item.entry.author.to_string() }),
+            Content::Item(item) => {
+                json!({ "reference": item.hash.to_string(), "stated": render::of(&item.item), "author": item.entry.author.to_string() })
+            }
             Content::Withheld(_) | Content::Pruned => Value::Null,
         };
         json!({

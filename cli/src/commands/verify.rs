@@ -29,11 +29,13 @@ use crate::{files, time};
 ///
 /// Nothing is asked of any server: the file, the anchor, and what you know to be your anchor decide.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 verified; 1 the file contradicts itself, was changed, or two histories exist; \
+#[command(
+    after_help = "Exit codes: 0 verified; 1 the file contradicts itself, was changed, or two histories exist; \
     2 it cannot be told with this anchor.\n\n\
     Examples:\n  \
     custos verify receipt.custos --anchor anchor.custos\n  \
-    custos verify trail.custos --anchor anchor.custos --openings mine.custos --not-older-than 1d")]
+    custos verify trail.custos --anchor anchor.custos --openings mine.custos --not-older-than 1d"
+)]
 pub(crate) struct Verify {
     /// The receipt, receipts, trail proof or disclosure
     #[arg(value_name = "FILE")]
@@ -63,7 +65,12 @@ impl Verify {
         let bytes = files::read(&self.file)?;
         let verified = verify(&bytes, &openings, &basis).map_err(|failure| failure.about(&self.file))?;
         let names = Names::default();
-        let ground = Ground { anchor: &anchor, links: &links, trust_period_ms: recency.trust_period_ms, names: &names };
+        let ground = Ground {
+            anchor: &anchor,
+            links: &links,
+            trust_period_ms: recency.trust_period_ms,
+            names: &names,
+        };
         screen.result(|paint| verified.words(&ground, paint), || verified.json(&ground));
         Ok(Exit::Done)
     }
@@ -95,9 +102,13 @@ impl NotVerified {
         match self {
             NotVerified::File(error @ FileError::Unknown) => Failed::unable(format!("{path}: {error}")),
             NotVerified::File(error) => Failed::against(format!("NOT VERIFIED: {path}: {error}")),
-            NotVerified::OtherType(what) => Failed::unable(format!("{path} is {what}: there is nothing in it to verify")),
-            NotVerified::Proof(failure) if failure.is_evidence() => Failed::against(format!("NOT VERIFIED: {path}: {failure}"))
-                .hint("this is evidence: keep the file, and ask whoever gave it to you for another"),
+            NotVerified::OtherType(what) => {
+                Failed::unable(format!("{path} is {what}: there is nothing in it to verify"))
+            }
+            NotVerified::Proof(failure) if failure.is_evidence() => {
+                Failed::against(format!("NOT VERIFIED: {path}: {failure}"))
+                    .hint("this is evidence: keep the file, and ask whoever gave it to you for another")
+            }
             NotVerified::Proof(failure) => Failed::unable(format!("could not tell: {path}: {failure}")),
         }
     }
@@ -142,12 +153,18 @@ pub(crate) fn verify(bytes: &[u8], openings: &[Opening], basis: &Basis<'_>) -> R
         File::Genesis(_) => Err(NotVerified::OtherType("a genesis (see `custos genesis inspect`)")),
         File::Anchor(_) => Err(NotVerified::OtherType("a trust anchor (see `custos anchor show`)")),
         File::Links(_) => Err(NotVerified::OtherType("a file of links")),
-        File::Advance(_) => Err(NotVerified::OtherType("an advance of an anchor (see `custos anchor update`)")),
+        File::Advance(_) => {
+            Err(NotVerified::OtherType("an advance of an anchor (see `custos anchor update`)"))
+        }
         File::Openings(_) => Err(NotVerified::OtherType("a file of openings, to go with a proof")),
     }
 }
 
-fn shown_entries(chain: &ChainId, trail: &ProvenTrail, openings: &[Opening]) -> Result<Vec<Vec<Shown>>, Failure> {
+fn shown_entries(
+    chain: &ChainId,
+    trail: &ProvenTrail,
+    openings: &[Opening],
+) -> Result<Vec<Vec<Shown>>, Failure> {
     let shown = |content: &Content| match content {
         Content::Item(item) => disclosure::show(chain, &item.item, openings),
         Content::Withheld(_) | Content::Pruned => Ok(Vec::new()),
@@ -160,8 +177,10 @@ impl Verified {
     pub(crate) fn words(&self, ground: &Ground<'_>, paint: Paint) -> String {
         match self {
             Verified::Receipts(receipts) => {
-                let reports: Vec<_> =
-                    receipts.iter().map(|(proven, shown)| report::receipt(proven, shown, ground, paint)).collect();
+                let reports: Vec<_> = receipts
+                    .iter()
+                    .map(|(proven, shown)| report::receipt(proven, shown, ground, paint))
+                    .collect();
                 reports.join("\n")
             }
             Verified::Trail(proven, shown) => report::trail(proven, shown, ground, paint),
@@ -192,7 +211,9 @@ pub(crate) fn read_anchor(path: &Path) -> Outcome<TrustAnchor> {
     };
     match file::decode(&files::read(path)?) {
         Ok(File::Anchor(anchor)) => Ok(anchor),
-        Ok(File::Genesis(genesis)) => TrustAnchor::from_genesis(&genesis).map_err(|error| unusable(error.to_string())),
+        Ok(File::Genesis(genesis)) => {
+            TrustAnchor::from_genesis(&genesis).map_err(|error| unusable(error.to_string()))
+        }
         Ok(_) => Err(unusable("it is a Custos file of another type".into())),
         Err(error) => Err(unusable(error.to_string())),
     }

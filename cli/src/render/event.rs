@@ -16,8 +16,8 @@ use custos_proof::kinds::access::{Basis, Event, Late};
 use custos_proof::kinds::{Fields, rule, trail};
 use custos_proof::record::{Finding, Verdict};
 use custos_proof::sealed_values::{
-    Action, ActionKind, Agent, AgentKind, Agents, Concepts, Describe as _, Group, InnerKind, Moment, Outcome, OutcomeKind, Party, Purposes,
-    Resource, Resources, RuleBody, Stated, When,
+    Action, ActionKind, Agent, AgentKind, Agents, Concepts, Describe as _, Group, InnerKind, Moment, Outcome,
+    OutcomeKind, Party, Purposes, Resource, Resources, RuleBody, Stated, When,
 };
 use custos_proof::submission::Author;
 
@@ -91,13 +91,24 @@ impl Telling<'_> {
             Fields::TrailOpen(open) => (None, self.trail_opened(open, &author)),
             Fields::TrailClose(_) => (None, format!("{author} closed this trail: no rule is added any more")),
             Fields::ParticipantRegister(p) => (None, format!("{author} registered {} as {}", p.id, p.roles)),
-            Fields::ParticipantUpdate(p) => (None, format!("{author} changed the entry of {} (now {})", p.id, p.roles)),
-            Fields::ParticipantSuspend(p) => (None, format!("{author} suspended {} (reason: {})", p.id, p.reason)),
-            Fields::KeyAdd(k) => (None, format!("{author} added a {} key for {}", k.purpose, k.owner)),
-            Fields::KeyRotate(k) => {
-                (None, format!("{author} replaced key {}, both valid for {}", short(&k.old.0), time::span(k.overlap_ms)))
+            Fields::ParticipantUpdate(p) => {
+                (None, format!("{author} changed the entry of {} (now {})", p.id, p.roles))
             }
-            Fields::KeyRevoke(k) => (None, format!("{author} revoked key {} (reason: {})", short(&k.key.0), k.reason)),
+            Fields::ParticipantSuspend(p) => {
+                (None, format!("{author} suspended {} (reason: {})", p.id, p.reason))
+            }
+            Fields::KeyAdd(k) => (None, format!("{author} added a {} key for {}", k.purpose, k.owner)),
+            Fields::KeyRotate(k) => (
+                None,
+                format!(
+                    "{author} replaced key {}, both valid for {}",
+                    short(&k.old.0),
+                    time::span(k.overlap_ms)
+                ),
+            ),
+            Fields::KeyRevoke(k) => {
+                (None, format!("{author} revoked key {} (reason: {})", short(&k.key.0), k.reason))
+            }
         };
         format!("{}: {what}", when.unwrap_or_else(|| minute(self.recorded)))
     }
@@ -113,7 +124,9 @@ impl Telling<'_> {
             sentence.push_str(&format!(", for {}", purposes.describe()));
         }
         sentence.push_str(&format!(", {}", self.basis(event)));
-        if let Some(group) = self.opened::<Group>(15).filter(|group| group.count.is_some_and(|count| count > 1)) {
+        if let Some(group) =
+            self.opened::<Group>(15).filter(|group| group.count.is_some_and(|count| count > 1))
+        {
             sentence.push_str(&format!(" ({})", group.describe()));
         }
         match event.late {
@@ -131,7 +144,11 @@ impl Telling<'_> {
         let person = agents.as_deref().and_then(|agents| {
             let asked = |agent: &&Agent| agent.requestor == Some(true);
             let is_person = |agent: &&Agent| agent.kind == Some(AgentKind::Person);
-            agents.iter().find(|a| asked(a) && is_person(a)).or_else(|| agents.iter().find(is_person)).or_else(|| agents.iter().find(asked))
+            agents
+                .iter()
+                .find(|a| asked(a) && is_person(a))
+                .or_else(|| agents.iter().find(is_person))
+                .or_else(|| agents.iter().find(asked))
         });
         match person {
             Some(agent) => format!("{} at {organisation}", agent_words(agent)),
@@ -153,7 +170,9 @@ impl Telling<'_> {
             Some(OutcomeKind::Failed) => format!("tried to {base} {what}, which failed"),
             Some(OutcomeKind::Overridden) => format!("{past} {what} against a refusal, as in an emergency"),
             Some(OutcomeKind::Served) => format!("{past} {what}"),
-            None => format!("{past} {what} (outcome {})", if self.is_shown(2) { "not stated" } else { "sealed" }),
+            None => {
+                format!("{past} {what} (outcome {})", if self.is_shown(2) { "not stated" } else { "sealed" })
+            }
         }
     }
 
@@ -161,20 +180,27 @@ impl Telling<'_> {
         if let Some(categories) = self.opened::<Concepts>(6) {
             return categories.describe();
         }
-        let is_subject = |resource: &&Resource| resource.what.as_ref().and_then(Party::resource_type) == Some("Patient");
+        let is_subject =
+            |resource: &&Resource| resource.what.as_ref().and_then(Party::resource_type) == Some("Patient");
         if let Some(resources) = self.opened::<Resources>(10) {
-            let others: Vec<String> = resources.iter().filter(|r| !is_subject(r)).map(|r| resource_words(r)).collect();
+            let others: Vec<String> =
+                resources.iter().filter(|r| !is_subject(r)).map(|r| resource_words(r)).collect();
             return match (others.len(), resources.len()) {
                 (0, 0) => "data".into(),
                 (0, _) => format!("{} record", self.listener.whose()),
                 _ => others.join(", "),
             };
         }
-        if self.is_shown(10) { format!("{} data", self.listener.whose()) } else { "data (details sealed)".into() }
+        if self.is_shown(10) {
+            format!("{} data", self.listener.whose())
+        } else {
+            "data (details sealed)".into()
+        }
     }
 
     fn basis(&self, event: &Event) -> String {
-        let cited = event.cited.as_ref().map_or_else(String::new, |cited| format!(" (rule {})", short_rule(cited)));
+        let cited =
+            event.cited.as_ref().map_or_else(String::new, |cited| format!(" (rule {})", short_rule(cited)));
         match event.basis {
             Basis::Consent => format!("under {} consent{cited}", self.listener.whose()),
             Basis::Law => "on the ground of a law".into(),
@@ -192,17 +218,33 @@ impl Telling<'_> {
         let id = short_rule(&put.rule);
         let ends = match put.ends.len() {
             0 => String::new(),
-            _ => format!("; it ends {}", put.ends.iter().map(|r| format!("rule {}", short_rule(r))).collect::<Vec<_>>().join(", ")),
+            _ => format!(
+                "; it ends {}",
+                put.ends.iter().map(|r| format!("rule {}", short_rule(r))).collect::<Vec<_>>().join(", ")
+            ),
         };
-        let until = if put.expiry == FAR { String::new() } else { format!(", until {} at the latest", &time::words(put.expiry)[..10]) };
+        let until = if put.expiry == FAR {
+            String::new()
+        } else {
+            format!(", until {} at the latest", &time::words(put.expiry)[..10])
+        };
         let inner = self.opened_plain::<InnerKind>(1);
         match (inner, self.opened_plain::<RuleBody>(2)) {
-            (Some(InnerKind::ListsTrail), Some(body)) => format!("{author} lists {} (entry {id})", body.describe()),
+            (Some(InnerKind::ListsTrail), Some(body)) => {
+                format!("{author} lists {} (entry {id})", body.describe())
+            }
             (Some(inner), Some(RuleBody::Nothing)) => {
-                format!("{author} recorded, as {} will: {inner} (rule {id}){ends}{until}", self.listener.whose())
+                format!(
+                    "{author} recorded, as {} will: {inner} (rule {id}){ends}{until}",
+                    self.listener.whose()
+                )
             }
             (Some(inner), Some(body)) => {
-                format!("{author} recorded, as {} will: {inner}: {} (rule {id}){ends}{until}", self.listener.whose(), body.describe())
+                format!(
+                    "{author} recorded, as {} will: {inner}: {} (rule {id}){ends}{until}",
+                    self.listener.whose(),
+                    body.describe()
+                )
             }
             _ => format!("{author} put rule {id}, whose content is sealed{ends}{until}"),
         }
@@ -210,7 +252,11 @@ impl Telling<'_> {
 
     fn trail_opened(&self, open: &trail::Open, author: &str) -> String {
         match &open.grantee {
-            Some(grantee) => format!("{author} opened this trail for accesses by {} in {}", self.names.of(grantee), open.epoch),
+            Some(grantee) => format!(
+                "{author} opened this trail for accesses by {} in {}",
+                self.names.of(grantee),
+                open.epoch
+            ),
             None => format!("{author} opened this trail, {} own for {}", self.listener.whose(), open.epoch),
         }
     }
@@ -238,10 +284,14 @@ pub(crate) fn finding(verdict: &Verdict) -> String {
     let codes: Vec<&str> = verdict.codes.iter().map(|code| code.word()).collect();
     match (verdict.finding, codes.is_empty()) {
         (Finding::Consistent, true) => "consistent with what is on the ledger".into(),
-        (Finding::Consistent, false) => format!("consistent with what is on the ledger; noted: {}", codes.join("; ")),
+        (Finding::Consistent, false) => {
+            format!("consistent with what is on the ledger; noted: {}", codes.join("; "))
+        }
         (Finding::Contradicted, _) => format!("CONTRADICTED: {}", codes.join("; ")),
         (Finding::NotEvaluated, true) => "nothing in it could be checked".into(),
-        (Finding::NotEvaluated, false) => format!("nothing in it could be checked; noted: {}", codes.join("; ")),
+        (Finding::NotEvaluated, false) => {
+            format!("nothing in it could be checked; noted: {}", codes.join("; "))
+        }
     }
 }
 
@@ -309,8 +359,8 @@ mod tests {
     use custos_proof::ids::{Height, ItemId};
     use custos_proof::kinds::access::Retention;
     use custos_proof::record::{Check, Code};
-    use custos_proof::sealed_values::{Concept, Prose, Purpose, Reason};
     use custos_proof::seal::Seal;
+    use custos_proof::sealed_values::{Concept, Prose, Purpose, Reason};
 
     fn event() -> Item {
         Item {
@@ -344,19 +394,61 @@ mod tests {
         let mut names = Names::default();
         names.add("hospital-a.example".parse().unwrap(), "Example Hospital");
         let author = Author::Participant("hospital-a.example".parse().unwrap());
-        let telling = Telling { author: &author, recorded: TimeMs(0), item, shown, names: &names, listener: Listener::Subject };
+        let telling = Telling {
+            author: &author,
+            recorded: TimeMs(0),
+            item,
+            shown,
+            names: &names,
+            listener: Listener::Subject,
+        };
         telling.sentence()
     }
 
     #[test]
     fn an_opened_event_reads_as_a_person_would_say_it() {
-        let agent = Agent { kind: Some(AgentKind::Person), requestor: Some(true), roles: List::new(vec![words("physician")]).unwrap(), ..Agent::default() };
+        let agent = Agent {
+            kind: Some(AgentKind::Person),
+            requestor: Some(true),
+            roles: List::new(vec![words("physician")]).unwrap(),
+            ..Agent::default()
+        };
         let opened = [
-            shown(1, Some(Stated::Value(Action { kind: Some(ActionKind::Read), ..Action::default() }).to_bytes())),
-            shown(2, Some(Stated::Value(Outcome { kind: Some(OutcomeKind::Served), ..Outcome::default() }).to_bytes())),
-            shown(3, Some(Stated::Value(When { recorded: Moment::new("2026-03-12T11:14:30+01:00"), ..When::default() }).to_bytes())),
-            shown(4, Some(Stated::Value(Purposes::new(vec![Purpose { concept: Some(words("treatment")), agent: None }]).unwrap()).to_bytes())),
-            shown(6, Some(Stated::Value(Concepts::new(vec![words("laboratory results")]).unwrap()).to_bytes())),
+            shown(
+                1,
+                Some(Stated::Value(Action { kind: Some(ActionKind::Read), ..Action::default() }).to_bytes()),
+            ),
+            shown(
+                2,
+                Some(
+                    Stated::Value(Outcome { kind: Some(OutcomeKind::Served), ..Outcome::default() })
+                        .to_bytes(),
+                ),
+            ),
+            shown(
+                3,
+                Some(
+                    Stated::Value(When {
+                        recorded: Moment::new("2026-03-12T11:14:30+01:00"),
+                        ..When::default()
+                    })
+                    .to_bytes(),
+                ),
+            ),
+            shown(
+                4,
+                Some(
+                    Stated::Value(
+                        Purposes::new(vec![Purpose { concept: Some(words("treatment")), agent: None }])
+                            .unwrap(),
+                    )
+                    .to_bytes(),
+                ),
+            ),
+            shown(
+                6,
+                Some(Stated::Value(Concepts::new(vec![words("laboratory results")]).unwrap()).to_bytes()),
+            ),
             shown(8, Some(Stated::Value(Agents::new(vec![agent]).unwrap()).to_bytes())),
         ];
         assert_eq!(
@@ -384,7 +476,9 @@ mod tests {
 
     #[test]
     fn garbage_in_an_opening_is_not_fatal() {
-        assert!(tell(&event(), &[shown(1, Some(vec![0xff])), shown(8, Some(vec![]))]).contains("states that"));
+        assert!(
+            tell(&event(), &[shown(1, Some(vec![0xff])), shown(8, Some(vec![]))]).contains("states that")
+        );
     }
 
     #[test]
@@ -394,6 +488,9 @@ mod tests {
             finding: Finding::Contradicted,
             codes: Set::new(vec![Code::RuleEnded]).unwrap(),
         };
-        assert_eq!(finding(&verdict), "CONTRADICTED: the cited rule had been ended when the access was decided");
+        assert_eq!(
+            finding(&verdict),
+            "CONTRADICTED: the cited rule had been ended when the access was decided"
+        );
     }
 }

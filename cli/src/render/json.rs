@@ -25,9 +25,9 @@ pub(crate) fn tree(view: &View) -> Value {
         View::Text(text) => Value::String(text.clone()),
         View::Time(ms) => Value::String(TimeMs(*ms).to_string()),
         View::List(values) => Value::Array(values.iter().map(tree).collect()),
-        View::Fields(fields) => {
-            Value::Object(fields.iter().map(|(name, value)| ((*name).to_owned(), tree(value))).collect::<Map<_, _>>())
-        }
+        View::Fields(fields) => Value::Object(
+            fields.iter().map(|(name, value)| ((*name).to_owned(), tree(value))).collect::<Map<_, _>>(),
+        ),
     }
 }
 

@@ -37,21 +37,30 @@ pub(crate) struct Ground<'a> {
 impl Ground<'_> {
     fn validators(&self, header: &ProvenHeader) -> Option<&ValidatorSet> {
         let hash = header.header.validators_hash;
-        std::iter::once(&self.anchor.validators).chain(self.links.iter().map(|link| &link.next)).find(|set| set.hash() == hash)
+        std::iter::once(&self.anchor.validators)
+            .chain(self.links.iter().map(|link| &link.next))
+            .find(|set| set.hash() == hash)
     }
 
     /// Who signed, and how many could have.
     fn signers(&self, header: &ProvenHeader) -> (Vec<ParticipantId>, usize) {
         let Some(set) = self.validators(header) else { return (Vec::new(), 0) };
-        let of = |signer: &u16| set.as_slice().get(usize::from(*signer)).map(|validator| validator.participant.clone());
+        let of = |signer: &u16| {
+            set.as_slice().get(usize::from(*signer)).map(|validator| validator.participant.clone())
+        };
         (header.signers.iter().filter_map(of).collect(), set.as_slice().len())
     }
 
     fn trust(&self, header: &ProvenHeader) -> String {
         let anchor = format!("the anchor (block {}, {})", self.anchor.height, time::words(self.anchor.time));
         match header.trust {
-            Trust::TrustPeriod => format!("follows from {anchor}, within its trust period of {}", time::span(self.trust_period_ms)),
-            Trust::Witnesses(count) => format!("follows from {anchor}, and {count} of its witnesses cosigned a log that contains it"),
+            Trust::TrustPeriod => format!(
+                "follows from {anchor}, within its trust period of {}",
+                time::span(self.trust_period_ms)
+            ),
+            Trust::Witnesses(count) => {
+                format!("follows from {anchor}, and {count} of its witnesses cosigned a log that contains it")
+            }
         }
     }
 
@@ -118,7 +127,8 @@ pub(crate) fn trail(proven: &ProvenTrail, shown: &[Vec<Shown>], ground: &Ground<
     lines.pair("entries", trail_entries(proven));
     ground.header_lines(&proven.header, &mut lines);
     if !proven.entries.is_empty() {
-        lines.heading("Entries: each is proven to be recorded and signed; what it says is stated, not proven");
+        lines
+            .heading("Entries: each is proven to be recorded and signed; what it says is stated, not proven");
     }
     for (entry, shown) in proven.entries.iter().zip(shown) {
         trail_entry(entry, shown, ground, &mut lines);
@@ -167,14 +177,19 @@ fn trail_title(proven: &ProvenTrail) -> String {
         (0, _) => "an absence: nothing has ever been recorded on this trail".into(),
         (1, true) => "a complete trail: its one entry".into(),
         (size, true) => format!("a complete trail: all {size} entries"),
-        (size, false) => format!("a part of a trail: {} of {size} entries, without a gap between them", proven.entries.len()),
+        (size, false) => format!(
+            "a part of a trail: {} of {size} entries, without a gap between them",
+            proven.entries.len()
+        ),
     }
 }
 
 fn trail_entries(proven: &ProvenTrail) -> String {
     match (proven.size, proven.is_complete()) {
         (0, _) => "none, up to that block; later ones are not covered".into(),
-        (size, true) => format!("these {size} are all that were recorded on it up to that block; later ones are not covered"),
+        (size, true) => format!(
+            "these {size} are all that were recorded on it up to that block; later ones are not covered"
+        ),
         (size, false) => {
             let end = proven.begin + proven.entries.len() as u64;
             format!("numbers {} to {end} of {size}, up to that block", proven.begin + 1)
@@ -194,18 +209,30 @@ fn trail_entry(entry: &ProvenEntry, shown: &[Shown], ground: &Ground<'_>, lines:
             let open = shown.iter().filter(|field| field.value.is_some()).count();
             match (open, total) {
                 (_, 0) => {}
-                (0, _) => lines.text(format!("      {}", lines.paint.dim(format!("{total} sealed fields, not shown")))),
-                _ => lines.text(format!("      {}", lines.paint.dim(format!("{open} of {total} sealed fields opened; each fits its seal")))),
+                (0, _) => lines
+                    .text(format!("      {}", lines.paint.dim(format!("{total} sealed fields, not shown")))),
+                _ => lines.text(format!(
+                    "      {}",
+                    lines.paint.dim(format!("{open} of {total} sealed fields opened; each fits its seal"))
+                )),
             }
         }
         Content::Withheld(warrant) => {
-            lines.text(format!("{number:>4}. {}", lines.paint.warn(format!("withheld, on the order of item {}", short(&warrant.0)))));
+            lines.text(format!(
+                "{number:>4}. {}",
+                lines.paint.warn(format!("withheld, on the order of item {}", short(&warrant.0)))
+            ));
             lines.text(format!("      {}", lines.paint.dim(format!("recorded {}", place(&entry.record)))));
         }
         Content::Pruned => {
             let what = match &entry.record.entry {
-                Entry::Due(due) => format!("a fact that the chain established: the deadline of {} passed", time::words(due.deadline)),
-                Entry::Item(item) => format!("pruned: an item of {}, whose content is no longer kept", item.author),
+                Entry::Due(due) => format!(
+                    "a fact that the chain established: the deadline of {} passed",
+                    time::words(due.deadline)
+                ),
+                Entry::Item(item) => {
+                    format!("pruned: an item of {}, whose content is no longer kept", item.author)
+                }
                 Entry::Block { .. } => "the start of a block".into(),
             };
             lines.text(format!("{number:>4}. {}", lines.paint.warn(what)));
@@ -227,16 +254,31 @@ fn told(item: &ProvenItem, shown: &[Shown], ground: &Ground<'_>) -> String {
 }
 
 fn place(record: &Record) -> String {
-    format!("in block {}, block time {}, as number {} of the log", record.height, time::words(record.time), record.index)
+    format!(
+        "in block {}, block time {}, as number {} of the log",
+        record.height,
+        time::words(record.time),
+        record.index
+    )
 }
 
 fn signature(item: &ProvenItem) -> String {
-    let strict = if item.strict { "" } else { " (valid by ZIP-215, the ledger's rule; a stricter verifier would refuse it)" };
+    let strict = if item.strict {
+        ""
+    } else {
+        " (valid by ZIP-215, the ledger's rule; a stricter verifier would refuse it)"
+    };
     let marked = match item.key.compromised_from {
-        Some(from) => format!("; its owner says that others may have had this key since {}", time::words(from)),
+        Some(from) => {
+            format!("; its owner says that others may have had this key since {}", time::words(from))
+        }
         None => String::new(),
     };
-    format!("{}, with key {}, which was valid then{strict}{marked}", item.entry.author, short(&key_id(&item.key.key).0))
+    format!(
+        "{}, with key {}, which was valid then{strict}{marked}",
+        item.entry.author,
+        short(&key_id(&item.key.key).0)
+    )
 }
 
 fn checks(item: &ProvenItem, lines: &mut Lines) {

@@ -8,12 +8,18 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let numeric: Vec<bool> = (0..head.len())
-        .map(|column| !rows.is_empty() && rows.iter().filter_map(|row| row.get(column)).all(|cell| is_number(cell)))
+        .map(|column| {
+            !rows.is_empty() && rows.iter().filter_map(|row| row.get(column)).all(|cell| is_number(cell))
+        })
         .collect();
     let line = |cells: &mut dyn Iterator<Item = &str>| {
         let padded: Vec<String> = cells
             .zip(widths.iter().zip(&numeric))
-            .map(|(cell, (width, numeric))| if *numeric { format!("{cell:>width$}") } else { format!("{cell:<width$}") })
+            .map(
+                |(cell, (width, numeric))| {
+                    if *numeric { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+                },
+            )
             .collect();
         padded.join("  ").trim_end().to_owned()
     };
@@ -32,7 +38,10 @@ mod tests {
 
     #[test]
     fn words_stand_left_and_numbers_right() {
-        let rows = vec![vec!["refused".into(), "3".into(), "x".into()], vec!["ok".into(), "120".into(), String::new()]];
+        let rows = vec![
+            vec!["refused".into(), "3".into(), "x".into()],
+            vec!["ok".into(), "120".into(), String::new()],
+        ];
         assert_eq!(table(&["what", "n", "why"], &rows), "what       n  why\nrefused    3  x\nok       120");
     }
 }

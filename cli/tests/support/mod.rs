@@ -29,7 +29,8 @@ use custos_proof::receipt::{ProvenKey, Receipt};
 use custos_proof::registry::{self, KeyEntry, Policy, Role, Roles, TrailHead};
 use custos_proof::seal::{Place, Seal};
 use custos_proof::sealed_values::{
-    Action, ActionKind, InnerKind, Moment, Outcome, OutcomeKind, OwnTrail, Purpose, Purposes, Reason, RuleBody, Stated, When,
+    Action, ActionKind, InnerKind, Moment, Outcome, OutcomeKind, OwnTrail, Purpose, Purposes, Reason,
+    RuleBody, Stated, When,
 };
 use custos_proof::submission::{Author, Draft, Submission};
 use custos_proof::trail::TrailName;
@@ -181,12 +182,25 @@ impl Chain {
     pub fn open(&mut self) -> Item {
         let item_id = ItemId([self.draw(); 16]);
         let seal = self.seal(Kind::TrailOpen, &item_id, &[None::<OwnTrail>.to_bytes()]);
-        Item { item_id, fields: Fields::TrailOpen(Open { local_id: own(), grantee: None, epoch: 2026, reader: Digest([8; 32]), seal }) }
+        Item {
+            item_id,
+            fields: Fields::TrailOpen(Open {
+                local_id: own(),
+                grantee: None,
+                epoch: 2026,
+                reader: Digest([8; 32]),
+                seal,
+            }),
+        }
     }
 
     pub fn put(&mut self, rule: Random16, ends: &[Random16], inner: InnerKind) -> Item {
         let item_id = ItemId([self.draw(); 16]);
-        let values = [inner.to_bytes(), RuleBody::Nothing.to_bytes(), custos_proof::sealed_values::Evidence::default().to_bytes()];
+        let values = [
+            inner.to_bytes(),
+            RuleBody::Nothing.to_bytes(),
+            custos_proof::sealed_values::Evidence::default().to_bytes(),
+        ];
         let seal = self.seal(Kind::RulePut, &item_id, &values);
         let fields = Put {
             custodian: hospital(),
@@ -208,8 +222,10 @@ impl Chain {
         }
         let mut values = vec![unknown::<Action>(); Kind::AccessEvent.sealed_fields().len()];
         values[0] = Stated::Value(Action { kind: Some(ActionKind::Read), ..Action::default() }).to_bytes();
-        values[1] = Stated::Value(Outcome { kind: Some(OutcomeKind::Served), ..Outcome::default() }).to_bytes();
-        values[2] = Stated::Value(When { recorded: Moment::new("2026-03-12T10:14:00Z"), ..When::default() }).to_bytes();
+        values[1] =
+            Stated::Value(Outcome { kind: Some(OutcomeKind::Served), ..Outcome::default() }).to_bytes();
+        values[2] = Stated::Value(When { recorded: Moment::new("2026-03-12T10:14:00Z"), ..When::default() })
+            .to_bytes();
         values[3] = Stated::Value(Purposes::new(vec![Purpose::default()]).unwrap()).to_bytes();
         let seal = self.seal(Kind::AccessEvent, &item_id, &values);
         let fields = Event {
@@ -261,13 +277,27 @@ impl Chain {
             .iter()
             .map(|key| {
                 let (position, _) = set.by_key(&key.public_key()).unwrap();
-                let preimage =
-                    vote_preimage(&header.chain, header.height, Round(0), VoteType::Precommit, Some(block_id), &key.public_key());
-                CommitSignature { signer: u16::try_from(position).unwrap(), signature: Signer::sign(key, &preimage).unwrap() }
+                let preimage = vote_preimage(
+                    &header.chain,
+                    header.height,
+                    Round(0),
+                    VoteType::Precommit,
+                    Some(block_id),
+                    &key.public_key(),
+                );
+                CommitSignature {
+                    signer: u16::try_from(position).unwrap(),
+                    signature: Signer::sign(key, &preimage).unwrap(),
+                }
             })
             .collect();
         signatures.sort_by_key(|s| s.signer);
-        Certificate { height: header.height, round: Round(0), block_id, signatures: List::new(signatures).unwrap() }
+        Certificate {
+            height: header.height,
+            round: Round(0),
+            block_id,
+            signatures: List::new(signatures).unwrap(),
+        }
     }
 
     fn key(&self) -> ProvenKey {
@@ -279,7 +309,8 @@ impl Chain {
     /// The receipt of an item under the last header.
     pub fn receipt(&self, item: &ItemHash) -> Receipt {
         let records = self.store.records();
-        let index = records.iter().position(|r| r.item.as_ref().is_some_and(|(hash, _)| hash == item)).unwrap();
+        let index =
+            records.iter().position(|r| r.item.as_ref().is_some_and(|(hash, _)| hash == item)).unwrap();
         let leaves: Vec<Digest> = records.iter().map(|r| r.leaf).collect();
         let bytes = records[index].item.as_ref().unwrap().1.clone();
         let submission = self.submissions.iter().find(|s| s.item_hashes().contains(item)).unwrap();
@@ -353,4 +384,3 @@ pub fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     std::fs::write(&path, bytes).unwrap();
     path
 }
-

@@ -75,7 +75,17 @@ fn measure(net: &Network, records: u64) -> Outcome<Seen> {
     let idle_cpu_percent = (net.cpu_seconds()? - before) / 20.0 * 100.0;
 
     eprintln!("one submission at a time");
-    let idle = net.bench(&["--receipts", "--clients", "1", "--pause-ms", "100", "--submissions", "200", "--seconds", "60"])?;
+    let idle = net.bench(&[
+        "--receipts",
+        "--clients",
+        "1",
+        "--pause-ms",
+        "100",
+        "--submissions",
+        "200",
+        "--seconds",
+        "60",
+    ])?;
 
     eprintln!("single items");
     let (checks, submissions) = net.checks()?;
@@ -84,7 +94,8 @@ fn measure(net: &Network, records: u64) -> Outcome<Seen> {
     let checks_per_submission = (checks_after - checks) / (submissions_after - submissions).max(1.0);
 
     eprintln!("batches of 500");
-    let batches = net.bench(&["--items", "500", "--clients", "16", "--seconds", "20", "--submissions", "400"])?;
+    let batches =
+        net.bench(&["--items", "500", "--clients", "16", "--seconds", "20", "--submissions", "400"])?;
     let resident_mb = net.resident_mb()?;
 
     eprintln!("up to {records} records");
@@ -155,7 +166,8 @@ impl Network {
     }
 
     fn client(&self, index: usize) -> Outcome<Client> {
-        let url = self.nodes().get(index).and_then(|node| node["api"].as_str()).ok_or("a node has no address")?;
+        let url =
+            self.nodes().get(index).and_then(|node| node["api"].as_str()).ok_or("a node has no address")?;
         Ok(Client::new(url)?)
     }
 
@@ -164,7 +176,9 @@ impl Network {
     }
 
     fn bench_on(&self, nodes: usize, arguments: &[&str]) -> Outcome<Value> {
-        let text = |field: &str| self.described[field].as_str().map(str::to_owned).ok_or("the network names no client");
+        let text = |field: &str| {
+            self.described[field].as_str().map(str::to_owned).ok_or("the network names no client")
+        };
         let mut command = Command::new(&self.custos);
         command.arg("bench").args(["--key", &text("client_key")?, "--participant", &text("client")?]);
         for node in self.nodes().iter().take(nodes) {
@@ -218,9 +232,9 @@ impl Network {
         let mut most = 0;
         for pid in self.pids()? {
             let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-            let kb = status
-                .lines()
-                .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+            let kb = status.lines().find_map(|line| {
+                line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+            });
             most = most.max(kb.unwrap_or(0) / 1024);
         }
         Ok(most)
@@ -232,10 +246,13 @@ impl Network {
         let owner = self.described["client"].as_str().ok_or("the network names no client")?.parse()?;
         let client = self.client(0)?.signed_by(std::sync::Arc::new(FileKey::read(Path::new(key))?));
         let anchor = TrustAnchor::from_genesis(&client.genesis()?)?;
-        let (file, proof) = client.trail_proof(&TrailName::institution(&owner), Part::Positions(0, 1000), None)?;
+        let (file, proof) =
+            client.trail_proof(&TrailName::institution(&owner), Part::Positions(0, 1000), None)?;
         let basis = Basis { anchor: &anchor, links: &[], recency: Recency::default() };
         let start = Instant::now();
-        let proof = custos_proof::trail_proof::TrailProof::from_bytes(&file).map_err(|_| "a proof does not decode").unwrap_or(proof);
+        let proof = custos_proof::trail_proof::TrailProof::from_bytes(&file)
+            .map_err(|_| "a proof does not decode")
+            .unwrap_or(proof);
         let proven = verify::trail(&proof, &basis)?;
         Ok((proven.entries.len(), start.elapsed().as_secs_f64() * 1e3))
     }
@@ -249,8 +266,8 @@ impl FileKey {
         let text = fs::read_to_string(path)?;
         let secret = text
             .lines()
-            .find_map(|line| line.strip_prefix("secret = \"")?.strip_suffix('"'))
-            .ok_or("a key file without a secret")?;
+            .find_map(|line| line.strip_prefix("seed = \"")?.strip_suffix('"'))
+            .ok_or("a key file without a seed")?;
         let mut bytes = [0; 32];
         hex::decode_to_slice(secret, &mut bytes)?;
         Ok(Self(ed25519_dalek::SigningKey::from_bytes(&bytes)))
@@ -324,43 +341,119 @@ fn report(rates: &Value, sync_ms: f64, floor_ms: f64, asked: u64, seen: &Seen) -
     let singles = per_second(&seen.singles);
     let mut page = String::new();
     writeln!(page, "# Performance\n")?;
-    writeln!(page, "Written by `make bench`. Four validators, their clients and the load generator share {cores} cores;")?;
-    writeln!(page, "every item is signed, every block is synced to four databases. Quote the ratios: absolute figures of a")?;
-    writeln!(page, "shared machine move by a fifth from run to run. Machine: {}. Date: {}.\n", machine(), today()?)?;
+    writeln!(
+        page,
+        "Written by `make bench`. Four validators, their clients and the load generator share {cores} cores;"
+    )?;
+    writeln!(
+        page,
+        "every item is signed, every block is synced to four databases. Quote the ratios: absolute figures of a"
+    )?;
+    writeln!(
+        page,
+        "shared machine move by a fifth from run to run. Machine: {}. Date: {}.\n",
+        machine(),
+        today()?
+    )?;
     writeln!(page, "## Limits of this machine, in this run\n")?;
     writeln!(page, "| | |\n|---|---|")?;
-    writeln!(page, "| one Ed25519 check (ZIP-215), single | {:.0} per second and core |", rate("verify_single_per_s"))?;
-    writeln!(page, "| the same in coalescing batches of 512 | {:.0} per second and core |", rate("verify_batch_512_per_s"))?;
-    writeln!(page, "| RFC 6962 leaves into a root | {:.0} per second and core |", rate("merkle_leaves_per_s"))?;
-    writeln!(page, "| `apply`, single-item submissions, in memory | {:.0} items per second and core |", rate("apply_single_items_per_s"))?;
-    writeln!(page, "| `apply`, batches of 500, in memory | {:.0} items per second and core |", rate("apply_batched_items_per_s"))?;
+    writeln!(
+        page,
+        "| one Ed25519 check (ZIP-215), single | {:.0} per second and core |",
+        rate("verify_single_per_s")
+    )?;
+    writeln!(
+        page,
+        "| the same in coalescing batches of 512 | {:.0} per second and core |",
+        rate("verify_batch_512_per_s")
+    )?;
+    writeln!(
+        page,
+        "| RFC 6962 leaves into a root | {:.0} per second and core |",
+        rate("merkle_leaves_per_s")
+    )?;
+    writeln!(
+        page,
+        "| `apply`, single-item submissions, in memory | {:.0} items per second and core |",
+        rate("apply_single_items_per_s")
+    )?;
+    writeln!(
+        page,
+        "| `apply`, batches of 500, in memory | {:.0} items per second and core |",
+        rate("apply_batched_items_per_s")
+    )?;
     writeln!(page, "| append of 4 KiB with fdatasync | {sync_ms:.2} ms |")?;
     writeln!(page, "| an empty height, four validators, back to back | {floor_ms:.1} ms |")?;
     writeln!(page, "| single-verify bound: cores x single / 4 | {single_bound:.0} items per second |\n")?;
     writeln!(page, "## Reached\n")?;
     writeln!(page, "| what | reached | as a ratio | aim |\n|---|---|---|---|")?;
-    writeln!(page, "| one submission on an idle network, POST to verified receipt, p50 | {p50:.1} ms | {:.1} empty heights | 4 |", p50 / floor_ms)?;
+    writeln!(
+        page,
+        "| one submission on an idle network, POST to verified receipt, p50 | {p50:.1} ms | {:.1} empty heights | 4 |",
+        p50 / floor_ms
+    )?;
     writeln!(page, "| the same, p99 | {p99:.1} ms | {:.1} empty heights | 16 |", p99 / floor_ms)?;
-    writeln!(page, "| single-item submissions | {singles:.0} per second | {:.2} of the single-verify bound | 0.3 |", singles / single_bound)?;
-    writeln!(page, "| signed batches of 500 | {:.0} items per second | | 8,000 |", per_second(&seen.batches))?;
+    writeln!(
+        page,
+        "| single-item submissions | {singles:.0} per second | {:.2} of the single-verify bound | 0.3 |",
+        singles / single_bound
+    )?;
+    writeln!(
+        page,
+        "| signed batches of 500 | {:.0} items per second | | 8,000 |",
+        per_second(&seen.batches)
+    )?;
     writeln!(page, "| signature checks per submission and node | {:.3} | | 1 |", seen.checks_per_submission)?;
     let verification = seen.idle["receipt_verification_ms"].as_f64().unwrap_or(f64::NAN);
     writeln!(page, "| verifying a receipt | {verification:.2} ms | | 1 ms |")?;
-    writeln!(page, "| verifying a trail proof of {} entries | {:.1} ms | | 20 ms |", seen.trail_entries, seen.trail_ms)?;
-    writeln!(page, "| single-item submissions, one of four dead | {:.0} per second | {:.2} of all four | |", per_second(&seen.one_dead), per_second(&seen.one_dead) / singles)?;
-    writeln!(page, "| restart to ready with {} records (asked for {asked}) | {:.2} s | | |", seen.records, seen.restart_seconds)?;
+    writeln!(
+        page,
+        "| verifying a trail proof of {} entries | {:.1} ms | | 20 ms |",
+        seen.trail_entries, seen.trail_ms
+    )?;
+    writeln!(
+        page,
+        "| single-item submissions, one of four dead | {:.0} per second | {:.2} of all four | |",
+        per_second(&seen.one_dead),
+        per_second(&seen.one_dead) / singles
+    )?;
+    writeln!(
+        page,
+        "| restart to ready with {} records (asked for {asked}) | {:.2} s | | |",
+        seen.records, seen.restart_seconds
+    )?;
     writeln!(page, "| most memory of a node, after load | {} MB | | |", seen.resident_mb)?;
-    writeln!(page, "| idle: processor time of all four nodes | {:.1} % of a core | | |", seen.idle_cpu_percent)?;
-    writeln!(page, "| bytes on disk per record, before compaction | {:.0} | {:.2} of the signed bytes | |\n", seen.disk_bytes_per_record, seen.disk_bytes_per_record / seen.signed_bytes_per_record)?;
+    writeln!(
+        page,
+        "| idle: processor time of all four nodes | {:.1} % of a core | | |",
+        seen.idle_cpu_percent
+    )?;
+    writeln!(
+        page,
+        "| bytes on disk per record, before compaction | {:.0} | {:.2} of the signed bytes | |\n",
+        seen.disk_bytes_per_record,
+        seen.disk_bytes_per_record / seen.signed_bytes_per_record
+    )?;
     writeln!(page, "## Capacity\n")?;
-    writeln!(page, "Bytes on disk per record as above, on every validator; a group of like events is one record.\n")?;
-    writeln!(page, "| events per day, all institutions | one year, each validator | ten years, four validators |\n|---|---|---|")?;
+    writeln!(
+        page,
+        "Bytes on disk per record as above, on every validator; a group of like events is one record.\n"
+    )?;
+    writeln!(
+        page,
+        "| events per day, all institutions | one year, each validator | ten years, four validators |\n|---|---|---|"
+    )?;
     for events in [10_000u64, 100_000, 1_000_000, 10_000_000] {
         let year = events as f64 * 365.0 * seen.disk_bytes_per_record / 1e9;
         writeln!(page, "| {events} | {year:.1} GB | {:.1} GB |", year * 40.0)?;
     }
     writeln!(page, "\n## Raw\n\n```json")?;
-    for (name, value) in [("idle", &seen.idle), ("singles", &seen.singles), ("batches", &seen.batches), ("one_dead", &seen.one_dead)] {
+    for (name, value) in [
+        ("idle", &seen.idle),
+        ("singles", &seen.singles),
+        ("batches", &seen.batches),
+        ("one_dead", &seen.one_dead),
+    ] {
         writeln!(page, "{{\"{name}\": {value}}}")?;
     }
     writeln!(page, "```")?;
@@ -370,7 +463,9 @@ fn report(rates: &Value, sync_ms: f64, floor_ms: f64, asked: u64, seen: &Seen) -
 fn machine() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     cpu.lines()
-        .find_map(|line| Some(line.strip_prefix("model name")?.trim_start_matches([' ', '\t', ':']).to_owned()))
+        .find_map(|line| {
+            Some(line.strip_prefix("model name")?.trim_start_matches([' ', '\t', ':']).to_owned())
+        })
         .unwrap_or_else(|| "unknown".into())
 }
 
