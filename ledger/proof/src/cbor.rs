@@ -294,9 +294,7 @@ impl<'a> Reader<'a> {
     /// Another type or length.
     pub fn bytes_fixed<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let at = self.at;
-        self.bytes(N)?
-            .try_into()
-            .map_err(|_| DecodeError::OutOfBounds { at, what: "byte string length" })
+        self.bytes(N)?.try_into().map_err(|_| DecodeError::OutOfBounds { at, what: "byte string length" })
     }
 
     /// A text string of at most `max` bytes of printable ASCII.
@@ -405,10 +403,7 @@ impl<'a> Reader<'a> {
     fn length(&mut self, major: u8, max: usize, what: &'static str) -> Result<usize, DecodeError> {
         let at = self.at;
         let len = self.expect_major(major, what)?;
-        usize::try_from(len)
-            .ok()
-            .filter(|len| *len <= max)
-            .ok_or(DecodeError::OutOfBounds { at, what })
+        usize::try_from(len).ok().filter(|len| *len <= max).ok_or(DecodeError::OutOfBounds { at, what })
     }
 
     /// The major type and argument of the next value, in their shortest form only.
@@ -851,7 +846,12 @@ mod tests {
 
     #[test]
     fn longer_than_needed_heads_are_refused() {
-        for bytes in [&[0x18, 0x17][..], &[0x19, 0x00, 0xff], &[0x1a, 0, 0, 0xff, 0xff], &[0x1b, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]] {
+        for bytes in [
+            &[0x18, 0x17][..],
+            &[0x19, 0x00, 0xff],
+            &[0x1a, 0, 0, 0xff, 0xff],
+            &[0x1b, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff],
+        ] {
             assert_eq!(u64::from_bytes(bytes), Err(DecodeError::NotShortest { at: 0 }));
         }
         assert_eq!(u64::from_bytes(&[0x18, 0x18]), Ok(24));
@@ -860,14 +860,14 @@ mod tests {
     #[test]
     fn values_outside_the_profile_are_refused() {
         let outside: [&[u8]; 9] = [
-            &[0xf6],                   // null
-            &[0xf7],                   // undefined
-            &[0xf9, 0, 0],             // float
+            &[0xf6],       // null
+            &[0xf7],       // undefined
+            &[0xf9, 0, 0], // float
             &[0xfb, 0, 0, 0, 0, 0, 0, 0, 0],
-            &[0x9f, 0xff],             // indefinite array
-            &[0x5f, 0xff],             // indefinite byte string
-            &[0xc2, 0x41, 0x01],       // bignum
-            &[0xf8, 0x14],             // false in two bytes
+            &[0x9f, 0xff],                   // indefinite array
+            &[0x5f, 0xff],                   // indefinite byte string
+            &[0xc2, 0x41, 0x01],             // bignum
+            &[0xf8, 0x14],                   // false in two bytes
             &[0xa2, 0x02, 0x00, 0x01, 0x00], // map keys out of order
         ];
         for bytes in outside {

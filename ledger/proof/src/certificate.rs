@@ -35,7 +35,9 @@ pub struct ValidatorSet(Vec<Validator>);
 
 /// Validators that do not make a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a validator set has 1 to {MAX_VALIDATORS} members, sorted by key, none twice, each with power, less than 2^63 in all")]
+#[error(
+    "a validator set has 1 to {MAX_VALIDATORS} members, sorted by key, none twice, each with power, less than 2^63 in all"
+)]
 pub struct NotAValidatorSet;
 
 impl ValidatorSet {
@@ -101,7 +103,8 @@ impl Wire for ValidatorSet {
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let at = r.position();
         let validators = List::<Validator, MAX_VALIDATORS>::read(r)?;
-        Self::from_sorted(validators.into_inner()).map_err(|_| DecodeError::OutOfBounds { at, what: "validator set" })
+        Self::from_sorted(validators.into_inner())
+            .map_err(|_| DecodeError::OutOfBounds { at, what: "validator set" })
     }
     fn view(&self) -> View {
         View::List(self.0.iter().map(Wire::view).collect())

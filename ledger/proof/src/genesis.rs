@@ -164,7 +164,8 @@ impl Genesis {
             if self.keys[..i].iter().any(|other| other.key == entry.key) {
                 return Err(GenesisError::KeyTwice(id));
             }
-            is_registrable(&entry.key).map_err(|defect| GenesisError::Key(id, entry.owner.clone(), defect))?;
+            is_registrable(&entry.key)
+                .map_err(|defect| GenesisError::Key(id, entry.owner.clone(), defect))?;
             let preimage = possession_preimage(&NO_CHAIN, &entry.owner, entry.purpose, &entry.key);
             if !verify_zip215(&entry.key, &preimage, &entry.possession) {
                 return Err(GenesisError::Possession(id, entry.owner.clone()));

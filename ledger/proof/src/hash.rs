@@ -12,7 +12,6 @@ use core::fmt;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-
 /// The domain-separation tags of protocol version 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tag {

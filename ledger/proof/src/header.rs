@@ -100,8 +100,9 @@ impl Wire for Block {
         r.array(2)?;
         let header = Header::read(r)?;
         let count = r.array_up_to(MAX_SUBMISSIONS)?;
-        let body =
-            (0..count).map(|_| r.bytes(MAX_SUBMISSION_BYTES).map(<[u8]>::to_vec)).collect::<Result<_, _>>()?;
+        let body = (0..count)
+            .map(|_| r.bytes(MAX_SUBMISSION_BYTES).map(<[u8]>::to_vec))
+            .collect::<Result<_, _>>()?;
         Ok(Self { header, body })
     }
     fn view(&self) -> View {

@@ -70,8 +70,10 @@ impl Wire for Item {
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let start = r.position();
-        let kind = Kind::from_name(head(r)?)
-            .ok_or(DecodeError::OutOfBounds { at: start, what: "kind of item (unknown to this protocol version)" })?;
+        let kind = Kind::from_name(head(r)?).ok_or(DecodeError::OutOfBounds {
+            at: start,
+            what: "kind of item (unknown to this protocol version)",
+        })?;
         let item = Self { item_id: Wire::read(r)?, fields: Fields::read(kind, r)? };
         if r.position() - start > MAX_ITEM_BYTES {
             return Err(DecodeError::OutOfBounds { at: start, what: "item length" });

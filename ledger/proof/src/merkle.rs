@@ -20,8 +20,8 @@ use crate::hash::Digest;
 
 /// The root of the tree without leaves: SHA-256 of the empty string.
 pub const EMPTY_ROOT: Digest = Digest([
-    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27, 0xae, 0x41,
-    0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27,
+    0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
 ]);
 
 /// The most hashes that an inclusion path can have.
@@ -100,7 +100,13 @@ pub fn verify_inclusion(leaf_hash: &Digest, index: u64, size: u64, path: &[Diges
 /// RFC 9162, section 2.1.4.2. The empty tree is a prefix of every tree, and every tree is one of
 /// itself; both need an empty path.
 #[must_use]
-pub fn verify_consistency(old_size: u64, old_root: &Digest, new_size: u64, new_root: &Digest, path: &[Digest]) -> bool {
+pub fn verify_consistency(
+    old_size: u64,
+    old_root: &Digest,
+    new_size: u64,
+    new_root: &Digest,
+    path: &[Digest],
+) -> bool {
     if old_size > new_size {
         return false;
     }
@@ -150,7 +156,8 @@ pub fn verify_consistency(old_size: u64, old_root: &Digest, new_size: u64, new_r
 /// does not. An empty range is proven of the empty tree only: of any other tree it would say nothing.
 #[must_use]
 pub fn verify_range(begin: u64, leaf_hashes: &[Digest], size: u64, path: &[Digest], root: &Digest) -> bool {
-    let Some(range) = u64::try_from(leaf_hashes.len()).ok().and_then(|count| Range::new(begin, count, size)) else {
+    let Some(range) = u64::try_from(leaf_hashes.len()).ok().and_then(|count| Range::new(begin, count, size))
+    else {
         return begin == 0 && size == 0 && leaf_hashes.is_empty() && path.is_empty() && *root == EMPTY_ROOT;
     };
     let mut claim = RangeClaim { range, leaf_hashes, path };

@@ -192,8 +192,6 @@ wire_enum! {
         CitedInVain = 22, "something is cited although the stated ground needs no citation";
         /// Imported from an earlier system.
         Imported = 23, "imported from an earlier system, decided without this ledger";
-        /// The key had been revoked or had ended when the item was recorded.
-        KeyCompromised = 24, "the signing key is marked as compromised since before the signature";
     }
 }
 

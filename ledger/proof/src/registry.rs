@@ -154,7 +154,9 @@ impl KeyEntry {
     /// Whether the key speaks for its owner in a record at `index`, in a block of time `time`.
     #[must_use]
     pub fn is_valid_at(&self, index: LogIndex, time: TimeMs) -> bool {
-        self.valid_from <= index && self.revoked.is_none_or(|revoked| index < revoked) && time <= self.not_after
+        self.valid_from <= index
+            && self.revoked.is_none_or(|revoked| index < revoked)
+            && time <= self.not_after
     }
 }
 

@@ -226,7 +226,10 @@ mod tests {
             assert!(!place(&ChainId([7; 32]), &id).verify(&seal, &opening));
             assert!(!place(&chain, &other).verify(&seal, &Opening { item_id: other, ..opening.clone() }));
             assert!(!place(&chain, &id).verify(&seal, &Opening { field: number % 3 + 1, ..opening.clone() }));
-            assert!(!place(&chain, &id).verify(&seal, &Opening { value: Bytes::new(vec![4]).unwrap(), ..opening }));
+            assert!(
+                !place(&chain, &id)
+                    .verify(&seal, &Opening { value: Bytes::new(vec![4]).unwrap(), ..opening })
+            );
         }
         assert!(place(&chain, &id).open(&[9; 32], &values, 0).is_err());
         assert!(place(&chain, &id).open(&[9; 32], &values, 4).is_err());

@@ -40,7 +40,9 @@ pub const MAX_SIBLINGS: usize = 256;
 /// The hash of a subtree with a single leaf.
 #[must_use]
 pub fn leaf_hash(key: &StateKey, value_hash: &Digest) -> Digest {
-    Digest(Sha256::new().chain_update([0x02]).chain_update(key.0).chain_update(value_hash.0).finalize().into())
+    Digest(
+        Sha256::new().chain_update([0x02]).chain_update(key.0).chain_update(value_hash.0).finalize().into(),
+    )
 }
 
 /// The hash of a subtree with more than one leaf.
@@ -98,7 +100,9 @@ pub fn verify_hash(root: &Digest, key: &StateKey, value_hash: Option<&Digest>, p
     let terminal = match (&proof.terminal, value_hash) {
         (Terminal::Leaf, Some(value_hash)) => leaf_hash(key, value_hash),
         (Terminal::Empty, None) => Digest::ZERO,
-        (Terminal::Other { key: other, value_hash }, None) if other != key && shared_bits(key, other) >= depth => {
+        (Terminal::Other { key: other, value_hash }, None)
+            if other != key && shared_bits(key, other) >= depth =>
+        {
             leaf_hash(other, value_hash)
         }
         _ => return false,
@@ -445,7 +449,13 @@ pub fn update<S: PageSource + ?Sized>(
     }
     let before = source.page(&NibblePath::ROOT).map_err(PageError::Source)?;
     let mut pages = Vec::new();
-    let after = update_page(source, NibblePath::ROOT, before.clone().unwrap_or_else(Page::empty), changes, &mut pages)?;
+    let after = update_page(
+        source,
+        NibblePath::ROOT,
+        before.clone().unwrap_or_else(Page::empty),
+        changes,
+        &mut pages,
+    )?;
     let top = Levels::of(&after).top();
     // The topmost page exists as soon as there is anything to put in it.
     let after = (top != Slot::Empty).then_some(after);
@@ -535,7 +545,9 @@ pub fn prove<S: PageSource + ?Sized>(source: &S, key: &StateKey) -> Result<Proof
         match at {
             Slot::Empty => return Ok(proof(siblings, Terminal::Empty)),
             Slot::Leaf { key: found, .. } if found == *key => return Ok(proof(siblings, Terminal::Leaf)),
-            Slot::Leaf { key, value_hash } => return Ok(proof(siblings, Terminal::Other { key, value_hash })),
+            Slot::Leaf { key, value_hash } => {
+                return Ok(proof(siblings, Terminal::Other { key, value_hash }));
+            }
             Slot::Node(hash) => {
                 path = path.child(path.slot(key));
                 page = child_page(source, path)?;
@@ -570,7 +582,12 @@ impl Slot {
     }
 
     /// The subtree below slot `i` of the page at `path` if these are all its leaves; `keep` gets the pages it is made of.
-    fn below_slot(path: NibblePath, i: usize, leaves: &[Entry], keep: &mut dyn FnMut(NibblePath, Page)) -> Slot {
+    fn below_slot(
+        path: NibblePath,
+        i: usize,
+        leaves: &[Entry],
+        keep: &mut dyn FnMut(NibblePath, Page),
+    ) -> Slot {
         match leaves {
             [] => Slot::Empty,
             [(key, value_hash)] => Slot::Leaf { key: *key, value_hash: *value_hash },

@@ -64,7 +64,8 @@ pub fn reader(secret: &EpochSecret, local_id: &Digest) -> Digest {
 }
 
 fn mac(secret: &EpochSecret, parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&secret.0).expect("because HMAC takes keys of any length");
+    let mut mac =
+        <Hmac<Sha256> as Mac>::new_from_slice(&secret.0).expect("because HMAC takes keys of any length");
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().into()
 }

@@ -292,7 +292,9 @@ impl Submission {
     /// What the signer reports, or [`FormError`] for items that are too many or too long.
     pub fn sign(draft: &Draft<'_>, items: Vec<Vec<u8>>, signer: &dyn Signer) -> Result<Self, SubmitError> {
         if items.is_empty() || items.len() > MAX_ITEMS {
-            return Err(FormError::ItemCount { stated: u32::try_from(items.len()).unwrap_or(u32::MAX) }.into());
+            return Err(
+                FormError::ItemCount { stated: u32::try_from(items.len()).unwrap_or(u32::MAX) }.into()
+            );
         }
         if items.iter().any(|item| item.len() > MAX_ITEM_BYTES) {
             return Err(FormError::TooLong { what: "item", max: MAX_ITEM_BYTES }.into());
@@ -357,11 +359,7 @@ impl Submission {
     /// # Errors
     /// Gives the submission back when `key` is not the named key or the signature is not valid.
     pub fn verify(self, key: &PublicKey) -> Result<Verified, BadSignature> {
-        if self.envelope.verifies_under(key) {
-            Ok(Verified(self))
-        } else {
-            Err(BadSignature)
-        }
+        if self.envelope.verifies_under(key) { Ok(Verified(self)) } else { Err(BadSignature) }
     }
 }
 

@@ -99,7 +99,9 @@ mod tests {
     #[test]
     fn a_name_that_no_record_is_listed_under_is_no_name() {
         let owner: ParticipantId = "hospital-a".parse().unwrap();
-        let read = |kind, local_id| TrailName::from_bytes(&TrailName { kind, owner: owner.clone(), local_id }.to_bytes());
+        let read = |kind, local_id| {
+            TrailName::from_bytes(&TrailName { kind, owner: owner.clone(), local_id }.to_bytes())
+        };
         let id = Some(Digest([7; 32]));
         for kind in [TrailKind::Subject, TrailKind::Permit] {
             assert!(read(kind, id).is_ok());

@@ -56,7 +56,12 @@ fn grown_samples_are_their_own_encoding_and_no_part_of_them_is_one() {
                 );
             }
             for more in [0x00, 0xf6, 0xff] {
-                assert_eq!(format.read(&[&bytes[..], &[more]].concat()), None, "{}: a byte too many", format.name);
+                assert_eq!(
+                    format.read(&[&bytes[..], &[more]].concat()),
+                    None,
+                    "{}: a byte too many",
+                    format.name
+                );
             }
         }
     }
@@ -79,7 +84,8 @@ fn the_signed_parts_of_an_envelope_have_no_second_spelling_either() {
         let submission = submission(&mut Rng(seed));
         let envelope = submission.envelope().bytes();
         // The protected header and the payload: byte strings with CBOR inside.
-        let nested: Vec<Value> = values(envelope).into_iter().filter(|v| v.major == 2 && v.argument != 64).collect();
+        let nested: Vec<Value> =
+            values(envelope).into_iter().filter(|v| v.major == 2 && v.argument != 64).collect();
         assert_eq!(nested.len(), 2);
         for value in nested {
             for (what, inner) in respellings(&envelope[value.content()]) {
@@ -132,7 +138,8 @@ fn a_huge_count_is_refused_before_anything_is_allocated() {
         for bytes in format.samples() {
             for value in values(bytes).iter().filter(|value| (2..=5).contains(&value.major)) {
                 for argument in [u64::MAX, 1 << 32, u64::from(u32::MAX)] {
-                    let huge = replaced(bytes, value.start..value.start + value.head, &head(value.major, argument));
+                    let huge =
+                        replaced(bytes, value.start..value.start + value.head, &head(value.major, argument));
                     assert_eq!(format.read(&huge), None, "{}", format.name);
                     // Nothing behind the head: a reader that believes it would wait or allocate.
                     assert_eq!(format.read(&huge[..value.start + 9.min(huge.len() - value.start)]), None);
@@ -247,7 +254,9 @@ impl Format {
             Sample::Made(make) => make(rng),
             Sample::Grown(start, ask) => {
                 // Now and then that is not enough: begin again.
-                (0..50).find_map(|_| grown(start, *ask, rng)).unwrap_or_else(|| panic!("{} does not grow", self.name))
+                (0..50)
+                    .find_map(|_| grown(start, *ask, rng))
+                    .unwrap_or_else(|| panic!("{} does not grow", self.name))
             }
         }
     }
@@ -479,7 +488,8 @@ const TEXTS: &[&str] = &[
 
 /// One CBOR value or the head of one, as the formats of the ledger have them.
 fn token(rng: &mut Rng) -> Vec<u8> {
-    const NUMBERS: &[u64] = &[24, 255, 256, 1000, 65_535, 65_536, u32::MAX as u64, 1 << 40, i64::MAX as u64, u64::MAX];
+    const NUMBERS: &[u64] =
+        &[24, 255, 256, 1000, 65_535, 65_536, u32::MAX as u64, 1 << 40, i64::MAX as u64, u64::MAX];
     match rng.below(14) {
         0..=2 => head(0, rng.below(24) as u64),
         3 => head(0, NUMBERS[rng.below(NUMBERS.len())]),
@@ -553,7 +563,8 @@ fn envelope_bytes(envelope: &Envelope) -> Vec<u8> {
     let protected = [&hex_bytes("a20132045820")[..], &envelope.key_id().0].concat();
     let payload = envelope.payload().to_bytes();
     let sized = |bytes: &[u8]| [head(2, bytes.len() as u64), bytes.to_vec()].concat();
-    [&[0xd2, 0x84][..], &sized(&protected), &[0xa0], &sized(&payload), &sized(&envelope.signature().0)].concat()
+    [&[0xd2, 0x84][..], &sized(&protected), &[0xa0], &sized(&payload), &sized(&envelope.signature().0)]
+        .concat()
 }
 
 fn submission_bytes(submission: &Submission) -> Vec<u8> {
@@ -645,7 +656,9 @@ fn respellings(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
             }
             _ => {}
         }
-        for (what, foreign) in [("null", 0xf6u8), ("undefined", 0xf7), ("a simple value", 0xe0), ("a break", 0xff)] {
+        for (what, foreign) in
+            [("null", 0xf6u8), ("undefined", 0xf7), ("a simple value", 0xe0), ("a break", 0xff)]
+        {
             put(what, start..end_of(&all, i), &[foreign]);
         }
         put("a float", start..end_of(&all, i), &[0xf9, 0x00, 0x00]);

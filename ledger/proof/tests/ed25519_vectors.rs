@@ -13,7 +13,9 @@ use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::IsIdentity;
-use custos_proof::keys::{KeyDefect, PublicKey, Signature, cose_key, is_registrable, is_strict, key_id, verify_zip215};
+use custos_proof::keys::{
+    KeyDefect, PublicKey, Signature, cose_key, is_registrable, is_strict, key_id, verify_zip215,
+};
 use sha2::{Digest as _, Sha512};
 
 #[test]
@@ -54,7 +56,9 @@ fn wycheproof_agrees_but_where_zip_215_says_otherwise() {
     let (mut valid, mut invalid) = (0, 0);
     for line in include_str!("data/wycheproof_ed25519.txt").lines().filter(|line| !line.starts_with('#')) {
         let fields: Vec<&str> = line.splitn(6, ' ').collect();
-        let [id, result, key, message, signature, comment] = fields[..] else { panic!("a line without six fields") };
+        let [id, result, key, message, signature, comment] = fields[..] else {
+            panic!("a line without six fields")
+        };
         let expected = result == "valid";
         if expected {
             valid += 1
@@ -94,7 +98,10 @@ fn crafted_signatures_are_valid_exactly_by_zip_215_and_strict_exactly_by_verify_
         disputed += u32::from(accepted && !is_strict);
     }
     // That there are many of each kind says that the cases are what they should be.
-    assert!(valid > 1000 && strict > 20 && disputed > 1000, "{valid} valid, {strict} strict, {disputed} disputed");
+    assert!(
+        valid > 1000 && strict > 20 && disputed > 1000,
+        "{valid} valid, {strict} strict, {disputed} disputed"
+    );
 }
 
 #[test]
@@ -135,7 +142,10 @@ fn keys_of_mixed_order_are_refused() {
         let prime = ED25519_BASEPOINT_POINT * scalar("key", i);
         assert_eq!(is_registrable(&PublicKey(prime.compress().0)), Ok(()));
         for torsion in &EIGHT_TORSION[1..] {
-            assert_eq!(is_registrable(&PublicKey((prime + torsion).compress().0)), Err(KeyDefect::MixedOrder));
+            assert_eq!(
+                is_registrable(&PublicKey((prime + torsion).compress().0)),
+                Err(KeyDefect::MixedOrder)
+            );
         }
     }
 }
@@ -205,8 +215,9 @@ fn zip215(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
 }
 
 fn dalek_strict(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
-    ed25519_dalek::VerifyingKey::from_bytes(&key.0)
-        .is_ok_and(|key| key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature.0)).is_ok())
+    ed25519_dalek::VerifyingKey::from_bytes(&key.0).is_ok_and(|key| {
+        key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature.0)).is_ok()
+    })
 }
 
 fn small_order_encodings() -> BTreeSet<[u8; 32]> {
@@ -253,7 +264,8 @@ fn scalar(label: &str, number: u64) -> Scalar {
 
 /// s + l, without reduction: below 2^254, so nothing overflows.
 fn plus_group_order(mut s: [u8; 32]) -> [u8; 32] {
-    let order: [u8; 32] = unhex("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010").try_into().unwrap();
+    let order: [u8; 32] =
+        unhex("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010").try_into().unwrap();
     let mut carry = 0;
     for (byte, add) in s.iter_mut().zip(order) {
         let sum = u16::from(*byte) + u16::from(add) + carry;

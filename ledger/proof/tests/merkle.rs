@@ -4,9 +4,9 @@
 
 use custos_proof::hash::Digest;
 use custos_proof::merkle::{
-    EMPTY_ROOT, Frontier, MAX_CONSISTENCY_PATH, MAX_INCLUSION_PATH, MAX_RANGE_PATH, MAX_SIZE, Node, NodeSource,
-    NotAFrontier, ProveError, leaf_hash, node_hash, path_of, prove_consistency, prove_inclusion, prove_range, root,
-    root_of, verify_consistency, verify_inclusion, verify_range,
+    EMPTY_ROOT, Frontier, MAX_CONSISTENCY_PATH, MAX_INCLUSION_PATH, MAX_RANGE_PATH, MAX_SIZE, Node,
+    NodeSource, NotAFrontier, ProveError, leaf_hash, node_hash, path_of, prove_consistency, prove_inclusion,
+    prove_range, root, root_of, verify_consistency, verify_inclusion, verify_range,
 };
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -249,7 +249,10 @@ fn parts_that_do_not_fit_are_no_frontier() {
     let hash = leaf_hash(b"");
     assert_eq!(Frontier::from_parts(3, vec![hash]), Err(NotAFrontier::WrongCount { size: 3, found: 1 }));
     assert_eq!(Frontier::from_parts(0, vec![hash]), Err(NotAFrontier::WrongCount { size: 0, found: 1 }));
-    assert_eq!(Frontier::from_parts(MAX_SIZE + 1, vec![hash; 2]), Err(NotAFrontier::TooLarge { size: MAX_SIZE + 1 }));
+    assert_eq!(
+        Frontier::from_parts(MAX_SIZE + 1, vec![hash; 2]),
+        Err(NotAFrontier::TooLarge { size: MAX_SIZE + 1 })
+    );
     let mut largest = Frontier::from_parts(MAX_SIZE, vec![hash]).unwrap();
     assert_eq!(largest.append(hash).len(), 1);
     assert_eq!(largest.root(), node_hash(&hash, &hash));
@@ -258,7 +261,8 @@ fn parts_that_do_not_fit_are_no_frontier() {
 #[test]
 fn hostile_sizes_neither_panic_nor_take_long() {
     let hash = leaf_hash(b"");
-    let numbers = [0, 1, 2, (1 << 32) - 1, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 63) + 1, u64::MAX - 1, u64::MAX];
+    let numbers =
+        [0, 1, 2, (1 << 32) - 1, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 63) + 1, u64::MAX - 1, u64::MAX];
     for a in numbers {
         for b in numbers {
             for length in [0, 1, 2, 63, 64, 65, 127, 128, 129, 1000] {

@@ -5,8 +5,8 @@
 use custos_proof::cbor::{List, Wire};
 use custos_proof::hash::{Digest, StateKey, sha256};
 use custos_proof::state_map::{
-    EMPTY_ROOT, NibblePath, Page, PageError, PageSource, Proof, Slot, Terminal, prove, root, root_of, update, verify,
-    verify_hash,
+    EMPTY_ROOT, NibblePath, Page, PageError, PageSource, Proof, Slot, Terminal, prove, root, root_of, update,
+    verify, verify_hash,
 };
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -87,7 +87,12 @@ fn a_leaf_is_not_passed_off_as_what_it_is_not() {
     assert!(!verify(&root, &a, None, &Proof { siblings: siblings(&[of_a]), terminal: elsewhere }));
     // The right hashes with another end.
     assert!(!verify(&root, &a, None, &Proof { siblings: siblings(&[of_b]), terminal: Terminal::Leaf }));
-    assert!(!verify(&root, &a, Some(b"a"), &Proof { siblings: siblings(&[of_b]), terminal: Terminal::Empty }));
+    assert!(!verify(
+        &root,
+        &a,
+        Some(b"a"),
+        &Proof { siblings: siblings(&[of_b]), terminal: Terminal::Empty }
+    ));
     assert!(!verify(&root, &a, Some(b"a"), &Proof { siblings: siblings(&[of_b]), terminal: elsewhere }));
     // The other key's leaf with its own proof proves that some key between them is absent, and no more.
     let between = StateKey([0x40; 32]);
@@ -322,7 +327,8 @@ mod oracle {
             [(key, value)] => leaf(key, value),
             _ => {
                 let is_right = |key: &StateKey| key.0[depth / 8] & (0x80 >> (depth % 8)) != 0;
-                let (right, left): (Vec<_>, Vec<_>) = values.iter().copied().partition(|(key, _)| is_right(key));
+                let (right, left): (Vec<_>, Vec<_>) =
+                    values.iter().copied().partition(|(key, _)| is_right(key));
                 hash(&[&[0x03], &subtree(&left, depth + 1).0, &subtree(&right, depth + 1).0])
             }
         }
@@ -332,8 +338,8 @@ mod oracle {
 /// Some batches over keys that share anything from nothing to all but the last bit, so that the same keys are inserted,
 /// overwritten and deleted again.
 fn batches() -> impl Strategy<Value = Vec<BTreeMap<StateKey, Option<Vec<u8>>>>> {
-    let key = (0..3u8, prop::sample::select(vec![0usize, 1, 3, 4, 5, 8, 63, 127, 252, 255]), 0..4u8).prop_map(
-        |(family, depth, tail)| {
+    let key = (0..3u8, prop::sample::select(vec![0usize, 1, 3, 4, 5, 8, 63, 127, 252, 255]), 0..4u8)
+        .prop_map(|(family, depth, tail)| {
             let mut key = sha256(&[family]).0;
             if tail > 0 {
                 key = flipped(key, depth);
@@ -343,8 +349,7 @@ fn batches() -> impl Strategy<Value = Vec<BTreeMap<StateKey, Option<Vec<u8>>>>> 
                 }
             }
             StateKey(key)
-        },
-    );
+        });
     let random = any::<[u8; 32]>().prop_map(StateKey);
     let value = prop::option::weighted(0.6, prop::collection::vec(any::<u8>(), 0..3));
     let batch = prop::collection::btree_map(prop_oneof![4 => key, 1 => random], value, 0..24);
@@ -359,7 +364,9 @@ fn apply(pages: &mut Pages, changes: &[(StateKey, Option<Digest>)]) -> Digest {
     for (path, page) in update.pages {
         assert!(written.insert(path), "{path} is written twice");
         match page {
-            Some(page) => assert_ne!(pages.insert(path, page.clone()), Some(page), "{path} is written without need"),
+            Some(page) => {
+                assert_ne!(pages.insert(path, page.clone()), Some(page), "{path} is written without need")
+            }
             None => assert!(pages.remove(&path).is_some(), "{path} is deleted and was not there"),
         }
     }

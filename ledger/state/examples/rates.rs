@@ -52,10 +52,12 @@ fn main() {
         .collect();
     let sample = &signed[..signed.len().min(4096)];
     let single = rate(sample.len(), || assert!(sample.iter().all(|(k, m, s)| verify_zip215(k, m, s))));
-    let batch = rate(sample.len(), || sample.chunks(512).for_each(|c| assert!(verify_batch(c).iter().all(|v| *v))));
+    let batch =
+        rate(sample.len(), || sample.chunks(512).for_each(|c| assert!(verify_batch(c).iter().all(|v| *v))));
     let leaves: Vec<Digest> = singles.iter().map(|s| s.item_hashes()[0].into()).collect();
     let hashing = rate(leaves.len(), || assert_ne!(merkle::root_of(&leaves), Digest::ZERO));
-    let decode = rate(singles.len(), || singles.iter().for_each(|s| assert!(Submission::decode(s.bytes()).is_ok())));
+    let decode =
+        rate(singles.len(), || singles.iter().for_each(|s| assert!(Submission::decode(s.bytes()).is_ok())));
 
     let apply_singles = apply_rate(&start, &id, singles);
     let batches: Vec<Submission> =
@@ -98,7 +100,8 @@ fn apply_rate(start: &apply::Start, proposer: &ParticipantId, submissions: Vec<S
             time: START.plus(height),
             proposer: proposer.clone(),
         };
-        let built = apply::build(&store, &proposal, waiting, &Limits::default()).expect("because the store is sound");
+        let built =
+            apply::build(&store, &proposal, waiting, &Limits::default()).expect("because the store is sound");
         assert!(built.refused.is_empty(), "{:?}", built.refused.first());
         store.commit(&built.changes).expect("because the changes follow the head");
         waiting = rest;

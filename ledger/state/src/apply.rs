@@ -238,19 +238,17 @@ pub fn check(view: &dyn View, block: &Block, submissions: &[Verified]) -> Result
     }
 }
 
-/// Tries a submission against the state after the head, in a block of time `time`, and forgets it.
+/// Tries a submission whose envelope [`crate::admission::admit`] has let in, in a block of time `time`, and forgets it.
 ///
-/// Acts are carried out on trial. Testimony is not: once its form and envelope are good, nothing it says can keep
-/// it out of a block, so the work of judging it is left to the block that records it.
+/// Acts are carried out on trial. Testimony is not: once its envelope and form are good, nothing it says can keep it
+/// out of a block, so the work of judging it is left to the block that records it.
 ///
 /// # Errors
 /// [`AdmitError::Refused`] with what would keep it out of the next block; when the view cannot be read.
 pub fn preview(view: &dyn View, time: TimeMs, submission: &Verified) -> Result<(), AdmitError> {
-    let mut overlay = Overlay::new(view, time)?;
     match submission.payload().class {
-        Class::Act => submit(&mut overlay, submission, Timing::Ahead).map(drop),
+        Class::Act => submit(&mut Overlay::new(view, time)?, submission, Timing::Ahead).map(drop),
         Class::Testimony => {
-            check_envelope(&overlay, submission, Timing::Ahead)?;
             for (position, bytes) in submission.items().iter().enumerate() {
                 decode_item(bytes, submission).map_err(|refusal| refusal.at(position))?;
             }
@@ -400,7 +398,7 @@ fn submit(
     submission: &Verified,
     timing: Timing,
 ) -> Result<Vec<Placed>, AdmitError> {
-    let key = check_envelope(overlay, submission, timing)?;
+    check_envelope(overlay, submission, timing)?;
     let payload = submission.payload();
     let author = &payload.author;
     let id = match author {
@@ -412,7 +410,6 @@ fn submit(
         }
     };
     overlay.use_nonce(author, payload.not_after.0 / NONCE_BUCKET_MS, &payload.nonce)?;
-    let key_compromised = key.compromised_from.is_some_and(|from| from <= overlay.time());
     let mut placed = Vec::with_capacity(submission.items().len());
     for (position, (bytes, hash)) in submission.items().iter().zip(submission.item_hashes()).enumerate() {
         let at = |error: AdmitError| match error {
@@ -426,7 +423,7 @@ fn submit(
             .ok_or_else(|| ViewError::Damaged { what: format!("the entry of participant {id}") })?;
         let index = overlay.next_index();
         still_valid(overlay, submission, index).map_err(at)?;
-        let saying = Saying { author, id, participant: &participant, key_compromised, index, item: *hash };
+        let saying = Saying { author, id, participant: &participant, index, item: *hash };
         match rules::judge(overlay, &saying, &item).map_err(at)? {
             Outcome::Before(index) => placed.push(Placed::Before(index)),
             Outcome::Recorded { verdict, trails } => {

@@ -103,8 +103,6 @@ codes! {
     TooFarBack = "too-far-back";
     /// A duration or other number that is not allowed.
     OutOfRange = "out-of-range";
-    /// A submission that holds nothing new.
-    Duplicate = "duplicate";
 }
 
 impl Refusal {
@@ -126,12 +124,15 @@ impl From<FormError> for Refusal {
     fn from(error: FormError) -> Self {
         use custos_proof::cbor::DecodeError;
         let code = match &error {
-            FormError::Decode(DecodeError::Truncated { .. } | DecodeError::Trailing { .. }) => RefusalCode::Truncated,
+            FormError::Decode(DecodeError::Truncated { .. } | DecodeError::Trailing { .. }) => {
+                RefusalCode::Truncated
+            }
             FormError::Decode(DecodeError::NotShortest { .. } | DecodeError::NotSorted { .. })
             | FormError::UnprotectedHeader => RefusalCode::NotCanonical,
-            FormError::Decode(_) | FormError::ProtectedHeader | FormError::ItemCount { .. } | FormError::ItemsRoot => {
-                RefusalCode::Malformed
-            }
+            FormError::Decode(_)
+            | FormError::ProtectedHeader
+            | FormError::ItemCount { .. }
+            | FormError::ItemsRoot => RefusalCode::Malformed,
             FormError::TooLong { .. } => RefusalCode::TooLarge,
             FormError::Algorithm { .. } => RefusalCode::UnsupportedAlgorithm,
             FormError::Version { .. } => RefusalCode::UnsupportedVersion,

@@ -69,9 +69,13 @@ impl MemoryStore {
         for (author, bucket) in &changes.dropped_nonces {
             self.nonces.retain(|(b, a, _)| b != bucket || a != author);
         }
-        self.nonces.extend(changes.nonces.iter().map(|(author, bucket, nonce)| (*bucket, author.clone(), *nonce)));
+        self.nonces
+            .extend(changes.nonces.iter().map(|(author, bucket, nonce)| (*bucket, author.clone(), *nonce)));
         self.events.extend(
-            changes.events.iter().map(|(author, event, index, item)| ((author.clone(), *event), (*index, *item))),
+            changes
+                .events
+                .iter()
+                .map(|(author, event, index, item)| ((author.clone(), *event), (*index, *item))),
         );
         self.times.push(changes.header.time);
         self.records.extend(changes.records.iter().cloned());

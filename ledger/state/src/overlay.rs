@@ -11,7 +11,9 @@ use custos_proof::hash::{Digest, ItemHash, KeyId, StateKey, TrailKey, sha256};
 use custos_proof::ids::{Height, LogIndex, ParticipantId, Random16, TimeMs};
 use custos_proof::merkle::Frontier;
 use custos_proof::record::{Listing, Record};
-use custos_proof::registry::{self, Bucket, KeyEntry, Participant, Policy, RuleStatus, SubjectTrail, TrailHead};
+use custos_proof::registry::{
+    self, Bucket, KeyEntry, Participant, Policy, RuleStatus, SubjectTrail, TrailHead,
+};
 use custos_proof::state_map::{self, NibblePath, Page, PageError, PageSource, Update};
 use custos_proof::submission::Author;
 
@@ -228,7 +230,12 @@ impl<'v> Overlay<'v> {
     }
 
     /// Uses a nonce.
-    pub(crate) fn use_nonce(&mut self, author: &Author, bucket: u64, nonce: &Random16) -> Result<(), ViewError> {
+    pub(crate) fn use_nonce(
+        &mut self,
+        author: &Author,
+        bucket: u64,
+        nonce: &Random16,
+    ) -> Result<(), ViewError> {
         let entry = self.nonce_bucket(author, bucket)?.with(&nonce.0);
         self.put(registry::nonce_key(author, bucket), &entry);
         self.submission.nonces.insert((bucket, author.clone(), *nonce));
@@ -236,7 +243,11 @@ impl<'v> Overlay<'v> {
     }
 
     /// Where an author's event was recorded first.
-    pub fn event(&self, author: &Author, event: &Random16) -> Result<Option<(LogIndex, ItemHash)>, ViewError> {
+    pub fn event(
+        &self,
+        author: &Author,
+        event: &Random16,
+    ) -> Result<Option<(LogIndex, ItemHash)>, ViewError> {
         let member = (author.clone(), *event);
         let changed = self.submission.events.get(&member).or_else(|| self.block.events.get(&member));
         match changed {
@@ -272,14 +283,23 @@ impl<'v> Overlay<'v> {
     }
 
     /// Appends a record to the log and to the trails it is listed in.
-    pub(crate) fn append(&mut self, record: &Record, item: Option<(ItemHash, Vec<u8>)>) -> Result<(), ViewError> {
+    pub(crate) fn append(
+        &mut self,
+        record: &Record,
+        item: Option<(ItemHash, Vec<u8>)>,
+    ) -> Result<(), ViewError> {
         let bytes = record.to_bytes();
         let leaf = custos_proof::merkle::leaf_hash(&bytes);
         for Listing { trail, position } in record.listings() {
             let mut frontier = self.frontier(trail)?;
             frontier.append(leaf);
             self.submission.trails.insert(*trail, frontier);
-            self.submission.listings.push(NewListing { trail: *trail, position: *position, index: record.index, leaf });
+            self.submission.listings.push(NewListing {
+                trail: *trail,
+                position: *position,
+                index: record.index,
+                leaf,
+            });
         }
         self.submission.records.push(NewRecord { bytes, leaf, item });
         Ok(())
@@ -319,7 +339,12 @@ impl<'v> Overlay<'v> {
             records: self.block.records,
             listings,
             trails: self.block.trails,
-            nonces: self.block.nonces.into_iter().map(|(bucket, author, nonce)| (author, bucket, nonce)).collect(),
+            nonces: self
+                .block
+                .nonces
+                .into_iter()
+                .map(|(bucket, author, nonce)| (author, bucket, nonce))
+                .collect(),
             events: self
                 .block
                 .events
@@ -335,7 +360,8 @@ impl<'v> Overlay<'v> {
 
 /// Reads an entry that the state must hold in its one spelling.
 fn decode_entry<T: Wire>(bytes: &[u8], what: &str) -> Result<T, ViewError> {
-    T::from_bytes(bytes).map_err(|error| ViewError::Damaged { what: format!("a {what} entry of the state: {error}") })
+    T::from_bytes(bytes)
+        .map_err(|error| ViewError::Damaged { what: format!("a {what} entry of the state: {error}") })
 }
 
 struct Pages<'v>(&'v dyn View);

@@ -32,8 +32,6 @@ pub(crate) struct Saying<'a> {
     pub(crate) id: &'a ParticipantId,
     /// The author's entry.
     pub(crate) participant: &'a Participant,
-    /// Whether the author's key is marked as known to others.
-    pub(crate) key_compromised: bool,
     /// The index that the record will have.
     pub(crate) index: LogIndex,
     /// The item.
@@ -54,7 +52,11 @@ pub(crate) enum Outcome {
 }
 
 /// Applies the rules of an item's kind to the overlay.
-pub(crate) fn judge(overlay: &mut Overlay<'_>, saying: &Saying<'_>, item: &Item) -> Result<Outcome, AdmitError> {
+pub(crate) fn judge(
+    overlay: &mut Overlay<'_>,
+    saying: &Saying<'_>,
+    item: &Item,
+) -> Result<Outcome, AdmitError> {
     match &item.fields {
         Fields::ParticipantRegister(f) => participant::register(overlay, saying, f).map(act),
         Fields::ParticipantUpdate(f) => participant::update(overlay, saying, f).map(act),
@@ -85,7 +87,10 @@ impl Saying<'_> {
         if *self.id == overlay.head().registrar && self.participant.roles.has(Role::Registrar) {
             Ok(())
         } else {
-            refuse(RefusalCode::NotAllowed, format!("only the registrar {} may write this", overlay.head().registrar))
+            refuse(
+                RefusalCode::NotAllowed,
+                format!("only the registrar {} may write this", overlay.head().registrar),
+            )
         }
     }
 

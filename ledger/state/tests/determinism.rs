@@ -148,11 +148,10 @@ fn two_machines_compute_equal_changes_from_the_bytes_alone() {
                     (submission, custos_proof::registry::KeyEntry::from_bytes(&entry).unwrap().key)
                 })
                 .collect();
-            let verified: Vec<_> =
-                custos_proof::submission::Verified::all(submissions, verify_batch)
-                    .into_iter()
-                    .collect::<Result<_, _>>()
-                    .unwrap();
+            let verified: Vec<_> = custos_proof::submission::Verified::all(submissions, verify_batch)
+                .into_iter()
+                .collect::<Result<_, _>>()
+                .unwrap();
             let changes = apply::check(store, &block, &verified).unwrap();
             store.commit(&changes).unwrap();
             changes

@@ -445,13 +445,13 @@ macro_rules! stories {
             $( #[test] fn $story() { super::$story() } )*
         }
 
-        /// Every code of the table is found in some story, but for those that no rule of this version can find.
+        /// Every code of the table is found in some story.
         #[test]
         fn every_code_has_a_story() {
             $( $story(); )*
             let seen = SEEN.take();
             let missing: Vec<_> = Code::ALL.iter().filter(|code| !seen.contains(code)).collect();
-            assert_eq!(missing, [&Code::KeyCompromised]);
+            assert!(missing.is_empty(), "no story finds {missing:?}");
         }
     };
 }

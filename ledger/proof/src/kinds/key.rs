@@ -57,7 +57,12 @@ wire_struct! {
 /// Keys of the genesis sign with 32 zero bytes in the chain's place, because the chain is the hash
 /// of the genesis that lists them.
 #[must_use]
-pub fn possession_preimage(chain: &ChainId, owner: &ParticipantId, purpose: KeyPurpose, key: &PublicKey) -> Vec<u8> {
+pub fn possession_preimage(
+    chain: &ChainId,
+    owner: &ParticipantId,
+    purpose: KeyPurpose,
+    key: &PublicKey,
+) -> Vec<u8> {
     let mut w = Writer::new();
     w.raw(Tag::Possession.bytes());
     w.array(4);

@@ -18,8 +18,7 @@ use crate::overlay::Overlay;
 use crate::view::ViewError;
 
 /// Codes that mark an event without contradicting what it states.
-const MARKS: [Code; 6] =
-    [Code::Late, Code::Gap, Code::OutOfOrder, Code::CitedInVain, Code::Imported, Code::KeyCompromised];
+const MARKS: [Code; 5] = [Code::Late, Code::Gap, Code::OutOfOrder, Code::CitedInVain, Code::Imported];
 
 /// Roles that may state accesses.
 const STATING: [Role; 3] = [Role::Custodian, Role::Recipient, Role::DataUser];
@@ -103,9 +102,6 @@ fn author(saying: &Saying<'_>, f: &Event) -> Vec<Code> {
     }
     if *saying.id != f.custodian && *saying.id != f.acting {
         codes.push(Code::AuthorNotParty);
-    }
-    if saying.key_compromised {
-        codes.push(Code::KeyCompromised);
     }
     codes
 }

@@ -20,7 +20,11 @@ const MAX_OVERLAP_MS: u64 = 30 * 86_400_000;
 /// How far back an owner may date a compromise: 72 hours.
 const MAX_BACK_MS: u64 = 72 * 3_600_000;
 
-pub(super) fn add(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Add) -> Result<Vec<TrailName>, AdmitError> {
+pub(super) fn add(
+    overlay: &mut Overlay<'_>,
+    saying: &Saying<'_>,
+    f: &Add,
+) -> Result<Vec<TrailName>, AdmitError> {
     if *saying.id != f.owner {
         saying.must_be_registrar(overlay)?;
     }
@@ -30,7 +34,11 @@ pub(super) fn add(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Add) -> Re
     begin(overlay, saying, &f.owner, &f.key, f.purpose, &f.possession)
 }
 
-pub(super) fn rotate(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Rotate) -> Result<Vec<TrailName>, AdmitError> {
+pub(super) fn rotate(
+    overlay: &mut Overlay<'_>,
+    saying: &Saying<'_>,
+    f: &Rotate,
+) -> Result<Vec<TrailName>, AdmitError> {
     let mut old = owned(overlay, saying, &f.old)?;
     if f.overlap_ms > MAX_OVERLAP_MS {
         return refuse(RefusalCode::OutOfRange, format!("an overlap is at most {MAX_OVERLAP_MS} ms"));
@@ -40,7 +48,11 @@ pub(super) fn rotate(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Rotate)
     begin(overlay, saying, &old.owner, &f.key, old.purpose, &f.possession)
 }
 
-pub(super) fn revoke(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Revoke) -> Result<Vec<TrailName>, AdmitError> {
+pub(super) fn revoke(
+    overlay: &mut Overlay<'_>,
+    saying: &Saying<'_>,
+    f: &Revoke,
+) -> Result<Vec<TrailName>, AdmitError> {
     let mut entry = owned(overlay, saying, &f.key)?;
     if let Some(from) = f.compromised_from {
         if from > overlay.time() {
@@ -88,10 +100,16 @@ fn begin(
         return refuse(RefusalCode::BadKey, format!("key {id} cannot be registered: {defect}"));
     }
     if !verify_zip215(key, &possession_preimage(&overlay.head().chain, owner, purpose, key), possession) {
-        return refuse(RefusalCode::NoPossession, format!("key {id} did not sign for {owner} as its {purpose} key"));
+        return refuse(
+            RefusalCode::NoPossession,
+            format!("key {id} did not sign for {owner} as its {purpose} key"),
+        );
     }
     if overlay.key(&id)?.is_some() {
-        return refuse(RefusalCode::Exists, format!("key {id} is registered: a key has one owner and one purpose, ever"));
+        return refuse(
+            RefusalCode::Exists,
+            format!("key {id} is registered: a key has one owner and one purpose, ever"),
+        );
     }
     overlay.put_key(
         &id,

@@ -19,21 +19,34 @@ pub(super) fn register(
 ) -> Result<Vec<TrailName>, AdmitError> {
     saying.must_be_registrar(overlay)?;
     if overlay.participant(&f.id)?.is_some() {
-        return refuse(RefusalCode::Exists, format!("participant {} is registered; use participant.update", f.id));
+        return refuse(
+            RefusalCode::Exists,
+            format!("participant {} is registered; use participant.update", f.id),
+        );
     }
     let entry = entry(f, None)?;
     overlay.put_participant(&f.id, &entry);
     Ok(registry_trail(overlay))
 }
 
-pub(super) fn update(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Update) -> Result<Vec<TrailName>, AdmitError> {
+pub(super) fn update(
+    overlay: &mut Overlay<'_>,
+    saying: &Saying<'_>,
+    f: &Update,
+) -> Result<Vec<TrailName>, AdmitError> {
     saying.must_be_registrar(overlay)?;
     let before = registered(overlay, &f.id)?;
     if is_validator(overlay, &f.id) && !f.roles.has(Role::Validator) {
-        return refuse(RefusalCode::ByVoteOnly, format!("{} votes on blocks: its role ends by vote only", f.id));
+        return refuse(
+            RefusalCode::ByVoteOnly,
+            format!("{} votes on blocks: its role ends by vote only", f.id),
+        );
     }
     if f.id == overlay.head().registrar && !f.roles.has(Role::Registrar) {
-        return refuse(RefusalCode::NotAllowed, "the registrar cannot give up its role before votes replace it");
+        return refuse(
+            RefusalCode::NotAllowed,
+            "the registrar cannot give up its role before votes replace it",
+        );
     }
     let entry = entry(
         &Register {
@@ -59,7 +72,10 @@ pub(super) fn suspend(
     saying.must_be_registrar(overlay)?;
     let mut entry = registered(overlay, &f.id)?;
     if is_validator(overlay, &f.id) {
-        return refuse(RefusalCode::ByVoteOnly, format!("{} votes on blocks: it is suspended by vote only", f.id));
+        return refuse(
+            RefusalCode::ByVoteOnly,
+            format!("{} votes on blocks: it is suspended by vote only", f.id),
+        );
     }
     if f.id == *saying.id {
         return refuse(RefusalCode::NotAllowed, "the registrar cannot suspend itself");
@@ -82,7 +98,10 @@ fn registered(overlay: &Overlay<'_>, id: &ParticipantId) -> Result<Participant, 
 /// The entry of a registration; a name stands either in clear or under a seal.
 pub(crate) fn entry(f: &Register, suspended: Option<LogIndex>) -> Result<Participant, AdmitError> {
     if f.name.is_some() == f.sealed_name.is_some() {
-        return refuse(RefusalCode::MalformedItem, "a participant's name stands in clear or under a seal: give one");
+        return refuse(
+            RefusalCode::MalformedItem,
+            "a participant's name stands in clear or under a seal: give one",
+        );
     }
     Ok(Participant {
         roles: f.roles,

@@ -10,15 +10,25 @@ use super::{Saying, refuse};
 use crate::error::{AdmitError, RefusalCode};
 use crate::overlay::Overlay;
 
-pub(super) fn put(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Put) -> Result<Vec<TrailName>, AdmitError> {
+pub(super) fn put(
+    overlay: &mut Overlay<'_>,
+    saying: &Saying<'_>,
+    f: &Put,
+) -> Result<Vec<TrailName>, AdmitError> {
     if *saying.id != f.custodian {
-        return refuse(RefusalCode::NotAllowed, format!("only {} may put rules into this trail", f.custodian));
+        return refuse(
+            RefusalCode::NotAllowed,
+            format!("only {} may put rules into this trail", f.custodian),
+        );
     }
     let name = TrailName::subject(&f.custodian, f.local_id);
     let key = name.key();
     check_trail(overlay.subject(&key)?, f.collected)?;
     if !f.expiry.is_coarse() {
-        return refuse(RefusalCode::BadExpiry, "an expiry is the first instant of a quarter (UTC), or the far end");
+        return refuse(
+            RefusalCode::BadExpiry,
+            "an expiry is the first instant of a quarter (UTC), or the far end",
+        );
     }
     if f.expiry <= overlay.time() {
         return refuse(RefusalCode::BadExpiry, format!("the rule would have ended at {}", f.expiry));

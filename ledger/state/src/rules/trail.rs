@@ -8,15 +8,25 @@ use super::{Saying, refuse};
 use crate::error::{AdmitError, RefusalCode};
 use crate::overlay::Overlay;
 
-pub(super) fn open(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Open) -> Result<Vec<TrailName>, AdmitError> {
+pub(super) fn open(
+    overlay: &mut Overlay<'_>,
+    saying: &Saying<'_>,
+    f: &Open,
+) -> Result<Vec<TrailName>, AdmitError> {
     saying.must_have(&[Role::Custodian])?;
     let year = overlay.time().year();
     if u64::from(f.epoch) != year {
-        return refuse(RefusalCode::WrongEpoch, format!("a trail opened now is of epoch {year}, not {}", f.epoch));
+        return refuse(
+            RefusalCode::WrongEpoch,
+            format!("a trail opened now is of epoch {year}, not {}", f.epoch),
+        );
     }
     if let Some(grantee) = &f.grantee {
         if grantee == saying.id {
-            return refuse(RefusalCode::NotAllowed, "the custodian's own accesses stand in the subject's own trail");
+            return refuse(
+                RefusalCode::NotAllowed,
+                "the custodian's own accesses stand in the subject's own trail",
+            );
         }
         if overlay.participant(grantee)?.is_none() {
             return refuse(RefusalCode::NotFound, format!("participant {grantee} is not registered"));
@@ -41,7 +51,11 @@ pub(super) fn open(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Open) -> 
     Ok(vec![name, TrailName::institution(saying.id)])
 }
 
-pub(super) fn close(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Close) -> Result<Vec<TrailName>, AdmitError> {
+pub(super) fn close(
+    overlay: &mut Overlay<'_>,
+    saying: &Saying<'_>,
+    f: &Close,
+) -> Result<Vec<TrailName>, AdmitError> {
     let name = TrailName::subject(saying.id, f.local_id);
     let key = name.key();
     let Some(mut trail) = overlay.subject(&key)? else {
