@@ -7,7 +7,7 @@
 //!
 //! Deliberately absent: versions. The layout of every row belongs to the store's format version.
 
-use bincode::config::{self, Configuration, LittleEndian, Limit, Varint};
+use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
 use bincode::{Decode, Encode};
 use thiserror::Error;
 

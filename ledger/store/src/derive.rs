@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use custos_proof::cbor::Wire;
 use custos_proof::hash::{Digest, StateKey, TrailKey, sha256};
+use custos_proof::ids::TimeMs;
 use custos_proof::item::Item;
 use custos_proof::keys::key_id;
 use custos_proof::kinds::Fields;
@@ -23,7 +24,6 @@ use custos_state::apply::NONCE_BUCKET_MS;
 use crate::codec;
 use crate::error::StoreError;
 use crate::meter::Meter;
-use crate::rows::TrailRow;
 use crate::snapshot::Snapshot;
 use crate::store::{damaged, hex};
 use crate::tables::{self, Table};
@@ -44,6 +44,8 @@ pub(crate) trait Sink {
 pub(crate) struct Derived {
     /// Items were pruned: rows of `events` and `registry` may exist that nothing here follows from.
     pub(crate) incomplete: bool,
+    /// Envelopes were pruned so early that their nonces may still be live.
+    pub(crate) nonces_incomplete: bool,
     pub(crate) trails: u64,
     pub(crate) listings: u64,
     pub(crate) entries: u64,
@@ -58,6 +60,17 @@ pub(crate) struct Deriver<'s, S> {
     nonces: BTreeMap<(u64, Author), Bucket>,
     events: BTreeMap<(Author, u64), Bucket>,
     derived: Derived,
+}
+
+impl Derived {
+    /// Whether a table may have rows that nothing here follows from.
+    pub(crate) fn leaves_open(&self, table: Table) -> bool {
+        match table {
+            Table::Events | Table::Registry => self.incomplete,
+            Table::Nonces => self.nonces_incomplete,
+            _ => false,
+        }
+    }
 }
 
 impl<'s, S: Sink> Deriver<'s, S> {
@@ -104,7 +117,8 @@ impl<'s, S: Sink> Deriver<'s, S> {
         let expected = TrailHead { size: frontier.size(), root: frontier.root() };
         let found = self.snapshot.trail_head(trail)?;
         if found.as_ref() != Some(&expected) {
-            let found = found.map_or("nothing".into(), |head| format!("{} records with root {}", head.size, head.root));
+            let found = found
+                .map_or("nothing".into(), |head| format!("{} records with root {}", head.size, head.root));
             let expected = format!("trail {trail} with {} records and root {}", expected.size, expected.root);
             return Err(damaged(Table::State, registry::trail_key(trail).to_string(), expected, found));
         }
@@ -114,15 +128,22 @@ impl<'s, S: Sink> Deriver<'s, S> {
 
     fn trail_tiles(&mut self, trail: &TrailKey, tiles: &[Written]) -> Result<(), StoreError> {
         for (level, tile, content) in tiles {
-            self.sink.row(Table::TrailTiles, &tables::trail_tile_key(trail, *level, *tile), &content.to_bytes())?;
+            self.sink.row(
+                Table::TrailTiles,
+                &tables::trail_tile_key(trail, *level, *tile),
+                &content.to_bytes(),
+            )?;
         }
         Ok(())
     }
 
     /// Compares the running hashes of nonces and event ids with the state.
     fn buckets(&self) -> Result<(), StoreError> {
-        let nonces = self.nonces.iter().map(|((bucket, author), hash)| (registry::nonce_key(author, *bucket), hash));
-        let events = self.events.iter().map(|((author, year), hash)| (registry::event_key(author, *year), hash));
+        let nonces =
+            self.nonces.iter().map(|((bucket, author), hash)| (registry::nonce_key(author, *bucket), hash));
+        let events =
+            self.events.iter().map(|((author, year), hash)| (registry::event_key(author, *year), hash));
+        let nonces = nonces.filter(|_| !self.derived.nonces_incomplete);
         let events = events.filter(|_| !self.derived.incomplete);
         for (key, expected) in nonces.chain(events) {
             let found = self.snapshot.get(Table::State, &key.0)?;
@@ -149,8 +170,12 @@ impl<'s, S: Sink> Deriver<'s, S> {
                     edge.push(&node, &mut full);
                 }
             }
-            let row = codec::encode(&TrailRow { index: record.index.0, leaf: leaf.0 });
-            self.sink.row(Table::Trails, &tables::trail_position_key(&listing.trail, listing.position), &row)?;
+            let row = codec::encode(&record.index.0);
+            self.sink.row(
+                Table::Trails,
+                &tables::trail_position_key(&listing.trail, listing.position),
+                &row,
+            )?;
             self.trail_tiles(&listing.trail, &full)?;
             self.derived.listings += 1;
         }
@@ -170,17 +195,24 @@ impl<'s, S: Sink> Deriver<'s, S> {
             Fields::AccessEvent(event) if !entry.verdict.codes.contains(&Code::EventReused) => {
                 let mut member = event.event.0.to_vec();
                 member.extend(entry.item.0);
-                let bucket = self.events.entry((entry.author.clone(), record.time.year())).or_insert(Bucket::EMPTY);
+                let bucket =
+                    self.events.entry((entry.author.clone(), record.time.year())).or_insert(Bucket::EMPTY);
                 *bucket = bucket.with(&member);
                 let row = codec::encode(&record.index.0);
                 self.sink.row(Table::Events, &tables::event_key(&entry.author, &event.event), &row)
             }
-            Fields::ParticipantRegister(f) => self.sink.row(Table::Registry, &tables::participant_row(&f.id), &[]),
-            Fields::KeyAdd(f) => self.sink.row(Table::Registry, &tables::key_row(&f.owner, &key_id(&f.key)), &[]),
+            Fields::ParticipantRegister(f) => {
+                self.sink.row(Table::Registry, &tables::participant_row(&f.id), &[])
+            }
+            Fields::KeyAdd(f) => {
+                self.sink.row(Table::Registry, &tables::key_row(&f.owner, &key_id(&f.key)), &[])
+            }
             Fields::KeyRotate(f) => {
                 let id = key_id(&f.key);
                 let key = registry::key_key(&id);
-                let not = |found: String| damaged(Table::State, key.to_string(), format!("the entry of key {id}"), found);
+                let not = |found: String| {
+                    damaged(Table::State, key.to_string(), format!("the entry of key {id}"), found)
+                };
                 let bytes = self.snapshot.get(Table::State, &key.0)?.ok_or_else(|| not("nothing".into()))?;
                 let entry = KeyEntry::from_bytes(&bytes).map_err(|error| not(error.to_string()))?;
                 self.sink.row(Table::Registry, &tables::key_row(&entry.owner, &id), &[])
@@ -191,7 +223,13 @@ impl<'s, S: Sink> Deriver<'s, S> {
 }
 
 impl<S: Sink> Follow for Deriver<'_, S> {
-    fn envelope(&mut self, envelope: &Envelope) -> Result<(), StoreError> {
+    fn envelope(&mut self, block: TimeMs, envelope: Option<&Envelope>) -> Result<(), StoreError> {
+        let Some(envelope) = envelope else {
+            let latest = block.plus(self.snapshot.genesis().policy.max_lifetime_ms);
+            self.derived.nonces_incomplete |=
+                latest.0 / NONCE_BUCKET_MS >= self.snapshot.head().time.0 / NONCE_BUCKET_MS;
+            return Ok(());
+        };
         let payload = envelope.payload();
         let bucket = payload.not_after.0 / NONCE_BUCKET_MS;
         // The head's block dropped what had expired when it was built.
@@ -203,7 +241,13 @@ impl<S: Sink> Follow for Deriver<'_, S> {
         self.sink.row(Table::Nonces, &tables::nonce_key(bucket, &payload.author, &payload.nonce), &[])
     }
 
-    fn record(&mut self, record: &Record, leaf: Digest, completed: &[Node], item: Option<&[u8]>) -> Result<(), StoreError> {
+    fn record(
+        &mut self,
+        record: &Record,
+        leaf: Digest,
+        completed: &[Node],
+        item: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
         let mut full = Vec::new();
         for node in completed {
             self.log_edge.push(node, &mut full);
@@ -223,7 +267,11 @@ impl<S: Sink> Follow for Deriver<'_, S> {
 ///
 /// Entries come in the order of their keys, so a page that does not lie on the path to the last key is
 /// finished: what has to be held in memory is one path, and a chunk of entries.
-fn derive_pages(snapshot: &Snapshot<'_>, meter: &mut Meter<'_>, sink: &mut impl Sink) -> Result<u64, StoreError> {
+fn derive_pages(
+    snapshot: &Snapshot<'_>,
+    meter: &mut Meter<'_>,
+    sink: &mut impl Sink,
+) -> Result<u64, StoreError> {
     let mut pages = Growing(BTreeMap::new());
     let mut entries = snapshot.rows(Table::State, &[], None);
     let (mut count, mut root) = (0, state_map::EMPTY_ROOT);
@@ -231,14 +279,16 @@ fn derive_pages(snapshot: &Snapshot<'_>, meter: &mut Meter<'_>, sink: &mut impl 
         let mut chunk: Vec<(StateKey, Option<Digest>)> = Vec::with_capacity(CHUNK);
         for row in entries.by_ref().take(CHUNK) {
             let (key, value) = row?;
-            let key = <[u8; 32]>::try_from(&*key)
-                .map_err(|_| damaged(Table::State, hex(&key), "a key of 32 bytes", format!("{} bytes", key.len())))?;
+            let key = <[u8; 32]>::try_from(&*key).map_err(|_| {
+                damaged(Table::State, hex(&key), "a key of 32 bytes", format!("{} bytes", key.len()))
+            })?;
             chunk.push((StateKey(key), Some(sha256(&value))));
             meter.tick();
         }
         let Some((last, _)) = chunk.last().copied() else { break };
         count += chunk.len() as u64;
-        let update = state_map::update(&pages, &chunk).expect("because pages in memory are there and were just computed");
+        let update = state_map::update(&pages, &chunk)
+            .expect("because pages in memory are there and were just computed");
         root = update.root;
         pages.0.extend(update.pages.into_iter().filter_map(|(path, page)| Some((path, page?))));
         pages.finish(|path| !covers(path, &last), sink)?;
@@ -248,8 +298,9 @@ fn derive_pages(snapshot: &Snapshot<'_>, meter: &mut Meter<'_>, sink: &mut impl 
     if root == expected {
         Ok(count)
     } else {
-        Err(blame_entry(snapshot)?
-            .unwrap_or_else(|| damaged(Table::State, "(all)", format!("entries with root {expected}"), root.to_string())))
+        Err(blame_entry(snapshot)?.unwrap_or_else(|| {
+            damaged(Table::State, "(all)", format!("entries with root {expected}"), root.to_string())
+        }))
     }
 }
 
@@ -262,7 +313,12 @@ fn blame_entry(snapshot: &Snapshot<'_>) -> Result<Option<StoreError>, StoreError
         let root = snapshot.head().state_root;
         if !state_map::verify(&root, &key, Some(&value), &proof) {
             let expected = "an entry that the head's state root commits to";
-            return Ok(Some(damaged(Table::State, key.to_string(), expected, format!("value {}", sha256(&value)))));
+            return Ok(Some(damaged(
+                Table::State,
+                key.to_string(),
+                expected,
+                format!("value {}", sha256(&value)),
+            )));
         }
     }
     Ok(None)
@@ -295,4 +351,3 @@ fn covers(path: &NibblePath, key: &StateKey) -> bool {
     let (nibbles, rest) = bytes[1..].split_at(whole);
     nibbles == &key.0[..whole] && rest.first().is_none_or(|half| half >> 4 == key.0[whole] >> 4)
 }
-

@@ -34,7 +34,9 @@ pub enum StoreError {
     #[error("a rebuild of this store was interrupted; run `custos fsck --rebuild` again, nothing is lost")]
     RebuildInterrupted,
     /// Another process has the store open.
-    #[error("{0} is in use by another process; stop that node first, two nodes must never share a data directory")]
+    #[error(
+        "{0} is in use by another process; stop that node first, two nodes must never share a data directory"
+    )]
     Locked(PathBuf),
     /// The block does not follow the head. Nothing was written.
     #[error("the block does not extend the head: {0}")]
@@ -46,7 +48,9 @@ pub enum StoreError {
     #[error("{0}")]
     OutOfRange(String),
     /// An earlier write failed, so that nobody knows what is on disk.
-    #[error("an earlier write failed, and the store takes no more; restart the node, it then opens or says what is wrong")]
+    #[error(
+        "an earlier write failed, and the store takes no more; restart the node, it then opens or says what is wrong"
+    )]
     Failed,
 }
 
@@ -88,8 +92,10 @@ impl Mend {
     pub const fn hint(self) -> &'static str {
         match self {
             Mend::Rebuild => "this table follows from others: stop the node and run `custos fsck --rebuild`",
-            Mend::Restore => "this cannot be computed here: restore the data directory from a snapshot or let the node \
-                              sync again into an empty one; do not let it vote until then",
+            Mend::Restore => {
+                "this cannot be computed here: restore the data directory from a snapshot or let the node \
+                              sync again into an empty one; do not let it vote until then"
+            }
         }
     }
 }

@@ -5,7 +5,10 @@
 //! at its end lost a block that was never acknowledged and is cut there; a log damaged anywhere else
 //! is refused rather than shortened in silence.
 
-use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode, Options, WriteOptions};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode, Options,
+    WriteOptions,
+};
 
 use crate::tables::{Table, Use};
 

@@ -20,7 +20,7 @@ use custos_proof::ids::{LogIndex, ParticipantId};
 use custos_proof::registry;
 
 use crate::codec;
-use crate::derive::{Deriver, Sink};
+use crate::derive::{Derived, Deriver, Sink};
 use crate::error::StoreError;
 use crate::fsck::{Checks, DERIVED, Progress, Report, check};
 use crate::meter::Meter;
@@ -40,23 +40,24 @@ const PART_BYTES: usize = 4 << 20;
 /// [`Store::open`].
 pub fn rebuild(dir: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
     let store = Store::open_unchecked(dir, &Limits::default())?;
-    {
+    let derived = {
         let snapshot = store.snapshot()?;
         let mut meter = Meter::new(snapshot.work(), progress);
         meter.stage("checking what the tables are made from");
         let mut deriver = Deriver::new(&snapshot, Nowhere);
         walk(&snapshot, true, &mut meter, &mut deriver)?;
-        deriver.finish(&mut meter)?;
-    }
+        deriver.finish(&mut meter)?.0
+    };
     let mut mark = Batch::new(store.database());
     mark.put(Table::Meta, meta::REBUILDING, codec::encode(&true));
     mark.write()?;
     {
         let snapshot = store.snapshot()?;
-        clear(&store, &snapshot)?;
+        clear(&store, &snapshot, derived)?;
         let mut meter = Meter::new(snapshot.work(), progress);
         meter.stage("writing");
-        let mut deriver = Deriver::new(&snapshot, Writing { store: &store, batch: Batch::new(store.database()) });
+        let mut deriver =
+            Deriver::new(&snapshot, Writing { store: &store, batch: Batch::new(store.database()) });
         walk(&snapshot, false, &mut meter, &mut deriver)?;
         let (_, writing) = deriver.finish(&mut meter)?;
         writing.batch.write()?;
@@ -71,7 +72,7 @@ pub fn rebuild(dir: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Report,
 }
 
 /// Empties the derived tables, but for what can no longer be computed.
-fn clear(store: &Store, snapshot: &Snapshot<'_>) -> Result<(), StoreError> {
+fn clear(store: &Store, snapshot: &Snapshot<'_>, derived: Derived) -> Result<(), StoreError> {
     let mut batch = Batch::new(store.database());
     for table in DERIVED {
         match table {
@@ -84,7 +85,10 @@ fn clear(store: &Store, snapshot: &Snapshot<'_>) -> Result<(), StoreError> {
                     Err(_) => Ok(false),
                 })?;
             }
-            Table::Registry => remove_unless(&mut batch, snapshot, table, |key, _| is_registered(snapshot, key))?,
+            Table::Registry => {
+                remove_unless(&mut batch, snapshot, table, |key, _| is_registered(snapshot, key))?
+            }
+            Table::Nonces if derived.leaves_open(table) => {}
             _ => batch.clear(table),
         }
     }
@@ -108,7 +112,8 @@ fn remove_unless(
 
 /// Whether a row of `registry` names somebody or a key with an entry in the state map.
 fn is_registered(snapshot: &Snapshot<'_>, key: &[u8]) -> Result<bool, StoreError> {
-    let participant = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(|id| id.parse::<ParticipantId>().ok());
+    let participant =
+        |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(|id| id.parse::<ParticipantId>().ok());
     match key.split_first() {
         Some((b'p', id)) => match participant(id) {
             Some(id) => Ok(snapshot.get(Table::State, &registry::participant_key(&id).0)?.is_some()),
@@ -118,7 +123,9 @@ fn is_registered(snapshot: &Snapshot<'_>, key: &[u8]) -> Result<bool, StoreError
             let Some((owner, id)) = rest.split_last_chunk::<32>() else { return Ok(false) };
             let entry = snapshot.get(Table::State, &registry::key_key(&KeyId(*id)).0)?;
             let entry = entry.and_then(|bytes| registry::KeyEntry::from_bytes(&bytes).ok());
-            Ok(entry.is_some_and(|entry| tables::key_row(&entry.owner, &KeyId(*id)) == [b"k", owner, id].concat()))
+            Ok(entry.is_some_and(|entry| {
+                tables::key_row(&entry.owner, &KeyId(*id)) == [b"k", owner, id].concat()
+            }))
         }
         _ => Ok(false),
     }

@@ -75,13 +75,6 @@ pub(crate) struct BlockRow {
     pub(crate) header: Vec<u8>,
 }
 
-/// `trails`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-pub(crate) struct TrailRow {
-    pub(crate) index: u64,
-    pub(crate) leaf: [u8; 32],
-}
-
 /// `submissions`.
 ///
 /// The records of one submission stand one behind the other in the log, so that the first one's
@@ -101,7 +94,13 @@ pub(crate) struct SubmissionRow {
 impl SubmissionRow {
     /// The row; `None` if the records do not stand one behind the other.
     pub(crate) fn of(height: Height, position: u32, placed: &[Placed]) -> Option<Self> {
-        let mut row = Self { height: height.0, position, first: 0, items: u32::try_from(placed.len()).ok()?, before: vec![] };
+        let mut row = Self {
+            height: height.0,
+            position,
+            first: 0,
+            items: u32::try_from(placed.len()).ok()?,
+            before: vec![],
+        };
         let mut next: Option<u64> = None;
         for (position, placed) in (0u32..).zip(placed) {
             match placed {
@@ -143,11 +142,18 @@ mod tests {
 
     #[test]
     fn placings_come_back() {
-        let placed =
-            [Placed::Before(LogIndex(3)), Placed::Here(LogIndex(10)), Placed::Before(LogIndex(4)), Placed::Here(LogIndex(11))];
+        let placed = [
+            Placed::Before(LogIndex(3)),
+            Placed::Here(LogIndex(10)),
+            Placed::Before(LogIndex(4)),
+            Placed::Here(LogIndex(11)),
+        ];
         let row = SubmissionRow::of(Height(2), 1, &placed).unwrap();
         assert_eq!(row.placed().unwrap(), placed);
-        assert_eq!(SubmissionRow::of(Height(2), 1, &[Placed::Here(LogIndex(1)), Placed::Here(LogIndex(3))]), None);
+        assert_eq!(
+            SubmissionRow::of(Height(2), 1, &[Placed::Here(LogIndex(1)), Placed::Here(LogIndex(3))]),
+            None
+        );
         let mut bent = row;
         bent.before.reverse();
         assert_eq!(bent.placed(), None);

@@ -15,7 +15,7 @@ use custos_proof::hash::{Digest, ItemHash, KeyId, StateKey, SubmissionId, TrailK
 use custos_proof::header::{Block, Header};
 use custos_proof::ids::{Height, LogIndex, LogSize, ParticipantId, Random16, TimeMs};
 use custos_proof::merkle::{self, Frontier};
-use custos_proof::record::Record;
+use custos_proof::record::{Listing, Record};
 use custos_proof::registry::{self, TrailHead};
 use custos_proof::state_map::{self, NibblePath, Page, PageError, PageSource};
 use custos_proof::submission::{Author, Envelope, frame};
@@ -25,7 +25,7 @@ use rocksdb::{DBPinnableSlice, Direction, IteratorMode, ReadOptions};
 
 use crate::codec;
 use crate::error::StoreError;
-use crate::rows::{BlockRow, SubmissionRow, TrailRow};
+use crate::rows::{BlockRow, SubmissionRow};
 use crate::store::{Store, damaged, decode_head, failed, hex, io};
 use crate::tables::{self, Table, meta};
 use crate::tiles::{Edge, HEIGHT, Tile};
@@ -62,6 +62,9 @@ pub struct BlockSummary {
     /// The ids of its submissions, in body order.
     pub submissions: Vec<SubmissionId>,
 }
+
+/// Key and value as they are stored.
+pub(crate) type Row = (Box<[u8]>, Box<[u8]>);
 
 /// One place of a trail with its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +130,8 @@ impl<'a> Snapshot<'a> {
     /// [`StoreError::Damaged`] also when the record says that it is another one.
     pub fn decoded_record(&self, index: LogIndex) -> Result<Option<Record>, StoreError> {
         let Some(bytes) = self.record(index)? else { return Ok(None) };
-        let bad = |found: String| damaged(Table::Records, index.to_string(), "the record of this index", found);
+        let bad =
+            |found: String| damaged(Table::Records, index.to_string(), "the record of this index", found);
         let record = Record::from_bytes(&bytes).map_err(|error| bad(error.to_string()))?;
         if record.index == index { Ok(Some(record)) } else { Err(bad(format!("that of {}", record.index))) }
     }
@@ -148,9 +152,9 @@ impl<'a> Snapshot<'a> {
         let prefix = tables::item_prefix(item);
         for row in self.rows_with(Table::ItemIndex, prefix) {
             let (key, _) = row?;
-            let index = tables::number(&key[prefix.len()..])
-                .map(LogIndex)
-                .ok_or_else(|| damaged(Table::ItemIndex, hex(&key), "a log index at the end of the key", "less"))?;
+            let index = tables::number(&key[prefix.len()..]).map(LogIndex).ok_or_else(|| {
+                damaged(Table::ItemIndex, hex(&key), "a log index at the end of the key", "less")
+            })?;
             let record = self.decoded_record(index)?;
             if record.as_ref().and_then(Record::as_item).is_some_and(|entry| entry.item == *item) {
                 return Ok(Some(index));
@@ -176,7 +180,12 @@ impl<'a> Snapshot<'a> {
         self.submission_row(id)?
             .map(|row| {
                 let placed = row.placed().ok_or_else(|| {
-                    damaged(Table::Submissions, id.to_string(), "a list of placings", "one that contradicts itself")
+                    damaged(
+                        Table::Submissions,
+                        id.to_string(),
+                        "a list of placings",
+                        "one that contradicts itself",
+                    )
                 })?;
                 Ok(SubmissionStatus { height: Height(row.height), position: row.position, placed })
             })
@@ -206,10 +215,12 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     /// As [`Snapshot::record`].
     pub fn certificate(&self, height: Height) -> Result<Option<Certificate>, StoreError> {
-        let Some(bytes) = self.get(Table::Certificates, &tables::height_key(height))? else { return Ok(None) };
-        Certificate::from_bytes(&bytes)
-            .map(Some)
-            .map_err(|error| damaged(Table::Certificates, height.to_string(), "a certificate", error.to_string()))
+        let Some(bytes) = self.get(Table::Certificates, &tables::height_key(height))? else {
+            return Ok(None);
+        };
+        Certificate::from_bytes(&bytes).map(Some).map_err(|error| {
+            damaged(Table::Certificates, height.to_string(), "a certificate", error.to_string())
+        })
     }
 
     /// A header with the ids of its submissions.
@@ -221,7 +232,11 @@ impl<'a> Snapshot<'a> {
         let submissions = (0..row.submissions)
             .map(|position| self.stored_envelope(height, position)?.id(height, position))
             .collect::<Result<_, _>>()?;
-        Ok(Some(BlockSummary { header: decode_header(height, &row)?, first: LogIndex(row.first), submissions }))
+        Ok(Some(BlockSummary {
+            header: decode_header(height, &row)?,
+            first: LogIndex(row.first),
+            submissions,
+        }))
     }
 
     /// A block, rebuilt byte for byte as it was decided.
@@ -236,7 +251,12 @@ impl<'a> Snapshot<'a> {
                 let id = stored.id(height, position)?;
                 let envelope = stored.bytes().ok_or(StoreError::Pruned(height))?;
                 let status = self.submission(&id)?.ok_or_else(|| {
-                    damaged(Table::Submissions, id.to_string(), format!("a submission of block {height}"), "nothing")
+                    damaged(
+                        Table::Submissions,
+                        id.to_string(),
+                        format!("a submission of block {height}"),
+                        "nothing",
+                    )
                 })?;
                 let items = status
                     .placed
@@ -258,7 +278,9 @@ impl<'a> Snapshot<'a> {
     /// As [`Snapshot::record`].
     pub fn validators(&self, hash: &Digest) -> Result<Option<ValidatorSet>, StoreError> {
         let Some(bytes) = self.get(Table::Validators, &hash.0)? else { return Ok(None) };
-        let bad = |found: String| damaged(Table::Validators, hash.to_string(), "the validator set with this hash", found);
+        let bad = |found: String| {
+            damaged(Table::Validators, hash.to_string(), "the validator set with this hash", found)
+        };
         let set = ValidatorSet::from_bytes(&bytes).map_err(|error| bad(error.to_string()))?;
         if set.hash() == *hash { Ok(Some(set)) } else { Err(bad(set.hash().to_string())) }
     }
@@ -301,9 +323,9 @@ impl<'a> Snapshot<'a> {
     pub fn trail_head(&self, trail: &TrailKey) -> Result<Option<TrailHead>, StoreError> {
         let key = registry::trail_key(trail);
         let Some(bytes) = self.state_entry(&key)? else { return Ok(None) };
-        TrailHead::from_bytes(&bytes)
-            .map(Some)
-            .map_err(|error| damaged(Table::State, key.to_string(), format!("the head of trail {trail}"), error.to_string()))
+        TrailHead::from_bytes(&bytes).map(Some).map_err(|error| {
+            damaged(Table::State, key.to_string(), format!("the head of trail {trail}"), error.to_string())
+        })
     }
 
     /// The records of a trail at the positions `from..to`, as far as it reaches.
@@ -318,16 +340,26 @@ impl<'a> Snapshot<'a> {
         }
         (from..)
             .zip(self.trail_rows(trail, from, to)?)
-            .map(|(position, row)| {
-                let (index, leaf) = (LogIndex(row.index), Digest(row.leaf));
-                let record = self
-                    .record(index)?
-                    .ok_or_else(|| damaged(Table::Records, index.to_string(), format!("a record of trail {trail}"), "nothing"))?;
-                if merkle::leaf_hash(&record) != leaf {
-                    let key = format!("{trail}, position {position}");
-                    return Err(damaged(Table::Trails, key, format!("the leaf hash of record {index}"), leaf.to_string()));
+            .map(|(position, index)| {
+                let place = Listing { trail: *trail, position };
+                let not = |found: String| {
+                    damaged(
+                        Table::Trails,
+                        format!("{trail}, position {position}"),
+                        "the index of a record listed there",
+                        found,
+                    )
+                };
+                let record =
+                    self.record(index)?.ok_or_else(|| not(format!("{index}, which there is not")))?;
+                match Record::from_bytes(&record) {
+                    Ok(decoded) if decoded.index == index && decoded.listings().contains(&place) => {}
+                    Ok(_) => return Err(not(format!("{index}, which is not"))),
+                    Err(error) => {
+                        return Err(damaged(Table::Records, index.to_string(), "a record", error.to_string()));
+                    }
                 }
-                Ok(TrailEntry { position, index, leaf, record })
+                Ok(TrailEntry { position, index, leaf: merkle::leaf_hash(&record), record })
             })
             .collect()
     }
@@ -336,7 +368,13 @@ impl<'a> Snapshot<'a> {
     ///
     /// # Errors
     /// [`StoreError::OutOfRange`] when there is no such range or size.
-    pub fn prove_trail(&self, trail: &TrailKey, begin: u64, end: u64, size: u64) -> Result<Vec<Digest>, StoreError> {
+    pub fn prove_trail(
+        &self,
+        trail: &TrailKey,
+        begin: u64,
+        end: u64,
+        size: u64,
+    ) -> Result<Vec<Digest>, StoreError> {
         let now = self.trail_head(trail)?.map_or(0, |head| head.size);
         if size > now {
             return Err(StoreError::OutOfRange(format!("trail {trail} has {now} records, not {size}")));
@@ -364,10 +402,9 @@ impl<'a> Snapshot<'a> {
         self.rows_with(Table::Registry, b"p")
             .map(|row| {
                 let (key, _) = row?;
-                std::str::from_utf8(&key[1..])
-                    .ok()
-                    .and_then(|id| id.parse().ok())
-                    .ok_or_else(|| damaged(Table::Registry, hex(&key), "a participant's id", "something else"))
+                std::str::from_utf8(&key[1..]).ok().and_then(|id| id.parse().ok()).ok_or_else(|| {
+                    damaged(Table::Registry, hex(&key), "a participant's id", "something else")
+                })
             })
             .collect()
     }
@@ -381,10 +418,9 @@ impl<'a> Snapshot<'a> {
         self.rows_with(Table::Registry, &prefix)
             .map(|row| {
                 let (key, _) = row?;
-                key[prefix.len()..]
-                    .try_into()
-                    .map(KeyId)
-                    .map_err(|_| damaged(Table::Registry, hex(&key), "a key's id of 32 bytes", "another length"))
+                key[prefix.len()..].try_into().map(KeyId).map_err(|_| {
+                    damaged(Table::Registry, hex(&key), "a key's id of 32 bytes", "another length")
+                })
             })
             .collect()
     }
@@ -398,7 +434,12 @@ impl<'a> Snapshot<'a> {
         let (_, log_root) = self.checkpoint()?;
         let state_root = state_map::root(self).map_err(page_error)?;
         if state_root != head.state_root {
-            return Err(damaged(Table::StatePages, "/", format!("root {}", head.state_root), state_root.to_string()));
+            return Err(damaged(
+                Table::StatePages,
+                "/",
+                format!("root {}", head.state_root),
+                state_root.to_string(),
+            ));
         }
         if head.height == Height(0) {
             return if head.block_id == self.store.genesis().block_id() && head.log_size == LogSize(0) {
@@ -407,12 +448,17 @@ impl<'a> Snapshot<'a> {
                 not("the genesis at height 0".into(), format!("block {}", head.block_id))
             };
         }
-        let header = self.header(head.height)?.ok_or_else(|| {
-            damaged(Table::Blocks, head.height.to_string(), "the head's header", "nothing")
-        })?;
+        let header = self
+            .header(head.height)?
+            .ok_or_else(|| damaged(Table::Blocks, head.height.to_string(), "the head's header", "nothing"))?;
         if header.block_id() != head.block_id {
             let found = header.block_id().to_string();
-            return Err(damaged(Table::Blocks, head.height.to_string(), format!("block {}", head.block_id), found));
+            return Err(damaged(
+                Table::Blocks,
+                head.height.to_string(),
+                format!("block {}", head.block_id),
+                found,
+            ));
         }
         let same = header.height == head.height
             && header.time == head.time
@@ -428,26 +474,49 @@ impl<'a> Snapshot<'a> {
         let last = LogIndex(head.log_size.0 - 1);
         let leaf = LogTree::leaf(self, last)?;
         if tiles_root != log_root {
-            return Err(damaged(Table::Tiles, "the right edge", format!("root {log_root}"), tiles_root.to_string()));
+            return Err(damaged(
+                Table::Tiles,
+                "the right edge",
+                format!("root {log_root}"),
+                tiles_root.to_string(),
+            ));
         }
-        let record = self.record(last)?.ok_or_else(|| damaged(Table::Records, last.to_string(), "the last record", "nothing"))?;
+        let record = self
+            .record(last)?
+            .ok_or_else(|| damaged(Table::Records, last.to_string(), "the last record", "nothing"))?;
         if merkle::leaf_hash(&record) != leaf {
             let found = merkle::leaf_hash(&record).to_string();
-            return Err(damaged(Table::Records, last.to_string(), format!("the record with leaf hash {leaf}"), found));
+            return Err(damaged(
+                Table::Records,
+                last.to_string(),
+                format!("the record with leaf hash {leaf}"),
+                found,
+            ));
         }
         match self.certificate(head.height)? {
-            Some(certificate) if certificate.block_id == head.block_id && certificate.height == head.height => Ok(()),
+            Some(certificate)
+                if certificate.block_id == head.block_id && certificate.height == head.height =>
+            {
+                Ok(())
+            }
             Some(other) => {
                 let found = format!("one for block {}", other.block_id);
                 Err(damaged(Table::Certificates, head.height.to_string(), "the head's certificate", found))
             }
-            None => Err(damaged(Table::Certificates, head.height.to_string(), "the head's certificate", "nothing")),
+            None => Err(damaged(
+                Table::Certificates,
+                head.height.to_string(),
+                "the head's certificate",
+                "nothing",
+            )),
         }
     }
 
     /// The log's partial tiles.
     pub(crate) fn log_edge(&self) -> Result<Edge, StoreError> {
-        Edge::load(self.head.log_size.0, |level, tile, len| self.partial(Table::Tiles, &tables::tile_key(level, tile), len))
+        Edge::load(self.head.log_size.0, |level, tile, len| {
+            self.partial(Table::Tiles, &tables::tile_key(level, tile), len)
+        })
     }
 
     /// The partial tiles of a trail of `size` records, from level 1 up; level 0 is the trail itself.
@@ -463,7 +532,12 @@ impl<'a> Snapshot<'a> {
         if found.len() == len {
             Ok(found)
         } else {
-            Err(damaged(table, hex(key), format!("a tile of {len} hashes"), format!("{} hashes", found.len())))
+            Err(damaged(
+                table,
+                hex(key),
+                format!("a tile of {len} hashes"),
+                format!("{} hashes", found.len()),
+            ))
         }
     }
 
@@ -503,7 +577,7 @@ impl<'a> Snapshot<'a> {
         table: Table,
         from: &[u8],
         to: Option<Vec<u8>>,
-    ) -> impl Iterator<Item = Result<(Box<[u8]>, Box<[u8]>), StoreError>> {
+    ) -> impl Iterator<Item = Result<Row, StoreError>> {
         let mut options = ReadOptions::default();
         if let Some(to) = to {
             options.set_iterate_upper_bound(to);
@@ -517,7 +591,7 @@ impl<'a> Snapshot<'a> {
         &self,
         table: Table,
         prefix: &[u8],
-    ) -> impl Iterator<Item = Result<(Box<[u8]>, Box<[u8]>), StoreError>> {
+    ) -> impl Iterator<Item = Result<Row, StoreError>> {
         self.rows(table, prefix, tables::behind(prefix))
     }
 
@@ -526,11 +600,18 @@ impl<'a> Snapshot<'a> {
         Tile::from_bytes(&bytes).map(Some).ok_or_else(|| bad_tile(table, key, bytes.len()))
     }
 
-    /// The rows of a trail at `from..to`, all of which MUST be there.
-    pub(crate) fn trail_rows(&self, trail: &TrailKey, from: u64, to: u64) -> Result<Vec<TrailRow>, StoreError> {
+    /// The log indexes of a trail's records at `from..to`, all of which MUST be there.
+    pub(crate) fn trail_rows(
+        &self,
+        trail: &TrailKey,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<LogIndex>, StoreError> {
         let count = to.saturating_sub(from);
         if count > MAX_TRAIL_SLICE as u64 {
-            return Err(StoreError::OutOfRange(format!("{count} records of a trail at once; ask for parts of {MAX_TRAIL_SLICE}")));
+            return Err(StoreError::OutOfRange(format!(
+                "{count} records of a trail at once; ask for parts of {MAX_TRAIL_SLICE}"
+            )));
         }
         let key = |position| tables::trail_position_key(trail, position);
         let mut rows = Vec::new();
@@ -539,7 +620,7 @@ impl<'a> Snapshot<'a> {
             if *found != key(position) {
                 break;
             }
-            rows.push(decode_row(Table::Trails, &found, &value)?);
+            rows.push(LogIndex(decode_row(Table::Trails, &found, &value)?));
         }
         if rows.len() as u64 == count {
             Ok(rows)
@@ -552,7 +633,12 @@ impl<'a> Snapshot<'a> {
     pub(crate) fn frontier_of(&self, trail: &TrailKey) -> Result<Vec<Digest>, StoreError> {
         let Some(bytes) = self.pinned(Table::TrailFrontiers, &trail.0)? else { return Ok(vec![]) };
         tables::hashes(&bytes).filter(|hashes| hashes.len() <= 64).ok_or_else(|| {
-            damaged(Table::TrailFrontiers, trail.to_string(), "at most 64 hashes", format!("{} bytes", bytes.len()))
+            damaged(
+                Table::TrailFrontiers,
+                trail.to_string(),
+                "at most 64 hashes",
+                format!("{} bytes", bytes.len()),
+            )
         })
     }
 
@@ -563,15 +649,29 @@ impl<'a> Snapshot<'a> {
             .map_err(|error| damaged(Table::Blocks, height.to_string(), "a block", error.to_string()))?;
         if row.submissions as usize > custos_proof::header::MAX_SUBMISSIONS {
             let found = format!("{} submissions", row.submissions);
-            return Err(damaged(Table::Blocks, height.to_string(), "a block of at most 8192 submissions", found));
+            return Err(damaged(
+                Table::Blocks,
+                height.to_string(),
+                "a block of at most 8192 submissions",
+                found,
+            ));
         }
         Ok(Some(row))
     }
 
-    pub(crate) fn stored_envelope(&self, height: Height, position: u32) -> Result<StoredEnvelope, StoreError> {
+    pub(crate) fn stored_envelope(
+        &self,
+        height: Height,
+        position: u32,
+    ) -> Result<StoredEnvelope, StoreError> {
         let key = tables::envelope_key(height, position);
         let bytes = self.get(Table::Envelopes, &key)?.ok_or_else(|| {
-            damaged(Table::Envelopes, format!("block {height}, position {position}"), "an envelope", "nothing")
+            damaged(
+                Table::Envelopes,
+                format!("block {height}, position {position}"),
+                "an envelope",
+                "nothing",
+            )
         })?;
         // An envelope is a COSE_Sign1 and never this short.
         Ok(match <[u8; 32]>::try_from(bytes.as_slice()) {
@@ -629,16 +729,22 @@ impl StoredEnvelope {
     fn id(&self, height: Height, position: u32) -> Result<SubmissionId, StoreError> {
         match self {
             StoredEnvelope::Pruned(id) => Ok(*id),
-            StoredEnvelope::Kept(bytes) => Envelope::decode(bytes).map(|envelope| envelope.submission_id()).map_err(|error| {
-                let key = format!("block {height}, position {position}");
-                damaged(Table::Envelopes, key, "an envelope", error.to_string())
-            }),
+            StoredEnvelope::Kept(bytes) => {
+                Envelope::decode(bytes).map(|envelope| envelope.submission_id()).map_err(|error| {
+                    let key = format!("block {height}, position {position}");
+                    damaged(Table::Envelopes, key, "an envelope", error.to_string())
+                })
+            }
         }
     }
 }
 
 /// A row of ours, decoded.
-pub(crate) fn decode_row<T: bincode::Decode<()>>(table: Table, key: &[u8], bytes: &[u8]) -> Result<T, StoreError> {
+pub(crate) fn decode_row<T: bincode::Decode<()>>(
+    table: Table,
+    key: &[u8],
+    bytes: &[u8],
+) -> Result<T, StoreError> {
     codec::decode(bytes).map_err(|error| damaged(table, hex(key), "a row of this table", error.to_string()))
 }
 
@@ -696,8 +802,9 @@ impl View for Snapshot<'_> {
         loop {
             let first = self.rows(Table::Nonces, &from, Some(bucket.to_be_bytes().to_vec())).next();
             let Some((key, _)) = first.transpose()? else { break };
-            let (expiry, author) = nonce_owner(&key)
-                .ok_or_else(|| damaged(Table::Nonces, hex(&key), "bucket, author and nonce", "something else"))?;
+            let (expiry, author) = nonce_owner(&key).ok_or_else(|| {
+                damaged(Table::Nonces, hex(&key), "bucket, author and nonce", "something else")
+            })?;
             let Some(next) = tables::behind(&tables::nonce_prefix(expiry, &author)) else { break };
             from = next;
             found.push((expiry, author));
@@ -714,7 +821,10 @@ impl View for Snapshot<'_> {
         let record = self.decoded_record(index)?;
         match record.as_ref().and_then(Record::as_item) {
             Some(entry) => Ok(Some((index, entry.item))),
-            None => Err(damaged(Table::Events, hex(&key), "the index of an item's record", index.to_string()).into()),
+            None => {
+                Err(damaged(Table::Events, hex(&key), "the index of an item's record", index.to_string())
+                    .into())
+            }
         }
     }
 
@@ -745,7 +855,8 @@ impl LogTree<'_> {
     pub(crate) fn leaf(snapshot: &Snapshot<'_>, index: LogIndex) -> Result<Digest, StoreError> {
         let key = tables::tile_key(0, index.0 >> HEIGHT);
         let tile = snapshot.tile(Table::Tiles, &key)?;
-        tile.and_then(|tile| tile.root((index.0 & 0xff) as usize, 1))
-            .ok_or_else(|| damaged(Table::Tiles, hex(&key), format!("the leaf hash of record {index}"), "nothing"))
+        tile.and_then(|tile| tile.root((index.0 & 0xff) as usize, 1)).ok_or_else(|| {
+            damaged(Table::Tiles, hex(&key), format!("the leaf hash of record {index}"), "nothing")
+        })
     }
 }

@@ -35,7 +35,7 @@ use crate::codec;
 use crate::error::{Damage, StoreError};
 use crate::options::{self, Limits};
 use crate::pages::PageCache;
-use crate::rows::{BlockRow, HeadRow, SubmissionRow, TrailRow};
+use crate::rows::{BlockRow, HeadRow, SubmissionRow};
 use crate::snapshot::Snapshot;
 use crate::tables::{self, FORMAT, Table, meta};
 use crate::tiles::{Edge, WIDTH, Written};
@@ -120,12 +120,18 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::create`].
-    pub fn create_with(dir: &Path, genesis: &Genesis, start: &Start, limits: &Limits) -> Result<Store, StoreError> {
+    pub fn create_with(
+        dir: &Path,
+        genesis: &Genesis,
+        start: &Start,
+        limits: &Limits,
+    ) -> Result<Store, StoreError> {
         let head = &start.head;
         if head.chain != genesis.chain() || head.block_id != genesis.block_id() || head.height != Height(0) {
             return Err(StoreError::NotExtending("the start state is not that of the genesis".into()));
         }
-        std::fs::create_dir_all(dir).map_err(|error| StoreError::Io(format!("{}: {error}", dir.display())))?;
+        std::fs::create_dir_all(dir)
+            .map_err(|error| StoreError::Io(format!("{}: {error}", dir.display())))?;
         let db = open_database(dir, limits, true)?;
         // A creation that died before its batch left a database without a format: begin again.
         if read(&db, Table::Meta, meta::FORMAT)?.is_some() {
@@ -183,7 +189,8 @@ impl Store {
         limits: &Limits,
         edge: impl FnOnce(&Snapshot<'_>) -> Result<Edge, StoreError>,
     ) -> Result<Store, StoreError> {
-        let genesis_bytes = read(&db, Table::Meta, meta::GENESIS)?.ok_or_else(|| missing("genesis", "the genesis"))?;
+        let genesis_bytes =
+            read(&db, Table::Meta, meta::GENESIS)?.ok_or_else(|| missing("genesis", "the genesis"))?;
         let genesis = Genesis::from_bytes(&genesis_bytes)
             .map_err(|error| damaged(Table::Meta, "genesis", "a genesis", error.to_string()))?;
         let row = read(&db, Table::Meta, meta::HEAD)?.ok_or_else(|| missing("head", "the head"))?;
@@ -339,7 +346,11 @@ impl Store {
     }
 
     pub(crate) fn estimated_rows(&self, table: Table) -> u64 {
-        self.db.property_int_value_cf(self.family(table), "rocksdb.estimate-num-keys").ok().flatten().unwrap_or(0)
+        self.db
+            .property_int_value_cf(self.family(table), "rocksdb.estimate-num-keys")
+            .ok()
+            .flatten()
+            .unwrap_or(0)
     }
 
     pub(crate) fn page_cache(&self) -> &PageCache {
@@ -364,7 +375,10 @@ fn check_extends(head: &Head, changes: &Changes, certificate: &Certificate) -> R
         () if certificate.height != header.height || certificate.block_id != changes.block_id => {
             "the certificate is for another block"
         }
-        () if next.height != header.height || next.block_id != changes.block_id || next.time != header.time => {
+        () if next.height != header.height
+            || next.block_id != changes.block_id
+            || next.time != header.time =>
+        {
             "the new head is not this block"
         }
         () if next.log_size != header.log_size || next.state_root != header.state_root => {
@@ -389,8 +403,8 @@ fn check_extends(head: &Head, changes: &Changes, certificate: &Certificate) -> R
 /// The log's edge after the block, and the tiles to write.
 fn grow_log(head: &Head, changes: &Changes, edge: &Edge) -> Result<(Edge, Vec<Written>), StoreError> {
     let not = |what: &str| StoreError::NotExtending(format!("block {}: {what}", changes.header.height));
-    let mut frontier =
-        Frontier::from_parts(head.log_size.0, head.log_frontier.clone()).map_err(|error| not(&error.to_string()))?;
+    let mut frontier = Frontier::from_parts(head.log_size.0, head.log_frontier.clone())
+        .map_err(|error| not(&error.to_string()))?;
     let mut grown = edge.clone();
     let mut tiles = Vec::new();
     for record in &changes.records {
@@ -475,7 +489,9 @@ impl<'db> Batch<'db> {
         for (position, submission) in (0u32..).zip(&changes.submissions) {
             let row = SubmissionRow::of(height, position, &submission.items).ok_or_else(|| {
                 let id = submission.id;
-                StoreError::NotExtending(format!("block {height}: the records of submission {id} are scattered"))
+                StoreError::NotExtending(format!(
+                    "block {height}: the records of submission {id} are scattered"
+                ))
             })?;
             self.put(Table::Submissions, submission.id, codec::encode(&row));
             self.put(Table::Envelopes, tables::envelope_key(height, position), &submission.envelope);
@@ -487,7 +503,8 @@ impl<'db> Batch<'db> {
         let key = tables::height_key(changes.header.height);
         let row = BlockRow {
             first: head.log_size.0,
-            submissions: u32::try_from(changes.submissions.len()).expect("because a block has at most 8192 submissions"),
+            submissions: u32::try_from(changes.submissions.len())
+                .expect("because a block has at most 8192 submissions"),
             header: changes.header.to_bytes(),
         };
         self.put(Table::Blocks, key, codec::encode(&row));
@@ -499,7 +516,9 @@ impl<'db> Batch<'db> {
     }
 
     pub(crate) fn pages<'a>(&mut self, pages: impl Iterator<Item = (&'a NibblePath, Option<&'a Page>)>) {
-        pages.for_each(|(path, page)| self.put_or_delete(Table::StatePages, path.to_bytes(), page.map(Page::to_bytes)));
+        pages.for_each(|(path, page)| {
+            self.put_or_delete(Table::StatePages, path.to_bytes(), page.map(Page::to_bytes))
+        });
     }
 
     /// New places in one trail; `before` is the version that they extend.
@@ -507,10 +526,15 @@ impl<'db> Batch<'db> {
         let Some(NewListing { trail, position: from, .. }) = listings.first().copied() else { return Ok(()) };
         for (position, listing) in (from..).zip(listings) {
             if listing.position != position {
-                return Err(StoreError::NotExtending(format!("trail {trail}: position {position} is left out")));
+                return Err(StoreError::NotExtending(format!(
+                    "trail {trail}: position {position} is left out"
+                )));
             }
-            let row = TrailRow { index: listing.index.0, leaf: listing.leaf.0 };
-            self.put(Table::Trails, tables::trail_position_key(&trail, position), codec::encode(&row));
+            self.put(
+                Table::Trails,
+                tables::trail_position_key(&trail, position),
+                codec::encode(&listing.index.0),
+            );
         }
         let to = from.saturating_add(listings.len() as u64);
         if from / WIDTH as u64 == to / WIDTH as u64 {

@@ -25,7 +25,7 @@
 //! |---|---|---|
 //! | `item_index` | first 16 bytes of the item hash, log index | nothing |
 //! | `tiles` | level (1 byte), tile (8 bytes) | up to 256 hashes; a full tile: C2SP's 8,192 bytes, then 16 inner nodes |
-//! | `trails` | trail key, position | row: log index, leaf hash |
+//! | `trails` | trail key, position | row: log index; the leaf hash is in the log's tile |
 //! | `trail_tiles` | trail key, level from 1 (1 byte), tile | as `tiles`; only of trails with 256 records or more |
 //! | `trail_frontiers` | trail key | hashes of the trail's perfect subtrees, the largest first |
 //! | `state_pages` | nibble path | page of the state map |

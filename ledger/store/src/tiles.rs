@@ -35,7 +35,8 @@ pub(crate) struct Tile {
 impl Tile {
     /// The tile that begins with these hashes. MUST be at most [`WIDTH`].
     pub(crate) fn of(hashes: Vec<Digest>) -> Self {
-        let inner = if hashes.len() == WIDTH { hashes.chunks(INNER).map(merkle::root_of).collect() } else { vec![] };
+        let inner =
+            if hashes.len() == WIDTH { hashes.chunks(INNER).map(merkle::root_of).collect() } else { vec![] };
         Self { hashes, inner }
     }
 
@@ -111,7 +112,10 @@ pub(crate) type Written = (u8, u64, Tile);
 
 impl Edge {
     /// The edge of a tree of `size` leaves whose partial tiles `read` gives: level and number to hashes.
-    pub(crate) fn load<E>(size: u64, mut read: impl FnMut(u8, u64, usize) -> Result<Vec<Digest>, E>) -> Result<Self, E> {
+    pub(crate) fn load<E>(
+        size: u64,
+        mut read: impl FnMut(u8, u64, usize) -> Result<Vec<Digest>, E>,
+    ) -> Result<Self, E> {
         let mut levels = Vec::new();
         let (mut level, mut nodes) = (0, size);
         while nodes > 0 {
@@ -146,7 +150,8 @@ impl Edge {
         (0u8..)
             .zip(&self.levels)
             .filter(|(level, (_, hashes))| {
-                !hashes.is_empty() && earlier.levels.get(usize::from(*level)) != Some(&self.levels[usize::from(*level)])
+                !hashes.is_empty()
+                    && earlier.levels.get(usize::from(*level)) != Some(&self.levels[usize::from(*level)])
             })
             .map(|(level, (tile, hashes))| (level, *tile, Tile::of(hashes.clone())))
             .collect()
@@ -189,8 +194,10 @@ mod tests {
     #[test]
     fn every_tree_up_to_and_around_the_tile_boundaries_is_the_naive_tree() {
         let leaves: Vec<Digest> = (0..66_000).map(leaf).collect();
-        let (mut tiles, mut edge, mut frontier) = (Written(BTreeMap::new()), Edge::default(), Frontier::new());
-        let stops = [1u64, 2, 3, 255, 256, 257, 300, 511, 512, 513, 4095, 65_535, 65_536, 65_537, 65_792, 66_000];
+        let (mut tiles, mut edge, mut frontier) =
+            (Written(BTreeMap::new()), Edge::default(), Frontier::new());
+        let stops =
+            [1u64, 2, 3, 255, 256, 257, 300, 511, 512, 513, 4095, 65_535, 65_536, 65_537, 65_792, 66_000];
         for stop in stops {
             let (before, mut full) = (edge.clone(), vec![]);
             while frontier.size() < stop {
@@ -210,7 +217,13 @@ mod tests {
             }
             for old in stops.into_iter().filter(|old| *old <= stop) {
                 let path = merkle::prove_consistency(&tiles, old, stop).unwrap();
-                assert!(merkle::verify_consistency(old, &naive_root(&leaves[..old as usize]), stop, &root, &path));
+                assert!(merkle::verify_consistency(
+                    old,
+                    &naive_root(&leaves[..old as usize]),
+                    stop,
+                    &root,
+                    &path
+                ));
             }
             let read = |level, tile, len| {
                 let found = Tile::from_bytes(&tiles.0[&(level, tile)]).unwrap().hashes;

@@ -1,4 +1,4 @@
-//! The trees of a store as sources of hashes: the log from its tiles, a trail from its rows and tiles.
+//! The trees of a store as sources of hashes: the log from its tiles, a trail from its own and the log's.
 //!
 //! Proofs are made by `custos_proof::merkle` over these, with the code that the tests of that crate
 //! check against an independent reference. At the head's size the right edge of a tree comes from its
@@ -32,7 +32,11 @@ impl<'s> LogTree<'s> {
     /// The log as of the snapshot; proofs of earlier sizes come from the same tiles.
     pub(crate) fn new(snapshot: &'s Snapshot<'s>) -> Self {
         let head = snapshot.head();
-        Self { snapshot, edge: perfect_subtrees(head.log_size.0, &head.log_frontier), at_hand: RefCell::default() }
+        Self {
+            snapshot,
+            edge: perfect_subtrees(head.log_size.0, &head.log_frontier),
+            at_hand: RefCell::default(),
+        }
     }
 }
 
@@ -50,7 +54,8 @@ impl NodeSource for LogTree<'_> {
         if let Some((_, tile)) = at_hand.iter().find(|(at, _)| *at == place) {
             return tile.root(spot.offset, spot.count).ok_or_else(none);
         }
-        let tile = self.snapshot.tile(Table::Tiles, &tables::tile_key(spot.level, spot.tile))?.ok_or_else(none)?;
+        let tile =
+            self.snapshot.tile(Table::Tiles, &tables::tile_key(spot.level, spot.tile))?.ok_or_else(none)?;
         let hash = tile.root(spot.offset, spot.count).ok_or_else(none);
         if at_hand.len() == AT_HAND {
             at_hand.remove(0);
@@ -65,13 +70,15 @@ pub(crate) struct TrailTree<'s> {
     snapshot: &'s Snapshot<'s>,
     trail: TrailKey,
     edge: Vec<Known>,
+    /// Has the leaf hashes.
+    log: LogTree<'s>,
 }
 
 impl<'s> TrailTree<'s> {
     /// The trail as of the snapshot, where it has `size` records.
     pub(crate) fn new(snapshot: &'s Snapshot<'s>, trail: &TrailKey, size: u64) -> Result<Self, StoreError> {
         let edge = perfect_subtrees(size, &snapshot.frontier_of(trail)?);
-        Ok(Self { snapshot, trail: *trail, edge })
+        Ok(Self { snapshot, trail: *trail, edge, log: LogTree::new(snapshot) })
     }
 }
 
@@ -83,14 +90,21 @@ impl NodeSource for TrailTree<'_> {
             return Ok(*hash);
         }
         let none = |table| {
-            damaged(table, format!("trail {}, node {index} at level {level}", self.trail), "a hash", "nothing")
+            damaged(
+                table,
+                format!("trail {}, node {index} at level {level}", self.trail),
+                "a hash",
+                "nothing",
+            )
         };
         let spot = Spot::of(level, index).ok_or_else(|| none(Table::Trails))?;
         if level < HEIGHT {
             let from = (spot.tile << HEIGHT) + spot.offset as u64;
-            let rows = self.snapshot.trail_rows(&self.trail, from, from.saturating_add(spot.count as u64))?;
-            let leaves: Vec<Digest> = rows.iter().map(|row| Digest(row.leaf)).collect();
-            return Ok(merkle::root_of(&leaves));
+            let indexes =
+                self.snapshot.trail_rows(&self.trail, from, from.saturating_add(spot.count as u64))?;
+            let leaves: Result<Vec<Digest>, _> =
+                indexes.iter().map(|index| self.log.subtree(0, index.0)).collect();
+            return Ok(merkle::root_of(&leaves?));
         }
         let key = tables::trail_tile_key(&self.trail, spot.level, spot.tile);
         let tile = self.snapshot.tile(Table::TrailTiles, &key)?.ok_or_else(|| none(Table::TrailTiles))?;

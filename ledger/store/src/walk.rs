@@ -34,7 +34,7 @@ use crate::error::StoreError;
 use crate::fsck::Report;
 use crate::meter::Meter;
 use crate::rows::SubmissionRow;
-use crate::snapshot::{Snapshot, decode_header, decode_row};
+use crate::snapshot::{Row, Snapshot, decode_header, decode_row};
 use crate::store::{damaged, hex};
 use crate::tables::{self, Table};
 use crate::trees::LogTree;
@@ -44,11 +44,17 @@ const SIGNATURE_BATCH: usize = 512;
 
 /// Who computes what follows from the primary tables.
 pub(crate) trait Follow {
-    /// An envelope of a block, in body order.
-    fn envelope(&mut self, envelope: &Envelope) -> Result<(), StoreError>;
+    /// An envelope of a block of this time, in body order; `None` if it was pruned.
+    fn envelope(&mut self, block: TimeMs, envelope: Option<&Envelope>) -> Result<(), StoreError>;
 
     /// A record, in log order; `completed` are the subtrees of the log that it completes.
-    fn record(&mut self, record: &Record, leaf: Digest, completed: &[Node], item: Option<&[u8]>) -> Result<(), StoreError>;
+    fn record(
+        &mut self,
+        record: &Record,
+        leaf: Digest,
+        completed: &[Node],
+        item: Option<&[u8]>,
+    ) -> Result<(), StoreError>;
 }
 
 /// Walks over all blocks of the snapshot.
@@ -71,9 +77,9 @@ pub(crate) fn walk(
         items: Cursor::new(snapshot, Table::Items)?,
         log: Frontier::new(),
         parent: (genesis.block_id(), genesis.time),
-        validators: genesis
-            .validator_set()
-            .map_err(|error| damaged(Table::Meta, "genesis", "a genesis with validators", error.to_string()))?,
+        validators: genesis.validator_set().map_err(|error| {
+            damaged(Table::Meta, "genesis", "a genesis with validators", error.to_string())
+        })?,
         keys: HashMap::new(),
         signed: signatures.then(Vec::new),
         submissions: 0,
@@ -129,10 +135,16 @@ struct Carried {
 }
 
 impl Walk<'_> {
-    fn block(&mut self, height: Height, meter: &mut Meter<'_>, follow: &mut dyn Follow) -> Result<(), StoreError> {
+    fn block(
+        &mut self,
+        height: Height,
+        meter: &mut Meter<'_>,
+        follow: &mut dyn Follow,
+    ) -> Result<(), StoreError> {
         let key = tables::height_key(height);
         let at = height.to_string();
-        let bytes = self.blocks.take(&key)?.ok_or_else(|| damaged(Table::Blocks, &at, "a block", "nothing"))?;
+        let bytes =
+            self.blocks.take(&key)?.ok_or_else(|| damaged(Table::Blocks, &at, "a block", "nothing"))?;
         let row = decode_row(Table::Blocks, &key, &bytes)?;
         let header = decode_header(height, &row)?;
         self.header(&header)?;
@@ -153,11 +165,16 @@ impl Walk<'_> {
         let not = |expected: String, found: String| Err(damaged(Table::Blocks, &at, expected, found));
         let chain = self.snapshot.head().chain;
         match () {
-            () if header.chain != chain => not(format!("a header of chain {chain}"), format!("chain {}", header.chain)),
-            () if header.parent != self.parent.0 => {
-                not(format!("a header whose parent is {}", self.parent.0), format!("parent {}", header.parent))
+            () if header.chain != chain => {
+                not(format!("a header of chain {chain}"), format!("chain {}", header.chain))
             }
-            () if header.time <= self.parent.1 => not(format!("a time after {}", self.parent.1), header.time.to_string()),
+            () if header.parent != self.parent.0 => not(
+                format!("a header whose parent is {}", self.parent.0),
+                format!("parent {}", header.parent),
+            ),
+            () if header.time <= self.parent.1 => {
+                not(format!("a time after {}", self.parent.1), header.time.to_string())
+            }
             () if header.validators_hash != self.validators.hash() => not(
                 format!("validators {}", self.validators.hash()),
                 format!("validators {}", header.validators_hash),
@@ -169,11 +186,19 @@ impl Walk<'_> {
     fn certificate(&mut self, header: &Header) -> Result<(), StoreError> {
         let at = header.height.to_string();
         let id = header.block_id();
-        let not = |found: String| damaged(Table::Certificates, &at, format!("a certificate for block {id}"), found);
-        let bytes = self.certificates.take(&tables::height_key(header.height))?.ok_or_else(|| not("nothing".into()))?;
-        let certificate = custos_proof::certificate::Certificate::from_bytes(&bytes).map_err(|error| not(error.to_string()))?;
+        let not =
+            |found: String| damaged(Table::Certificates, &at, format!("a certificate for block {id}"), found);
+        let bytes = self
+            .certificates
+            .take(&tables::height_key(header.height))?
+            .ok_or_else(|| not("nothing".into()))?;
+        let certificate = custos_proof::certificate::Certificate::from_bytes(&bytes)
+            .map_err(|error| not(error.to_string()))?;
         if certificate.block_id != id || certificate.height != header.height {
-            return Err(not(format!("one for block {} at height {}", certificate.block_id, certificate.height)));
+            return Err(not(format!(
+                "one for block {} at height {}",
+                certificate.block_id, certificate.height
+            )));
         }
         if self.signed.is_some() {
             certificate.verify(&header.chain, &self.validators).map_err(|error| not(error.to_string()))?;
@@ -182,20 +207,34 @@ impl Walk<'_> {
         if header.next_validators_hash != header.validators_hash {
             let hash = header.next_validators_hash;
             self.validators = self.snapshot.validators(&hash)?.ok_or_else(|| {
-                damaged(Table::Validators, hash.to_string(), format!("the validators after block {at}"), "nothing")
+                damaged(
+                    Table::Validators,
+                    hash.to_string(),
+                    format!("the validators after block {at}"),
+                    "nothing",
+                )
             })?;
         }
         Ok(())
     }
 
-    fn body(&mut self, header: &Header, count: u32, follow: &mut dyn Follow) -> Result<Vec<Carried>, StoreError> {
+    fn body(
+        &mut self,
+        header: &Header,
+        count: u32,
+        follow: &mut dyn Follow,
+    ) -> Result<Vec<Carried>, StoreError> {
         let height = header.height;
         let mut carried = Vec::new();
         for position in 0..count {
             let place = format!("block {height}, position {position}");
-            let not = |found: String| damaged(Table::Envelopes, &place, "the signed envelope of a submission", found);
-            let bytes =
-                self.envelopes.take(&tables::envelope_key(height, position))?.ok_or_else(|| not("nothing".into()))?;
+            let not = |found: String| {
+                damaged(Table::Envelopes, &place, "the signed envelope of a submission", found)
+            };
+            let bytes = self
+                .envelopes
+                .take(&tables::envelope_key(height, position))?
+                .ok_or_else(|| not("nothing".into()))?;
             let (id, envelope) = match <[u8; 32]>::try_from(&*bytes) {
                 Ok(id) => (SubmissionId(id), None),
                 Err(_) => {
@@ -203,10 +242,10 @@ impl Walk<'_> {
                     if envelope.payload().chain != header.chain {
                         return Err(not(format!("one for chain {}", envelope.payload().chain)));
                     }
-                    follow.envelope(&envelope)?;
                     (envelope.submission_id(), Some(envelope))
                 }
             };
+            follow.envelope(header.time, envelope.as_ref())?;
             let placed = self.placed(id, height, position)?;
             self.report.envelopes_pruned += u64::from(envelope.is_none());
             carried.push(Carried { id, envelope, placed, place });
@@ -249,13 +288,20 @@ impl Walk<'_> {
         for index in first..header.log_size.0 {
             let index = LogIndex(index);
             let key = tables::index_key(index);
-            let not = |expected: String, found: String| damaged(Table::Records, index.to_string(), expected, found);
-            let bytes =
-                self.records.take(&key)?.ok_or_else(|| not(format!("a record of block {}", header.height), "nothing".into()))?;
-            let record = Record::from_bytes(&bytes).map_err(|error| not("a record".into(), error.to_string()))?;
+            let not =
+                |expected: String, found: String| damaged(Table::Records, index.to_string(), expected, found);
+            let bytes = self
+                .records
+                .take(&key)?
+                .ok_or_else(|| not(format!("a record of block {}", header.height), "nothing".into()))?;
+            let record =
+                Record::from_bytes(&bytes).map_err(|error| not("a record".into(), error.to_string()))?;
             if (record.index, record.height, record.time) != (index, header.height, header.time) {
                 let found = format!("record {} of block {}, {}", record.index, record.height, record.time);
-                return Err(not(format!("record {index} of block {}, {}", header.height, header.time), found));
+                return Err(not(
+                    format!("record {index} of block {}, {}", header.height, header.time),
+                    found,
+                ));
             }
             let mut item = None;
             match &record.entry {
@@ -264,7 +310,9 @@ impl Walk<'_> {
                     let expected = format!("the block record first, with parent {}", header.parent);
                     return Err(not(expected, format!("one with parent {parent}")));
                 }
-                _ if index.0 == first => return Err(not("the block's own record first".into(), "another".into())),
+                _ if index.0 == first => {
+                    return Err(not("the block's own record first".into(), "another".into()));
+                }
                 Entry::Due(_) => {}
                 Entry::Item(entry) => {
                     let next = expected.next();
@@ -304,7 +352,12 @@ impl Walk<'_> {
         };
         let found = item_hash(&bytes);
         if found != entry.item {
-            return Err(damaged(Table::Items, index.to_string(), format!("item {}", entry.item), format!("item {found}")));
+            return Err(damaged(
+                Table::Items,
+                index.to_string(),
+                format!("item {}", entry.item),
+                format!("item {found}"),
+            ));
         }
         self.report.items += 1;
         Ok(Some(bytes))
@@ -326,13 +379,24 @@ impl Walk<'_> {
                     *next = index.0 + 1;
                     hashes.get(&index.0).copied()
                 }
-                Placed::Before(index) => {
-                    self.snapshot.decoded_record(*index)?.as_ref().and_then(Record::as_item).map(|entry| entry.item)
-                }
+                Placed::Before(index) => self
+                    .snapshot
+                    .decoded_record(*index)?
+                    .as_ref()
+                    .and_then(Record::as_item)
+                    .map(|entry| entry.item),
             };
-            leaves.push(hash.ok_or_else(|| {
-                damaged(Table::Submissions, carried.id.to_string(), "places of items", format!("{placed:?}"))
-            })?.into());
+            leaves.push(
+                hash.ok_or_else(|| {
+                    damaged(
+                        Table::Submissions,
+                        carried.id.to_string(),
+                        "places of items",
+                        format!("{placed:?}"),
+                    )
+                })?
+                .into(),
+            );
         }
         let Some(envelope) = &carried.envelope else { return Ok(()) };
         let payload = envelope.payload();
@@ -345,7 +409,8 @@ impl Walk<'_> {
         let entry = self.key(&envelope.key_id())?;
         let speaks = matches!(&payload.author, Author::Participant(id) if *id == entry.owner);
         if !speaks || entry.purpose != KeyPurpose::Sign || !entry.is_valid_at(judged_at, header.time) {
-            let expected = format!("an envelope of {} under a key valid at log index {judged_at}", payload.author);
+            let expected =
+                format!("an envelope of {} under a key valid at log index {judged_at}", payload.author);
             let found = format!("key {} of {}", envelope.key_id(), entry.owner);
             return Err(damaged(Table::Envelopes, &carried.place, expected, found));
         }
@@ -369,7 +434,8 @@ impl Walk<'_> {
             return Ok(entry.clone());
         }
         let key = registry::key_key(id);
-        let not = |found: String| damaged(Table::State, key.to_string(), format!("the entry of key {id}"), found);
+        let not =
+            |found: String| damaged(Table::State, key.to_string(), format!("the entry of key {id}"), found);
         let bytes = self.snapshot.get(Table::State, &key.0)?.ok_or_else(|| not("nothing".into()))?;
         let entry = KeyEntry::from_bytes(&bytes).map_err(|error| not(error.to_string()))?;
         if custos_proof::keys::key_id(&entry.key) != *id {
@@ -384,7 +450,12 @@ impl Walk<'_> {
         let triples: Vec<_> = signed.iter().map(|s| (s.key, s.message.as_slice(), s.signature)).collect();
         let bad = verify_batch(&triples).iter().position(|valid| !valid);
         if let Some(bad) = bad.and_then(|bad| signed.get(bad)) {
-            return Err(damaged(Table::Envelopes, &bad.place, "a valid signature", "one that does not verify"));
+            return Err(damaged(
+                Table::Envelopes,
+                &bad.place,
+                "a valid signature",
+                "one that does not verify",
+            ));
         }
         self.report.signatures += signed.len() as u64;
         signed.clear();
@@ -397,7 +468,12 @@ impl Walk<'_> {
             if let Ok(recorded) = LogTree::leaf(self.snapshot, index)
                 && recorded != *leaf
             {
-                return damaged(Table::Records, index.to_string(), format!("the record with leaf hash {recorded}"), leaf.to_string());
+                return damaged(
+                    Table::Records,
+                    index.to_string(),
+                    format!("the record with leaf hash {recorded}"),
+                    leaf.to_string(),
+                );
             }
         }
         let found = format!("log root {} of {} records", self.log.root(), self.log.size());
@@ -419,8 +495,8 @@ fn expected_items(carried: &[Carried]) -> impl Iterator<Item = (SubmissionId, u3
 /// A table read in the order of its keys, each of which somebody has to ask for.
 pub(crate) struct Cursor<'s> {
     table: Table,
-    rows: Box<dyn Iterator<Item = Result<(Box<[u8]>, Box<[u8]>), StoreError>> + 's>,
-    next: Option<(Box<[u8]>, Box<[u8]>)>,
+    rows: Box<dyn Iterator<Item = Result<Row, StoreError>> + 's>,
+    next: Option<Row>,
 }
 
 impl<'s> Cursor<'s> {
