@@ -20,8 +20,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use custos_proof::hash::{Digest, ItemHash, SubmissionId, sha256};
 use custos_proof::submission::{Author, FormError, Submission, Verified};
 use custos_state::error::{AdmitError, Refusal, RefusalCode};
-use custos_state::view::ViewError;
 use custos_state::{admission, apply};
+use custos_store::Snapshot;
 use tokio::sync::oneshot;
 use tracing::{debug, error};
 
@@ -218,6 +218,7 @@ impl<P: Peers> Worker<P> {
         let mut first: HashMap<Digest, usize> = HashMap::new();
         let (mut steps, mut followers) = (Vec::new(), Vec::new());
         let (mut candidates, mut outcomes) = (Vec::new(), Vec::new());
+        let snapshot = self.snapshot();
         for Incoming { bytes, origin } in batch {
             let hash = sha256(&bytes);
             if let Some(place) = first.get(&hash) {
@@ -226,7 +227,7 @@ impl<P: Peers> Worker<P> {
             }
             first.insert(hash, steps.len());
             let strict = matches!(origin, Origin::Client(_));
-            match self.before_signature(&bytes, hash) {
+            match snapshot.as_ref().map_err(Clone::clone).and_then(|s| self.before_signature(s, &bytes, hash)) {
                 Ok(Before::Check(submission, key)) => {
                     candidates.push((steps.len(), Candidate { submission: *submission, key, bytes: hash, strict }));
                     outcomes.push(None);
@@ -237,11 +238,14 @@ impl<P: Peers> Worker<P> {
             steps.push(Step { origin, bytes: hash });
         }
         let (places, candidates): (Vec<_>, Vec<_>) = candidates.into_iter().unzip();
+        drop(snapshot);
         let verified = self.chain.verifier().verify(candidates);
+        // A later one: what was recorded while signatures were checked shows here.
+        let snapshot = self.snapshot();
         let mut added = false;
         for (place, result) in places.into_iter().zip(verified) {
             let outcome = match result {
-                Ok(verified) => self.after_signature(verified),
+                Ok(verified) => snapshot.as_ref().map_err(Clone::clone).and_then(|s| self.after_signature(s, verified)),
                 Err(refusal) => {
                     self.chain.mempool().remember_bad(steps[place].bytes, refusal.clone());
                     Err(Declined::Refused(refusal))
@@ -273,7 +277,11 @@ impl<P: Peers> Worker<P> {
         }
     }
 
-    fn before_signature(&self, bytes: &[u8], hash: Digest) -> Result<Before, Declined> {
+    fn snapshot(&self) -> Result<Snapshot<'_>, Declined> {
+        self.chain.store().snapshot().map_err(|error| self.failed(&error))
+    }
+
+    fn before_signature(&self, snapshot: &Snapshot<'_>, bytes: &[u8], hash: Digest) -> Result<Before, Declined> {
         if let Some(refusal) = self.chain.mempool().bad(&hash) {
             return Err(Declined::Refused(refusal.clone()));
         }
@@ -285,25 +293,20 @@ impl<P: Peers> Worker<P> {
         if self.chain.mempool().pending(&id).is_some() {
             return known(Standing::Pending);
         }
-        let snapshot = self.chain.store().snapshot().map_err(|error| self.failed(&error))?;
         if snapshot.submission(&id).map_err(|error| self.failed(&error))?.is_some() {
             return known(Standing::Committed);
         }
-        let key = admission::admit(&snapshot, self.chain.now(), &submission).map_err(|error| self.declined(error))?;
+        let key = admission::admit(snapshot, self.chain.now(), &submission).map_err(|error| self.declined(error))?;
         Ok(Before::Check(Box::new(submission), key))
     }
 
-    fn after_signature(&self, verified: Arc<Verified>) -> Result<Accepted, Declined> {
+    fn after_signature(&self, snapshot: &Snapshot<'_>, verified: Arc<Verified>) -> Result<Accepted, Declined> {
         let id = verified.id();
         let items = verified.item_hashes().to_vec();
-        {
-            let snapshot = self.chain.store().snapshot().map_err(|error| self.failed(&error))?;
-            // It may have been recorded while we looked at its signature.
-            if snapshot.submission(&id).map_err(|error| self.failed(&error))?.is_some() {
-                return Ok(Accepted { id, items, standing: Standing::Committed });
-            }
-            apply::preview(&snapshot, self.chain.now(), &verified).map_err(|error| self.declined(error))?;
+        if snapshot.submission(&id).map_err(|error| self.failed(&error))?.is_some() {
+            return Ok(Accepted { id, items, standing: Standing::Committed });
         }
+        apply::preview(snapshot, self.chain.now(), &verified).map_err(|error| self.declined(error))?;
         match self.chain.mempool().insert(verified) {
             Ok(Place::Added) => Ok(Accepted { id, items, standing: Standing::Added }),
             Ok(Place::Known) => Ok(Accepted { id, items, standing: Standing::Pending }),
@@ -409,12 +412,5 @@ fn outcome_word(outcome: &Result<Accepted, Declined>) -> &'static str {
         Err(Declined::NoRoom(NoRoom::Full)) => "mempool-full",
         Err(Declined::NoRoom(NoRoom::Share)) => "author-quota",
         Err(Declined::Failed(_)) => "failed",
-    }
-}
-
-/// Keeps the conversion of storage errors in one place for those who read the view outside intake.
-impl From<ViewError> for Declined {
-    fn from(error: ViewError) -> Self {
-        Declined::Failed(error.to_string())
     }
 }

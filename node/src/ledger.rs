@@ -212,8 +212,12 @@ impl Ledger for NodeLedger {
         let snapshot = self.chain.store().snapshot().map_err(fault)?;
         let acted = acted(submissions.iter().map(|submission| &**submission));
         let built = apply::build(&snapshot, &proposal, submissions, &limits).map_err(|error| LedgerFault(error.to_string()))?;
-        drop(snapshot);
         for (id, refusal) in &built.refused {
+            // It was recorded while the intake was about to queue it.
+            if snapshot.submission(id).map_err(fault)?.is_some() {
+                self.chain.mempool().committed([id]);
+                continue;
+            }
             // The head's clock may lag behind ours: this one only has to wait.
             if refusal.code == RefusalCode::TooFarAhead {
                 continue;
@@ -221,6 +225,7 @@ impl Ledger for NodeLedger {
             self.chain.mempool().reject(id, refusal.clone());
             self.chain.tell_rejected(id, refusal);
         }
+        drop(snapshot);
         let block = built.block;
         self.keep(Executed { block_id: built.changes.block_id, body: body_hash(&block), changes: built.changes, acted });
         Ok(block)

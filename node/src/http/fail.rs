@@ -126,7 +126,7 @@ fn answer_to(code: RefusalCode) -> (u16, &'static str) {
         R::UnknownKind => (422, "use a kind of this protocol version"),
         R::MixedClasses => (422, "send acts and testimony in separate submissions"),
         R::NotAllowed => (403, "see docs/spec for who may write this kind"),
-        R::Exists | R::Duplicate => (409, "it is there already"),
+        R::Exists => (409, "it is there already"),
         R::NotFound => (422, "create what it refers to first"),
         R::TrailClosed => (422, "open the trail of this year"),
         R::WrongEpoch => (422, "open the trail of the current calendar year (UTC)"),

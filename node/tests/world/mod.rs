@@ -57,13 +57,14 @@ pub(crate) fn random16() -> Random16 {
     Random16(bytes)
 }
 
-fn genesis() -> Genesis {
-    let participants = [
+/// A genesis with a few participants and these validators, the hospital first.
+pub(crate) fn genesis(validators: &[&str]) -> Genesis {
+    let mut participants = vec![
         ("registrar", Roles::new(&[Role::Registrar])),
-        ("hospital", Roles::new(&[Role::Custodian, Role::Validator])),
         ("practice", Roles::new(&[Role::Custodian, Role::Recipient])),
         ("stranger", Roles::new(&[Role::Recipient])),
     ];
+    participants.extend(validators.iter().map(|name| (*name, Roles::new(&[Role::Custodian, Role::Validator]))));
     let mut keys = Vec::new();
     let mut add = |owner: &str, purpose| {
         let signer = key(owner, purpose);
@@ -75,11 +76,13 @@ fn genesis() -> Genesis {
             possession: signer.sign(&preimage).unwrap(),
         });
     };
-    for (name, _) in participants {
+    for (name, _) in &participants {
         add(name, KeyPurpose::Sign);
     }
-    for purpose in [KeyPurpose::Consensus, KeyPurpose::Transport, KeyPurpose::Note] {
-        add("hospital", purpose);
+    for name in validators {
+        for purpose in [KeyPurpose::Consensus, KeyPurpose::Transport, KeyPurpose::Note] {
+            add(name, purpose);
+        }
     }
     Genesis {
         name: Ascii::new("test").unwrap(),
@@ -102,9 +105,62 @@ fn genesis() -> Genesis {
         )
         .unwrap(),
         keys: List::new(keys).unwrap(),
-        validators: List::new(vec![GenesisValidator { participant: id("hospital"), power: 1 }]).unwrap(),
+        validators: List::new(
+            validators.iter().map(|name| GenesisValidator { participant: id(name), power: 1 }).collect(),
+        )
+        .unwrap(),
         policy: Policy { heartbeat_ms: 2_000, ..Policy::initial() },
     }
+}
+
+/// Genesis, keys and configuration of a validator in a directory of its own.
+pub(crate) fn configure(dir: &Path, name: &str, genesis: &Genesis) -> Config {
+    std::fs::write(dir.join("genesis.custos"), genesis.to_bytes()).unwrap();
+    let write = |purpose: KeyPurpose| {
+        let path = dir.join(format!("{purpose}.key"));
+        key(name, purpose).write(&path).unwrap();
+        path
+    };
+    Config {
+        data_dir: "data".into(),
+        genesis: "genesis.custos".into(),
+        participant: Some(name.into()),
+        api: ApiConfig::listening_on("127.0.0.1:0"),
+        p2p: P2pConfig { listen: "/ip4/127.0.0.1/tcp/0".into(), peers: Vec::new() },
+        keys: KeysConfig {
+            transport: write(KeyPurpose::Transport),
+            consensus: Some(write(KeyPurpose::Consensus)),
+            note: Some(write(KeyPurpose::Note)),
+        },
+        mempool: MempoolConfig::default(),
+        consensus: ConsensusSection::default(),
+        log: LogConfig::default(),
+    }
+}
+
+/// Starts a node from a configuration in its directory.
+pub(crate) async fn run(dir: &Path, config: &Config) -> Node {
+    let path = dir.join("node.toml");
+    std::fs::write(&path, config.to_toml().unwrap()).unwrap();
+    Node::start(Config::read(&path).unwrap()).await.unwrap()
+}
+
+/// A client of a node that shows nothing, and obeys no 429.
+pub(crate) fn client(node: &Node) -> Client {
+    let limits = Limits { retries: 0, ..Limits::default() };
+    Client::with_limits(&format!("http://{}", node.api_address()), limits).unwrap()
+}
+
+/// Waits until a node is ready.
+pub(crate) async fn ready(node: &Node) {
+    let client = client(node);
+    for _ in 0..600 {
+        if client.ready().await.is_ok_and(|ready| ready.ready) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("not ready: {:?}", client.health().await);
 }
 
 impl World {
@@ -115,28 +171,8 @@ impl World {
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let genesis = genesis();
-        std::fs::write(dir.path().join("genesis.custos"), genesis.to_bytes()).unwrap();
-        let write = |purpose: KeyPurpose| {
-            let path = dir.path().join(format!("{purpose}.key"));
-            key("hospital", purpose).write(&path).unwrap();
-            path
-        };
-        let mut config = Config {
-            data_dir: "data".into(),
-            genesis: "genesis.custos".into(),
-            participant: Some("hospital".into()),
-            api: ApiConfig::listening_on("127.0.0.1:0"),
-            p2p: P2pConfig { listen: "/ip4/127.0.0.1/tcp/0".into(), peers: Vec::new() },
-            keys: KeysConfig {
-                transport: write(KeyPurpose::Transport),
-                consensus: Some(write(KeyPurpose::Consensus)),
-                note: Some(write(KeyPurpose::Note)),
-            },
-            mempool: MempoolConfig::default(),
-            consensus: ConsensusSection::default(),
-            log: LogConfig::default(),
-        };
+        let genesis = genesis(&["hospital"]);
+        let mut config = configure(dir.path(), "hospital", &genesis);
         change(&mut config);
         let mut world = Self { chain: genesis.chain(), dir, genesis, node: None, config };
         world.run().await;
@@ -144,19 +180,9 @@ impl World {
     }
 
     async fn run(&mut self) {
-        let text = self.config.to_toml().unwrap();
-        let path = self.dir.path().join("node.toml");
-        std::fs::write(&path, text).unwrap();
-        let checked = Config::read(&path).unwrap();
-        self.node = Some(Node::start(checked).await.unwrap());
-        let client = self.client();
-        for _ in 0..600 {
-            if client.ready().await.is_ok_and(|ready| ready.ready) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("not ready: {:?}", client.health().await);
+        let node = run(self.dir.path(), &self.config).await;
+        ready(&node).await;
+        self.node = Some(node);
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -178,7 +204,7 @@ impl World {
 
     /// A client that shows nothing, and obeys no 429.
     pub(crate) fn client(&self) -> Client {
-        Client::with_limits(&self.address(), Limits { retries: 0, ..Limits::default() }).unwrap()
+        client(self.node.as_ref().unwrap())
     }
 
     /// A client that signs its requests.
