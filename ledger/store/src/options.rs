@@ -50,6 +50,7 @@ pub(crate) fn database(limits: &Limits) -> Options {
     options.set_max_open_files(limits.open_files);
     options.set_max_background_jobs(2);
     options.set_bytes_per_sync(1 << 20);
+    options.set_manifest_preallocation_size(256 << 10);
     // RocksDB's own diary, not ours.
     options.set_keep_log_file_num(2);
     options.set_max_log_file_size(1 << 20);

@@ -356,7 +356,12 @@ impl<'a> Snapshot<'a> {
                     Ok(decoded) if decoded.index == index && decoded.listings().contains(&place) => {}
                     Ok(_) => return Err(not(format!("{index}, which is not"))),
                     Err(error) => {
-                        return Err(damaged(Table::Records, index.to_string(), "a record", error.to_string()));
+                        return Err(damaged(
+                            Table::Records,
+                            index.to_string(),
+                            "a record",
+                            error.to_string(),
+                        ));
                     }
                 }
                 Ok(TrailEntry { position, index, leaf: merkle::leaf_hash(&record), record })
