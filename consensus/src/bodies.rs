@@ -148,7 +148,7 @@ mod tests {
         StoredBody {
             height: Height(height),
             block_id: BlockId([id; 32]),
-            own: id % 2 == 0,
+            own: id.is_multiple_of(2),
             block: vec![id; 1000].into(),
         }
     }

@@ -128,8 +128,12 @@ impl Driver {
             Effect::Answer(ticket, answer) => self.answer(ticket, answer),
             Effect::Build(ticket, request) => {
                 let asked = request.clone();
-                let built =
-                    self.ledger.call(move |ledger| ledger.build(request)).await.and_then(|built| built);
+                let built = self
+                    .ledger
+                    .call(move |ledger| ledger.build(request))
+                    .await
+                    .and_then(|built| built)
+                    .map(Box::new);
                 return Ok(Some(Input::Built(ticket, asked, built)));
             }
             Effect::Check(purpose, id, block) => {
@@ -139,7 +143,7 @@ impl Driver {
             }
             Effect::Commit(block, certificate) => {
                 let committed = self.ledger.call(move |ledger| ledger.commit(&block, &certificate)).await;
-                return Ok(Some(Input::Committed(committed.and_then(|head| head))));
+                return Ok(Some(Input::Committed(committed.and_then(|head| head).map(Box::new))));
             }
             Effect::AskWork => {
                 let work =
@@ -246,7 +250,7 @@ impl Driver {
     async fn charge(&mut self, peer: PeerKey, what: &str) {
         let violations = self.network.charge(peer);
         warn!(%peer, what, violations, "a peer broke the protocol");
-        if violations % VIOLATIONS_PER_CUT == 0 {
+        if violations.is_multiple_of(VIOLATIONS_PER_CUT) {
             self.network.cut(peer).await;
         }
     }

@@ -138,11 +138,11 @@ pub enum Input {
         bytes: Bytes,
     },
     /// The ledger built a block, or cannot go on.
-    Built(Ticket, BuildRequest, Result<Block, LedgerFault>),
+    Built(Ticket, BuildRequest, Result<Box<Block>, LedgerFault>),
     /// The ledger checked a block, or cannot go on.
     Checked(Purpose, BlockId, Result<Verdict, LedgerFault>),
     /// The ledger committed the decided block, or cannot go on.
-    Committed(Result<Head, LedgerFault>),
+    Committed(Result<Box<Head>, LedgerFault>),
     /// The answer to [`Effect::AskWork`].
     Work(bool),
     /// Work has arrived at the mempool.
@@ -355,9 +355,9 @@ impl Host {
             Input::DecidedRange(ticket, heights) => vec![Effect::Serve(ticket, self.servable(&heights))],
             Input::Earliest(ticket) => vec![Effect::ServeEarliest(ticket)],
             // What the ledger answers.
-            Input::Built(ticket, request, Ok(block)) => self.on_built(ticket, &request, block),
+            Input::Built(ticket, request, Ok(block)) => self.on_built(ticket, &request, *block),
             Input::Checked(purpose, id, Ok(verdict)) => self.on_checked(now, purpose, id, verdict),
-            Input::Committed(Ok(head)) => self.on_committed(now, head),
+            Input::Committed(Ok(head)) => self.on_committed(now, *head),
             Input::Built(_, _, Err(fault))
             | Input::Checked(_, _, Err(fault))
             | Input::Committed(Err(fault)) => self.halt(format!("the ledger cannot go on: {fault}")),

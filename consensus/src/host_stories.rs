@@ -146,7 +146,11 @@ impl Play {
         let block = play.accept(0, play.now.wall);
         let (decided, finalized) = (play.ticket(), play.ticket());
         play.on(Input::Decided(decided, certificate(&block)));
-        play.on(Input::Committed(Ok(head(HEAD.next(), block.header.time, block.header.block_id()))));
+        play.on(Input::Committed(Ok(Box::new(head(
+            HEAD.next(),
+            block.header.time,
+            block.header.block_id(),
+        )))));
         let effects = play.on(Input::Finalized(finalized, HEAD.next(), Vec::new()));
         assert!(effects.contains(&Effect::AskWork));
         assert!(play.on(Input::Work(false)).is_empty());
@@ -383,7 +387,7 @@ fn asked_twice_for_a_block_it_gives_the_same_even_after_a_crash() {
     let [Effect::Build(_, request)] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((request.time, request.round), (play.now.wall, Round(round)));
     let built = block(HEAD.next(), round, 0, request.time);
-    let effects = play.on(Input::Built(ticket, request.clone(), Ok(built.clone())));
+    let effects = play.on(Input::Built(ticket, request.clone(), Ok(Box::new(built.clone()))));
     let [Effect::Store(stored), Effect::Publish(sent), Effect::Answer(_, Answer::Built(id))] =
         effects.as_slice()
     else {
@@ -467,8 +471,11 @@ fn a_block_of_the_next_height_that_comes_early_is_judged_when_that_height_begins
     play.on(Input::Decided(decided, certificate(&current)));
     // The engine may close the height before the commit is through.
     assert!(play.on(Input::Finalized(finalized, HEAD.next(), Vec::new())).is_empty());
-    let effects =
-        play.on(Input::Committed(Ok(head(HEAD.next(), current.header.time, current.header.block_id()))));
+    let effects = play.on(Input::Committed(Ok(Box::new(head(
+        HEAD.next(),
+        current.header.time,
+        current.header.block_id(),
+    )))));
     assert_eq!(effects.first(), Some(&Effect::Answer(decided, Answer::Committed)));
     assert_eq!(effects.last(), Some(&Effect::Answer(finalized, Answer::Start(HEAD.next().next()))));
     let ticket = play.ticket();
@@ -560,7 +567,7 @@ fn who_the_registry_no_longer_lists_is_cut_at_the_commit_and_bootstrap_peers_sta
     play.on(Input::Decided(ticket, certificate(&block)));
     let mut next = head(HEAD.next(), block.header.time, block.header.block_id());
     next.peers.retain(|allowed| allowed.participant != name(5));
-    let effects = play.on(Input::Committed(Ok(next)));
+    let effects = play.on(Input::Committed(Ok(Box::new(next))));
     let allowed = BTreeSet::from([peer(1), peer(2), peer(3), peer(9)]);
     assert!(effects.contains(&Effect::Allow(allowed)), "{effects:?}");
 }
@@ -573,7 +580,7 @@ fn a_validator_whose_key_the_registry_forgot_is_not_cut_off() {
     play.on(Input::Decided(ticket, certificate(&block)));
     let mut next = head(HEAD.next(), block.header.time, block.header.block_id());
     next.peers.retain(|allowed| allowed.participant != name(2));
-    let effects = play.on(Input::Committed(Ok(next)));
+    let effects = play.on(Input::Committed(Ok(Box::new(next))));
     assert!(effects.contains(&Effect::Allow(BTreeSet::from([peer(1), peer(2), peer(3), peer(5), peer(9)]))));
 }
 

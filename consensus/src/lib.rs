@@ -15,6 +15,8 @@
 //!
 //! Deliberately absent: what a block means. That is the ledger's.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod assembly;
 mod bodies;
 mod config;

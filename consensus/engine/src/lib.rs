@@ -11,6 +11,8 @@
 //!
 //! Deliberately absent: every decision. When to propose, what is valid, when to go on: the host's.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod codec;
 mod context;
 mod mesh;

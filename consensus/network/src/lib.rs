@@ -17,6 +17,8 @@
 //! Deliberately absent: discovery, relaying, NAT traversal, Identify, and any idea of what the
 //! payloads mean.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod frame;
 mod gate;
 mod peer;
