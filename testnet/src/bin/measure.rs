@@ -76,7 +76,7 @@ fn measure(net: &Network, records: u64) -> Outcome<Seen> {
     let idle_cpu_percent = (net.cpu_seconds()? - before) / 20.0 * 100.0;
 
     eprintln!("one submission at a time");
-    let idle = net.bench(&["--clients", "1", "--pause-ms", "100", "--submissions", "200"])?;
+    let idle = net.bench(&["--receipts", "--clients", "1", "--pause-ms", "100", "--submissions", "200"])?;
 
     eprintln!("single items");
     let singles = net.bench(&["--clients", "768", "--seconds", "20", "--submissions", "80000"])?;
