@@ -207,7 +207,8 @@ impl Verifier {
         }
         self.checks.fetch_add(unknown.len() as u64, Ordering::Relaxed);
         let answers = Verified::all(unknown, |signed| {
-            let relayed: Vec<_> = signed.iter().zip(&strict).filter(|(_, strict)| !**strict).map(|(s, _)| *s).collect();
+            let relayed: Vec<_> =
+                signed.iter().zip(&strict).filter(|(_, strict)| !**strict).map(|(s, _)| *s).collect();
             let mut relayed = verify_batch(&relayed).into_iter();
             signed
                 .iter()
@@ -310,7 +311,11 @@ mod tests {
         let verifier = Verifier::default();
         let (submission, _) = signed(3);
         let (_, other) = signed(4);
-        let results = verifier.verify(vec![candidate(1, false), Candidate::relayed(submission, other), candidate(2, true)]);
+        let results = verifier.verify(vec![
+            candidate(1, false),
+            Candidate::relayed(submission, other),
+            candidate(2, true),
+        ]);
         assert!(results[0].is_ok() && results[2].is_ok());
         assert_eq!(results[1].as_ref().map_err(|r| r.code), Err(RefusalCode::BadSignature));
         assert_eq!(verifier.checks(), 3);

@@ -376,7 +376,10 @@ impl Config {
         let participant = self
             .participant
             .as_ref()
-            .map(|id| id.parse::<ParticipantId>().map_err(|error| refuse("participant", format!("is {id:?}: {error}"), NAME)))
+            .map(|id| {
+                id.parse::<ParticipantId>()
+                    .map_err(|error| refuse("participant", format!("is {id:?}: {error}"), NAME))
+            })
             .transpose()?;
         if participant.is_none() && self.keys.consensus.is_some() {
             return Err(refuse(
@@ -386,28 +389,40 @@ impl Config {
             ));
         }
         let api_listen: SocketAddr = self.api.listen.parse().map_err(|_| {
-            refuse("api.listen", format!("is {:?}", self.api.listen), "write address and port, for example 127.0.0.1:7700")
+            refuse(
+                "api.listen",
+                format!("is {:?}", self.api.listen),
+                "write address and port, for example 127.0.0.1:7700",
+            )
         })?;
         for name in &self.api.names {
             if name.is_empty() || name.bytes().any(|b| b.is_ascii_uppercase() || b <= b' ' || b == b'/') {
-                return Err(refuse("api.names", format!("holds {name:?}"), "write host:port in lower case, without a scheme"));
+                return Err(refuse(
+                    "api.names",
+                    format!("holds {name:?}"),
+                    "write host:port in lower case, without a scheme",
+                ));
             }
         }
-        const MULTIADDR: &str = "write a multiaddr like /ip4/10.0.0.2/tcp/7701 or /dns4/node.example/tcp/7701";
+        const MULTIADDR: &str =
+            "write a multiaddr like /ip4/10.0.0.2/tcp/7701 or /dns4/node.example/tcp/7701";
         let is_multiaddr = |text: &str| text.starts_with('/') && text.contains("/tcp/");
         if !is_multiaddr(&self.p2p.listen) {
             return Err(refuse("p2p.listen", format!("is {:?}", self.p2p.listen), MULTIADDR));
         }
         if self.p2p.peers.len() > MAX_PEERS {
-            return Err(refuse("p2p.peers", format!("has more than {MAX_PEERS} entries"), "list validators and bootstrap nodes only"));
+            return Err(refuse(
+                "p2p.peers",
+                format!("has more than {MAX_PEERS} entries"),
+                "list validators and bootstrap nodes only",
+            ));
         }
         let mut peers: Vec<PeerConfig> = Vec::new();
         for (i, peer) in self.p2p.peers.iter().enumerate() {
             let key = |name: &str| format!("p2p.peers[{i}].{name}");
-            let participant = peer
-                .participant
-                .parse()
-                .map_err(|error| refuse(&key("participant"), format!("is {:?}: {error}", peer.participant), NAME))?;
+            let participant = peer.participant.parse().map_err(|error| {
+                refuse(&key("participant"), format!("is {:?}: {error}", peer.participant), NAME)
+            })?;
             if !is_multiaddr(&peer.address) {
                 return Err(refuse(&key("address"), format!("is {:?}", peer.address), MULTIADDR));
             }
@@ -419,9 +434,18 @@ impl Config {
                 )
             })?;
             if peers.iter().any(|other| other.transport == transport) {
-                return Err(refuse(&key("transport_key"), "is another peer's too".into(), "every node has a transport key of its own"));
+                return Err(refuse(
+                    &key("transport_key"),
+                    "is another peer's too".into(),
+                    "every node has a transport key of its own",
+                ));
             }
-            peers.push(PeerConfig { participant, address: peer.address.clone(), transport, bootstrap: peer.bootstrap });
+            peers.push(PeerConfig {
+                participant,
+                address: peer.address.clone(),
+                transport,
+                bootstrap: peer.bootstrap,
+            });
         }
         let bounds: [(&str, u64, u64, u64); 14] = [
             ("api.max_connections", self.api.max_connections as u64, 1, 65_536),
@@ -447,7 +471,11 @@ impl Config {
         ];
         for (key, value, least, most) in bounds {
             if value < least || value > most {
-                return Err(refuse(key, format!("is {value}"), &format!("choose a number from {least} to {most}")));
+                return Err(refuse(
+                    key,
+                    format!("is {value}"),
+                    &format!("choose a number from {least} to {most}"),
+                ));
             }
         }
         Ok(Checked { config: self, participant, api_listen, peers })
@@ -490,7 +518,10 @@ format = "json"
     fn paths_are_relative_to_the_file() {
         let checked = parse(GOOD).unwrap();
         assert_eq!(checked.config.data_dir, Path::new("/etc/custos/data"));
-        assert_eq!(checked.config.keys.consensus.as_deref(), Some(Path::new("/etc/custos/keys/consensus.key")));
+        assert_eq!(
+            checked.config.keys.consensus.as_deref(),
+            Some(Path::new("/etc/custos/keys/consensus.key"))
+        );
         assert_eq!(checked.peers.len(), 1);
         assert_eq!(checked.config.log.format, LogFormat::Json);
         assert!(!checked.peers[0].bootstrap);
@@ -512,8 +543,18 @@ format = "json"
             ("participant = \"hospital-a\"", "participant = \"Hospital A\"", "`participant`", "a-z"),
             ("participant = \"hospital-a\"", "", "`participant`", "follower"),
             ("127.0.0.1:7700", "localhost", "`api.listen`", "127.0.0.1:7700"),
-            ("listen = \"127.0.0.1:7700\"", "listen = \"127.0.0.1:7700\"\nnames = [\"http://X\"]", "`api.names`", "without a scheme"),
-            ("listen = \"127.0.0.1:7700\"", "listen = \"127.0.0.1:7700\"\nmax_proofs = 0", "`api.max_proofs`", "from 1"),
+            (
+                "listen = \"127.0.0.1:7700\"",
+                "listen = \"127.0.0.1:7700\"\nnames = [\"http://X\"]",
+                "`api.names`",
+                "without a scheme",
+            ),
+            (
+                "listen = \"127.0.0.1:7700\"",
+                "listen = \"127.0.0.1:7700\"\nmax_proofs = 0",
+                "`api.max_proofs`",
+                "from 1",
+            ),
             ("/ip4/127.0.0.1/tcp/7701", "127.0.0.1:7701", "`p2p.listen`", "multiaddr"),
             ("/ip4/127.0.0.1/tcp/7703", "tcp/7703", "`p2p.peers[0].address`", "multiaddr"),
             ("hospital-b", "-b", "`p2p.peers[0].participant`", "a-z"),
@@ -525,7 +566,10 @@ format = "json"
             let text = GOOD.replacen(from, to, 1);
             assert_ne!(text, GOOD, "{from}");
             let error = parse(&text).unwrap_err().to_string();
-            assert!(error.contains(key) && error.contains(hint) && error.contains("node.toml"), "{to}: {error}");
+            assert!(
+                error.contains(key) && error.contains(hint) && error.contains("node.toml"),
+                "{to}: {error}"
+            );
         }
     }
 

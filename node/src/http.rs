@@ -163,9 +163,19 @@ impl Api {
                     body,
                 };
                 let digest = text("content-digest")?;
-                Some(self.gate.member(snapshot, crate::chain::clock(), (input, signature), &request, digest)?)
+                Some(self.gate.member(
+                    snapshot,
+                    crate::chain::clock(),
+                    (input, signature),
+                    &request,
+                    digest,
+                )?)
             }
-            _ => return Err(custos_api::signature::SignatureError::Form("one of the two headers is missing").into()),
+            _ => {
+                return Err(
+                    custos_api::signature::SignatureError::Form("one of the two headers is missing").into()
+                );
+            }
         };
         Ok(Caller { member, preimage })
     }
@@ -343,7 +353,12 @@ async fn told(stop: &mut watch::Receiver<bool>) {
 }
 
 /// Answers connections until told to stop, then lets the last answers out.
-pub async fn serve(listener: TcpListener, router: Router, config: &ApiConfig, mut stop: watch::Receiver<bool>) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    config: &ApiConfig,
+    mut stop: watch::Receiver<bool>,
+) {
     let places = Arc::new(Semaphore::new(config.max_connections));
     let read_timeout = Duration::from_millis(config.read_timeout_ms);
     let mut connections = JoinSet::new();
@@ -392,6 +407,7 @@ pub async fn serve(listener: TcpListener, router: Router, config: &ApiConfig, mu
         });
     }
     drop(listener);
-    let _ = tokio::time::timeout(LAST_ANSWERS, async { while connections.join_next().await.is_some() {} }).await;
+    let _ =
+        tokio::time::timeout(LAST_ANSWERS, async { while connections.join_next().await.is_some() {} }).await;
     connections.shutdown().await;
 }

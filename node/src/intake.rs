@@ -119,7 +119,11 @@ impl Intake {
     ///
     /// # Errors
     /// When the system has no thread.
-    pub fn start(chain: Arc<Chain>, peers: impl Peers, metrics: Metrics) -> std::io::Result<(Self, IntakeThread)> {
+    pub fn start(
+        chain: Arc<Chain>,
+        peers: impl Peers,
+        metrics: Metrics,
+    ) -> std::io::Result<(Self, IntakeThread)> {
         let (jobs, queue) = sync_channel(QUEUE);
         chain.set_intake(jobs.clone());
         let worker = Worker { chain, peers, metrics };
@@ -150,9 +154,8 @@ impl Intake {
     pub fn relayed(&self, bytes: Vec<u8>, peer: &str) -> Result<(), Vec<u8>> {
         let incoming = Incoming { bytes, origin: Origin::Peer(peer.to_owned()) };
         self.jobs.try_send(Job::Submission(incoming)).map_err(|error| match error {
-            TrySendError::Full(Job::Submission(incoming)) | TrySendError::Disconnected(Job::Submission(incoming)) => {
-                incoming.bytes
-            }
+            TrySendError::Full(Job::Submission(incoming))
+            | TrySendError::Disconnected(Job::Submission(incoming)) => incoming.bytes,
             // What came back is what was sent.
             TrySendError::Full(_) | TrySendError::Disconnected(_) => Vec::new(),
         })
@@ -198,7 +201,11 @@ impl<P: Peers> Worker<P> {
                     Job::Recheck(more) => authors.extend(more),
                     Job::Stop => stop = true,
                 }
-                next = if !stop && batch.len() < BATCH && size < BATCH_BYTES { queue.try_recv().ok() } else { None };
+                next = if !stop && batch.len() < BATCH && size < BATCH_BYTES {
+                    queue.try_recv().ok()
+                } else {
+                    None
+                };
             }
             if !authors.is_empty() {
                 self.recheck(&authors);
@@ -227,9 +234,11 @@ impl<P: Peers> Worker<P> {
             }
             first.insert(hash, steps.len());
             let strict = matches!(origin, Origin::Client(_));
-            match snapshot.as_ref().map_err(Clone::clone).and_then(|s| self.before_signature(s, &bytes, hash)) {
+            match snapshot.as_ref().map_err(Clone::clone).and_then(|s| self.before_signature(s, &bytes, hash))
+            {
                 Ok(Before::Check(submission, key)) => {
-                    candidates.push((steps.len(), Candidate { submission: *submission, key, bytes: hash, strict }));
+                    candidates
+                        .push((steps.len(), Candidate { submission: *submission, key, bytes: hash, strict }));
                     outcomes.push(None);
                 }
                 Ok(Before::Known(accepted)) => outcomes.push(Some(Ok(accepted))),
@@ -245,7 +254,9 @@ impl<P: Peers> Worker<P> {
         let mut added = false;
         for (place, result) in places.into_iter().zip(verified) {
             let outcome = match result {
-                Ok(verified) => snapshot.as_ref().map_err(Clone::clone).and_then(|s| self.after_signature(s, verified)),
+                Ok(verified) => {
+                    snapshot.as_ref().map_err(Clone::clone).and_then(|s| self.after_signature(s, verified))
+                }
                 Err(refusal) => {
                     self.chain.mempool().remember_bad(steps[place].bytes, refusal.clone());
                     Err(Declined::Refused(refusal))
@@ -281,26 +292,35 @@ impl<P: Peers> Worker<P> {
         self.chain.store().snapshot().map_err(|error| self.failed(&error))
     }
 
-    fn before_signature(&self, snapshot: &Snapshot<'_>, bytes: &[u8], hash: Digest) -> Result<Before, Declined> {
+    fn before_signature(
+        &self,
+        snapshot: &Snapshot<'_>,
+        bytes: &[u8],
+        hash: Digest,
+    ) -> Result<Before, Declined> {
         if let Some(refusal) = self.chain.mempool().bad(&hash) {
             return Err(Declined::Refused(refusal.clone()));
         }
         let submission = Submission::decode(bytes).map_err(|error| Declined::Refused(refusal_of(error)))?;
         let id = submission.id();
-        let known = |standing| {
-            Ok(Before::Known(Accepted { id, items: submission.item_hashes().to_vec(), standing }))
-        };
+        let known =
+            |standing| Ok(Before::Known(Accepted { id, items: submission.item_hashes().to_vec(), standing }));
         if self.chain.mempool().pending(&id).is_some() {
             return known(Standing::Pending);
         }
         if snapshot.submission(&id).map_err(|error| self.failed(&error))?.is_some() {
             return known(Standing::Committed);
         }
-        let key = admission::admit(snapshot, self.chain.now(), &submission).map_err(|error| self.declined(error))?;
+        let key = admission::admit(snapshot, self.chain.now(), &submission)
+            .map_err(|error| self.declined(error))?;
         Ok(Before::Check(Box::new(submission), key))
     }
 
-    fn after_signature(&self, snapshot: &Snapshot<'_>, verified: Arc<Verified>) -> Result<Accepted, Declined> {
+    fn after_signature(
+        &self,
+        snapshot: &Snapshot<'_>,
+        verified: Arc<Verified>,
+    ) -> Result<Accepted, Declined> {
         let id = verified.id();
         let items = verified.item_hashes().to_vec();
         if snapshot.submission(&id).map_err(|error| self.failed(&error))?.is_some() {
@@ -346,8 +366,8 @@ impl<P: Peers> Worker<P> {
                 continue;
             }
             let now = self.chain.now();
-            let verdict =
-                admission::admit(&snapshot, now, &submission).and_then(|_| apply::preview(&snapshot, now, &submission));
+            let verdict = admission::admit(&snapshot, now, &submission)
+                .and_then(|_| apply::preview(&snapshot, now, &submission));
             if let Err(AdmitError::Refused(refusal)) = verdict {
                 self.chain.mempool().reject(&id, refusal.clone());
                 self.chain.tell_rejected(&id, &refusal);

@@ -53,7 +53,9 @@ pub enum KeyFileError {
         mode: u32,
     },
     /// It belongs to another user.
-    #[error("key file {path} belongs to user {owner}, this process runs as {user}; run the node as the file's owner or `chown` it")]
+    #[error(
+        "key file {path} belongs to user {owner}, this process runs as {user}; run the node as the file's owner or `chown` it"
+    )]
     Owner {
         /// Which.
         path: PathBuf,

@@ -138,7 +138,10 @@ impl NodeLedger {
             let mut mempool = self.chain.mempool();
             mempool.committed(&ids);
             mempool.expire(changes.head.time, |not_after| {
-                Refusal::new(RefusalCode::Expired, format!("expired at {not_after} before a block recorded it"))
+                Refusal::new(
+                    RefusalCode::Expired,
+                    format!("expired at {not_after} before a block recorded it"),
+                )
             })
         };
         for (id, refusal) in &expired {
@@ -167,8 +170,12 @@ impl NodeLedger {
 impl Ledger for NodeLedger {
     fn head(&self) -> Head {
         let head = self.chain.store().head();
-        let peers =
-            self.peers.iter().filter(|(_, not_after)| *not_after >= head.time).map(|(peer, _)| peer.clone()).collect();
+        let peers = self
+            .peers
+            .iter()
+            .filter(|(_, not_after)| *not_after >= head.time)
+            .map(|(peer, _)| peer.clone())
+            .collect();
         Head {
             chain: head.chain,
             height: head.height,
@@ -186,10 +193,10 @@ impl Ledger for NodeLedger {
     fn build(&mut self, request: BuildRequest) -> Result<Block, LedgerFault> {
         let room = request.max_bytes.saturating_sub(HEADER_BYTES);
         let default = Limits::default();
-        let reaped = self.chain.mempool().reap(
-            room.saturating_sub(room / 64).min(default.max_bytes),
-            default.max_submissions,
-        );
+        let reaped = self
+            .chain
+            .mempool()
+            .reap(room.saturating_sub(room / 64).min(default.max_bytes), default.max_submissions);
         // What each submission's length needs is a fixed sum; leave out what would burst the block by it.
         let mut left = room;
         let submissions: Vec<Verified> = reaped
@@ -211,7 +218,8 @@ impl Ledger for NodeLedger {
         let limits = Limits { max_bytes: room, ..default };
         let snapshot = self.chain.store().snapshot().map_err(fault)?;
         let acted = acted(submissions.iter().map(|submission| &**submission));
-        let built = apply::build(&snapshot, &proposal, submissions, &limits).map_err(|error| LedgerFault(error.to_string()))?;
+        let built = apply::build(&snapshot, &proposal, submissions, &limits)
+            .map_err(|error| LedgerFault(error.to_string()))?;
         for (id, refusal) in &built.refused {
             // It was recorded while the intake was about to queue it.
             if snapshot.submission(id).map_err(fault)?.is_some() {
@@ -227,7 +235,12 @@ impl Ledger for NodeLedger {
         }
         drop(snapshot);
         let block = built.block;
-        self.keep(Executed { block_id: built.changes.block_id, body: body_hash(&block), changes: built.changes, acted });
+        self.keep(Executed {
+            block_id: built.changes.block_id,
+            body: body_hash(&block),
+            changes: built.changes,
+            acted,
+        });
         Ok(block)
     }
 
@@ -252,7 +265,10 @@ impl Ledger for NodeLedger {
         if self.chain.store().head().block_id == block_id {
             return Ok(self.head());
         }
-        let executed = match self.position(&block_id, &body_hash(block)).and_then(|at| self.executed.remove(at)) {
+        let executed = match self
+            .position(&block_id, &body_hash(block))
+            .and_then(|at| self.executed.remove(at))
+        {
             Some(executed) => executed,
             None => match self.execute(block)? {
                 Execution::Done(executed) => *executed,
@@ -322,7 +338,10 @@ pub(crate) fn key_entry(
 ) -> Result<Option<KeyEntry>, StoreError> {
     let value = snapshot.entry(&registry::key_key(id)).map_err(|error| StoreError::Io(error.to_string()))?;
     value
-        .map(|bytes| KeyEntry::from_bytes(&bytes).map_err(|error| StoreError::Io(format!("the entry of key {id}: {error}"))))
+        .map(|bytes| {
+            KeyEntry::from_bytes(&bytes)
+                .map_err(|error| StoreError::Io(format!("the entry of key {id}: {error}")))
+        })
         .transpose()
 }
 

@@ -239,9 +239,15 @@ impl Mempool {
     }
 
     /// Removes what may no longer be recorded at `time`, with `refusal` as the reason, and says what that was.
-    pub fn expire(&mut self, time: TimeMs, refusal: impl Fn(TimeMs) -> Refusal) -> Vec<(SubmissionId, Refusal)> {
+    pub fn expire(
+        &mut self,
+        time: TimeMs,
+        refusal: impl Fn(TimeMs) -> Refusal,
+    ) -> Vec<(SubmissionId, Refusal)> {
         let mut expired = Vec::new();
-        while let Some((not_after, id)) = self.by_expiry.first().copied().filter(|(not_after, _)| *not_after < time) {
+        while let Some((not_after, id)) =
+            self.by_expiry.first().copied().filter(|(not_after, _)| *not_after < time)
+        {
             let refusal = refusal(not_after);
             self.reject(&id, refusal.clone());
             // Removed above with the submission; removed here in any case, so that this loop ends.
@@ -447,7 +453,10 @@ mod tests {
         }
         assert_eq!(pool.expire(TimeMs(100), |_| stale()), []);
         let expired = pool.expire(TimeMs(103), |_| stale());
-        assert_eq!(expired.iter().map(|(id, _)| *id).collect::<Vec<_>>(), sent[..3].iter().map(|s| s.id()).collect::<Vec<_>>());
+        assert_eq!(
+            expired.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+            sent[..3].iter().map(|s| s.id()).collect::<Vec<_>>()
+        );
         assert_eq!(pool.len(), 1);
         assert_eq!(pool.rejected(&sent[2].id()).map(|r| r.not_after), Some(TimeMs(102)));
         assert_eq!(pool.rejected(&sent[0].id()), None, "only two are remembered");

@@ -79,8 +79,16 @@ impl Default for Metrics {
             gauges: Gauges::default(),
         };
         registry.register("submissions", "Submissions from clients, by outcome", metrics.submissions.clone());
-        registry.register("relayed_submissions", "Submissions from peers, by outcome", metrics.relayed.clone());
-        registry.register("bad_relays", "Submissions that a peer should not have passed on", metrics.bad_relays.clone());
+        registry.register(
+            "relayed_submissions",
+            "Submissions from peers, by outcome",
+            metrics.relayed.clone(),
+        );
+        registry.register(
+            "bad_relays",
+            "Submissions that a peer should not have passed on",
+            metrics.bad_relays.clone(),
+        );
         registry.register("blocks", "Blocks committed since start", metrics.blocks.clone());
         registry.register("records", "Records committed since start", metrics.records.clone());
         registry.register(
@@ -88,7 +96,11 @@ impl Default for Metrics {
             "Submissions committed since start",
             metrics.recorded_submissions.clone(),
         );
-        registry.register("http_requests", "Requests answered, by route and status", metrics.requests.clone());
+        registry.register(
+            "http_requests",
+            "Requests answered, by route and status",
+            metrics.requests.clone(),
+        );
         registry.register("http_request_seconds", "How long answers took", metrics.request_seconds.clone());
         let g = &metrics.gauges;
         for (name, help, gauge) in [
@@ -102,7 +114,11 @@ impl Default for Metrics {
             ("mempool_bytes", "Bytes of submissions waiting", &g.pending_bytes),
             ("signature_checks", "Submission signatures checked since start", &g.signature_checks),
             ("network_dropped", "Frames and events lost to full queues", &g.dropped),
-            ("refused_connections", "Connections refused because the peer is not listed", &g.refused_connections),
+            (
+                "refused_connections",
+                "Connections refused because the peer is not listed",
+                &g.refused_connections,
+            ),
             ("peer_violations", "Breaches of the protocol by admitted peers", &g.violations),
             ("evidence", "Pairs of conflicting votes or proposals seen", &g.evidence),
             ("store_synced_writes", "Synced writes since start", &g.synced_writes),

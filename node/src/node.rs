@@ -73,7 +73,9 @@ pub enum NodeError {
         cause: String,
     },
     /// The data directory holds another chain.
-    #[error("{dir} holds chain {found}, the genesis begins chain {expected}; name another `data_dir` or the right genesis")]
+    #[error(
+        "{dir} holds chain {found}, the genesis begins chain {expected}; name another `data_dir` or the right genesis"
+    )]
     OtherChain {
         /// Which directory.
         dir: PathBuf,
@@ -86,7 +88,9 @@ pub enum NodeError {
     #[error(transparent)]
     Key(#[from] KeyFileError),
     /// The consensus key is not the participant's.
-    #[error("key {key} is not a live consensus key of {participant} in the registry: votes with it would count for nothing; use the key that was registered, or register this one")]
+    #[error(
+        "key {key} is not a live consensus key of {participant} in the registry: votes with it would count for nothing; use the key that was registered, or register this one"
+    )]
     NotRegistered {
         /// Which key.
         key: KeyId,
@@ -148,16 +152,16 @@ impl Node {
     pub async fn start(checked: Checked) -> Result<Self, NodeError> {
         let Opened { chain, keys, policy } = {
             let checked = checked.clone();
-            tokio::task::spawn_blocking(move || open(&checked)).await.map_err(|panic| NodeError::System {
-                what: "opening the store".into(),
-                cause: std::io::Error::other(panic),
+            tokio::task::spawn_blocking(move || open(&checked)).await.map_err(|panic| {
+                NodeError::System { what: "opening the store".into(), cause: std::io::Error::other(panic) }
             })??
         };
         let Checked { config, participant, api_listen, peers } = checked;
         // Bound before consensus starts: an address that is taken should not cost a vote.
-        let listener = TcpListener::bind(api_listen)
-            .await
-            .map_err(|cause| NodeError::System { what: format!("listening on {api_listen} (`api.listen`)"), cause })?;
+        let listener = TcpListener::bind(api_listen).await.map_err(|cause| NodeError::System {
+            what: format!("listening on {api_listen} (`api.listen`)"),
+            cause,
+        })?;
         let api_address = listener
             .local_addr()
             .map_err(|cause| NodeError::System { what: "the API's own address".into(), cause })?;
@@ -192,8 +196,9 @@ impl Node {
         let health = consensus.health();
         let submissions = consensus.take_submissions();
 
-        let (intake, intake_thread) = Intake::start(Arc::clone(&chain), consensus.gossiper(), metrics.clone())
-            .map_err(|cause| NodeError::System { what: "starting the intake's thread".into(), cause })?;
+        let (intake, intake_thread) =
+            Intake::start(Arc::clone(&chain), consensus.gossiper(), metrics.clone())
+                .map_err(|cause| NodeError::System { what: "starting the intake's thread".into(), cause })?;
         let gossip = tokio::spawn(relay(submissions, intake.clone()));
         let (stop, stopping) = watch::channel(false);
         let api = Api::new(
@@ -218,7 +223,18 @@ impl Node {
             height = chain.store().head().height.0,
             "the node listens"
         );
-        Ok(Self { chain, metrics, api_address, health, stop, server, gossip, consensus, intake, intake_thread })
+        Ok(Self {
+            chain,
+            metrics,
+            api_address,
+            health,
+            stop,
+            server,
+            gossip,
+            consensus,
+            intake,
+            intake_thread,
+        })
     }
 
     /// Where the API listens: with port 0 in the configuration, the real port.
@@ -254,7 +270,11 @@ impl Node {
     /// The reason, once consensus has halted; does not end before.
     pub async fn halted(&self) -> String {
         let mut health = self.health.clone();
-        match health.wait_for(|health| matches!(health.state, State::Halted(_))).await.map(|health| health.state.clone()) {
+        match health
+            .wait_for(|health| matches!(health.state, State::Halted(_)))
+            .await
+            .map(|health| health.state.clone())
+        {
             Ok(State::Halted(reason)) => reason,
             Ok(_) | Err(_) => "consensus has ended".into(),
         }
@@ -342,7 +362,9 @@ fn open(checked: &Checked) -> Result<Opened, NodeError> {
         let snapshot = store.snapshot()?;
         let live = |signer: &dyn Signer, purpose, owner: &ParticipantId| {
             let entry = key_entry(&snapshot, &key_id(&signer.public_key()))?;
-            Ok::<_, StoreError>(entry.is_some_and(|e| e.purpose == purpose && e.owner == *owner && e.revoked.is_none()))
+            Ok::<_, StoreError>(
+                entry.is_some_and(|e| e.purpose == purpose && e.owner == *owner && e.revoked.is_none()),
+            )
         };
         if let (Some(key), Some(participant)) = (&keys.consensus, &checked.participant) {
             if !live(key.as_ref(), KeyPurpose::Consensus, participant)? {
@@ -352,13 +374,16 @@ fn open(checked: &Checked) -> Result<Opened, NodeError> {
                 });
             }
             if !live(&keys.transport, KeyPurpose::Transport, participant)? {
-                warn!("the transport key is not in the registry: only peers that list this node as a bootstrap peer will speak to it");
+                warn!(
+                    "the transport key is not in the registry: only peers that list this node as a bootstrap peer will speak to it"
+                );
             }
         }
-        let bytes = snapshot.entry(&registry::policy_key()).map_err(|error| StoreError::Io(error.to_string()))?;
-        bytes
-            .and_then(|bytes| Policy::from_bytes(&bytes).ok())
-            .ok_or_else(|| StoreError::Io("the policy is missing or not well formed; run `custos fsck`".into()))?
+        let bytes =
+            snapshot.entry(&registry::policy_key()).map_err(|error| StoreError::Io(error.to_string()))?;
+        bytes.and_then(|bytes| Policy::from_bytes(&bytes).ok()).ok_or_else(|| {
+            StoreError::Io("the policy is missing or not well formed; run `custos fsck`".into())
+        })?
     };
     let limits = Limits {
         max_bytes: config.mempool.max_bytes,
@@ -385,14 +410,20 @@ fn open_store(dir: &Path, genesis: &Genesis, genesis_path: &Path) -> Result<Stor
     let store = match Store::open(dir) {
         Ok(store) => store,
         Err(StoreError::NotFound(_)) => {
-            let start = apply::start(genesis)
-                .map_err(|error| NodeError::Genesis { path: genesis_path.to_owned(), cause: error.to_string() })?;
+            let start = apply::start(genesis).map_err(|error| NodeError::Genesis {
+                path: genesis_path.to_owned(),
+                cause: error.to_string(),
+            })?;
             Store::create(dir, genesis, &start)?
         }
         Err(error) => return Err(error.into()),
     };
     let (found, expected) = (store.head().chain, genesis.chain());
-    if found == expected { Ok(store) } else { Err(NodeError::OtherChain { dir: dir.to_owned(), found, expected }) }
+    if found == expected {
+        Ok(store)
+    } else {
+        Err(NodeError::OtherChain { dir: dir.to_owned(), found, expected })
+    }
 }
 
 /// The names by which members may address this node.

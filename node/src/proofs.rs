@@ -169,7 +169,8 @@ impl<'a> Prover<'a> {
                     let envelope = match numbers.get(&entry.submission) {
                         Some(number) => *number,
                         None => {
-                            let number = u32::try_from(envelopes.len()).map_err(|_| ProofError::TooLong(end - begin))?;
+                            let number = u32::try_from(envelopes.len())
+                                .map_err(|_| ProofError::TooLong(end - begin))?;
                             envelopes.push(bytes(self.signed(&entry.submission)?.bytes.clone())?);
                             numbers.insert(entry.submission, number);
                             let proven = self.key(&key)?;
@@ -183,7 +184,8 @@ impl<'a> Prover<'a> {
                 }
             });
         }
-        let range_path = if size == 0 { Vec::new() } else { self.snapshot.prove_trail(&trail, begin, end, size)? };
+        let range_path =
+            if size == 0 { Vec::new() } else { self.snapshot.prove_trail(&trail, begin, end, size)? };
         let too_long = || ProofError::TooLong(end - begin);
         Ok(TrailProof {
             name: name.clone(),
@@ -205,10 +207,9 @@ impl<'a> Prover<'a> {
         let (from, to) = match part {
             Part::Whole => (0, size),
             Part::Positions(from, to) if from <= to => (from.min(size), to.min(size)),
-            Part::Times(from, to) if from <= to => (
-                self.first(trail, size, |time| time >= from)?,
-                self.first(trail, size, |time| time > to)?,
-            ),
+            Part::Times(from, to) if from <= to => {
+                (self.first(trail, size, |time| time >= from)?, self.first(trail, size, |time| time > to)?)
+            }
             Part::Positions(..) | Part::Times(..) => {
                 return Err(ProofError::Part("the part ends before it begins".into()));
             }
@@ -217,7 +218,12 @@ impl<'a> Prover<'a> {
     }
 
     /// The first position of a trail whose record's time satisfies `reached`; times ascend along a trail.
-    fn first(&self, trail: &TrailKey, size: u64, reached: impl Fn(TimeMs) -> bool) -> Result<u64, ProofError> {
+    fn first(
+        &self,
+        trail: &TrailKey,
+        size: u64,
+        reached: impl Fn(TimeMs) -> bool,
+    ) -> Result<u64, ProofError> {
         let (mut low, mut high) = (0, size);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -247,7 +253,9 @@ impl<'a> Prover<'a> {
             let hashes = status
                 .placed
                 .iter()
-                .map(|(Placed::Here(index) | Placed::Before(index))| Ok(self.item_record(*index)?.1.item.into()))
+                .map(|(Placed::Here(index) | Placed::Before(index))| {
+                    Ok(self.item_record(*index)?.1.item.into())
+                })
                 .collect::<Result<Vec<Digest>, ProofError>>()?;
             self.envelopes.insert(*id, Signed { key: envelope.key_id(), bytes, hashes });
         }
@@ -277,7 +285,8 @@ pub fn name_of(snapshot: &Snapshot<'_>, trail: &TrailKey) -> Result<Option<Trail
     if registry.key() == *trail {
         return Ok(Some(registry));
     }
-    let institution = |names: Vec<_>| names.iter().map(TrailName::institution).find(|name| name.key() == *trail);
+    let institution =
+        |names: Vec<_>| names.iter().map(TrailName::institution).find(|name| name.key() == *trail);
     if let Some(name) = institution(snapshot.participants()?) {
         return Ok(Some(name));
     }
@@ -286,13 +295,16 @@ pub fn name_of(snapshot: &Snapshot<'_>, trail: &TrailKey) -> Result<Option<Trail
     let (Some(entry), Some(item)) = (record.as_item(), snapshot.item(first.index)?) else { return Ok(None) };
     let Ok(item) = Item::from_bytes(&item) else { return Ok(None) };
     let name = match (&item.fields, &entry.author) {
-        (Fields::TrailOpen(open), Author::Participant(author)) => Some(TrailName::subject(author, open.local_id)),
-        (Fields::TrailClose(close), Author::Participant(author)) => Some(TrailName::subject(author, close.local_id)),
+        (Fields::TrailOpen(open), Author::Participant(author)) => {
+            Some(TrailName::subject(author, open.local_id))
+        }
+        (Fields::TrailClose(close), Author::Participant(author)) => {
+            Some(TrailName::subject(author, close.local_id))
+        }
         (Fields::RulePut(put), _) => Some(TrailName::subject(&put.custodian, put.local_id)),
-        (Fields::AccessEvent(event), _) => match event.local_id {
-            Some(local_id) => Some(TrailName::subject(&event.custodian, local_id)),
-            None => None,
-        },
+        (Fields::AccessEvent(event), _) => {
+            event.local_id.map(|local_id| TrailName::subject(&event.custodian, local_id))
+        }
         _ => None,
     };
     // An institution that is not in the registry can still have a trail: somebody named it.
@@ -362,5 +374,6 @@ fn path(hashes: Vec<Digest>) -> Result<Path, ProofError> {
 /// What the store gives back was within bounds when it was recorded.
 fn bytes<const MAX: usize>(content: Vec<u8>) -> Result<Bytes<MAX>, ProofError> {
     let length = content.len();
-    Bytes::new(content).ok_or_else(|| StoreError::Io(format!("{length} bytes where at most {MAX} were recorded")).into())
+    Bytes::new(content)
+        .ok_or_else(|| StoreError::Io(format!("{length} bytes where at most {MAX} were recorded")).into())
 }

@@ -57,10 +57,9 @@ impl Caller {
         }
         if let Some(subject) = subject_trail(snapshot, trail)? {
             let is_subject = self.preimage.is_some_and(|preimage| sha256(&preimage) == subject.reader);
-            let is_party = self
-                .member
-                .as_ref()
-                .is_some_and(|member| subject.custodian == *member || subject.grantee.as_ref() == Some(member));
+            let is_party = self.member.as_ref().is_some_and(|member| {
+                subject.custodian == *member || subject.grantee.as_ref() == Some(member)
+            });
             return Ok(is_subject || is_party);
         }
         let Some(member) = &self.member else { return Ok(false) };
@@ -198,9 +197,8 @@ impl Gate {
 }
 
 fn subject_trail(snapshot: &Snapshot<'_>, trail: &TrailKey) -> Result<Option<SubjectTrail>, ProofError> {
-    let value = snapshot
-        .entry(&registry::subject_key(trail))
-        .map_err(|error| StoreError::Io(error.to_string()))?;
+    let value =
+        snapshot.entry(&registry::subject_key(trail)).map_err(|error| StoreError::Io(error.to_string()))?;
     value
         .map(|bytes| {
             SubjectTrail::from_bytes(&bytes)

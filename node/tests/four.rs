@@ -1,5 +1,7 @@
 //! Four validators in one process: what one takes in, all check once and record alike.
 
+#![allow(clippy::unwrap_used)]
+
 mod world;
 
 use std::time::Duration;
@@ -85,7 +87,11 @@ impl Four {
     async fn record(&self, index: usize, author: &str) {
         let submission = self.testify(author);
         let anchor = TrustAnchor::from_genesis(&self.genesis).unwrap();
-        match client(self.node(index)).submit_and_wait(submission.bytes(), Duration::from_secs(60)).await.unwrap() {
+        match client(self.node(index))
+            .submit_and_wait(submission.bytes(), Duration::from_secs(60))
+            .await
+            .unwrap()
+        {
             Submitted::Committed { receipts, .. } => {
                 verify::receipt(&receipts.receipts[0], &trust(&anchor)).unwrap();
             }
@@ -123,8 +129,10 @@ async fn four_agree_lose_one_and_take_it_back() {
     let height = four.running().map(|node| node.chain().store().head().height.0).max().unwrap();
     four.reach(height).await;
     for at in 1..=height {
-        let headers: Vec<_> =
-            four.running().map(|node| node.chain().store().snapshot().unwrap().header(Height(at)).unwrap().unwrap()).collect();
+        let headers: Vec<_> = four
+            .running()
+            .map(|node| node.chain().store().snapshot().unwrap().header(Height(at)).unwrap().unwrap())
+            .collect();
         assert!(headers.iter().all(|header| *header == headers[0]), "height {at}");
     }
     for node in four.running() {

@@ -1,5 +1,7 @@
 //! A real validator, alone on loopback: what is submitted is recorded, proven, and still there after a restart.
 
+#![allow(clippy::unwrap_used)]
+
 mod world;
 
 use std::time::Duration;
@@ -34,7 +36,8 @@ async fn what_is_submitted_comes_back_as_receipts_that_verify() {
     for at in (0..one.len()).step_by(7) {
         let mut flipped = one.clone();
         flipped[at] ^= 1;
-        let verified = Receipt::from_bytes(&flipped).is_ok_and(|receipt| verify::receipt(&receipt, &trust(&anchor)).is_ok());
+        let verified = Receipt::from_bytes(&flipped)
+            .is_ok_and(|receipt| verify::receipt(&receipt, &trust(&anchor)).is_ok());
         assert!(!verified, "byte {at}");
     }
     // Sent again: the first one's answer, and one signature check in all.
@@ -78,7 +81,11 @@ async fn a_trail_is_proven_whole_in_parts_and_absent() {
     assert_eq!((proven.begin, proven.entries.len()), (1, 4), "a neighbour on each side");
 
     let (from, to) = (whole.entries.len(), proven.entries[2].record.time);
-    let (_, part) = world.client().trail_proof(&name, Part::Times(proven.entries[1].record.time, to), reader).await.unwrap();
+    let (_, part) = world
+        .client()
+        .trail_proof(&name, Part::Times(proven.entries[1].record.time, to), reader)
+        .await
+        .unwrap();
     let proven = verify::trail(&part, &trust(&anchor)).unwrap();
     assert!(proven.covers(proven.entries[1].record.time, to) && proven.entries.len() < from);
 
@@ -149,7 +156,10 @@ async fn what_proves_the_chain_is_public() {
     assert_eq!(certificate.block_id, header.block_id());
     certificate.verify(&world.chain, &set).unwrap();
     let block = client.block(height).await.unwrap();
-    assert_eq!((block.submissions.as_slice(), block.header.log_size), ([submission.id()].as_slice(), header.log_size.0));
+    assert_eq!(
+        (block.submissions.as_slice(), block.header.log_size),
+        ([submission.id()].as_slice(), header.log_size.0)
+    );
 
     let (head, head_certificate) = client.head().await.unwrap();
     head_certificate.verify(&world.chain, &set).unwrap();
@@ -162,7 +172,9 @@ async fn what_proves_the_chain_is_public() {
         &consistency.path
     ));
     let checkpoint = client.checkpoint().await.unwrap();
-    assert!(checkpoint.note.starts_with(&format!("custos/{}\n{}\n", world.chain, checkpoint.header.log_size)));
+    assert!(
+        checkpoint.note.starts_with(&format!("custos/{}\n{}\n", world.chain, checkpoint.header.log_size))
+    );
     assert!(client.links(Height(0)).await.unwrap().links.is_empty());
     let advance = client.advance(Height(0)).await.unwrap();
     let moved = world.anchor().advance(&advance, &custos_proof::anchor::Recency::default()).unwrap();
@@ -172,7 +184,10 @@ async fn what_proves_the_chain_is_public() {
     assert_eq!(registry.registrar, id("registrar"));
     assert_eq!(registry.participants.len(), 4);
     let hospital = registry.participants.iter().find(|p| p.id == id("hospital")).unwrap();
-    assert_eq!((hospital.keys.len(), hospital.roles.as_slice()), (4, ["custodian".to_owned(), "validator".to_owned()].as_slice()));
+    assert_eq!(
+        (hospital.keys.len(), hospital.roles.as_slice()),
+        (4, ["custodian".to_owned(), "validator".to_owned()].as_slice())
+    );
     assert_eq!(client.policy().await.unwrap().policy["heartbeat_ms"], 2_000);
     let registry_trail: TrailKey = TrailName::registry(&id("registrar")).key();
     let registrar = world.act(

@@ -82,7 +82,8 @@ async fn every_bad_submission_has_its_code_and_leaves_nothing_behind() {
     let last = envelope.len() - 1;
     envelope[last - 40] ^= 1;
     let badly_signed = frame(&envelope, good.items());
-    let other_items = frame(good.envelope().bytes(), &[item(Fields::AccessEvent(event("hospital", "hospital", None)))]);
+    let other_items =
+        frame(good.envelope().bytes(), &[item(Fields::AccessEvent(event("hospital", "hospital", None)))]);
     let draft = |author: &str, class| Draft {
         chain: &world.chain,
         author: Author::Participant(id(author)),
@@ -104,7 +105,12 @@ async fn every_bad_submission_has_its_code_and_leaves_nothing_behind() {
     let (open, ..) = subject("hospital", None);
     let small_order = PublicKey([0; 32]);
     let bad_key = |key: PublicKey| {
-        Fields::KeyAdd(Add { owner: id("hospital"), key, purpose: KeyPurpose::Sign, possession: Signature([0; 64]) })
+        Fields::KeyAdd(Add {
+            owner: id("hospital"),
+            key,
+            purpose: KeyPurpose::Sign,
+            possession: Signature([0; 64]),
+        })
     };
     let unregistered = FileSigner::from_seed(KeyPurpose::Sign, &[99; 32]);
 
@@ -116,26 +122,116 @@ async fn every_bad_submission_has_its_code_and_leaves_nothing_behind() {
         ("not in its shortest form", not_shortest, 400, "not-canonical"),
         ("wrongly signed", badly_signed, 403, "bad-signature"),
         ("other items than were signed", other_items, 400, "malformed"),
-        ("for another chain", sign(&Draft { chain: &other_chain, ..draft("hospital", Class::Testimony) }, one_event(), &key("hospital", KeyPurpose::Sign)), 422, "wrong-chain"),
-        ("expired", sign(&Draft { not_after: TimeMs(clock().0 - 30_000), ..draft("hospital", Class::Testimony) }, one_event(), &key("hospital", KeyPurpose::Sign)), 422, "expired"),
-        ("good for too long", sign(&Draft { not_after: later(2 * 3_600_000), ..draft("hospital", Class::Testimony) }, one_event(), &key("hospital", KeyPurpose::Sign)), 422, "too-far-ahead"),
-        ("unknown author", sign(&draft("nobody", Class::Testimony), one_event(), &unregistered), 403, "unknown-author"),
-        ("unknown key", sign(&draft("hospital", Class::Testimony), one_event(), &unregistered), 403, "unknown-key"),
-        ("another's key", sign(&draft("hospital", Class::Testimony), one_event(), &key("practice", KeyPurpose::Sign)), 403, "wrong-key"),
-        ("a key for another purpose", sign(&draft("hospital", Class::Testimony), one_event(), &key("hospital", KeyPurpose::Consensus)), 403, "wrong-key"),
-        ("unknown kind", sign(&draft("hospital", Class::Testimony), vec![unknown_kind], &key("hospital", KeyPurpose::Sign)), 422, "unknown-kind"),
-        ("malformed item", sign(&draft("hospital", Class::Testimony), vec![vec![0x80]], &key("hospital", KeyPurpose::Sign)), 400, "malformed-item"),
-        ("acts mixed with testimony", sign(&draft("hospital", Class::Act), vec![item(Fields::TrailOpen(open.clone())), one_event().remove(0)], &key("hospital", KeyPurpose::Sign)), 422, "mixed-classes"),
+        (
+            "for another chain",
+            sign(
+                &Draft { chain: &other_chain, ..draft("hospital", Class::Testimony) },
+                one_event(),
+                &key("hospital", KeyPurpose::Sign),
+            ),
+            422,
+            "wrong-chain",
+        ),
+        (
+            "expired",
+            sign(
+                &Draft { not_after: TimeMs(clock().0 - 30_000), ..draft("hospital", Class::Testimony) },
+                one_event(),
+                &key("hospital", KeyPurpose::Sign),
+            ),
+            422,
+            "expired",
+        ),
+        (
+            "good for too long",
+            sign(
+                &Draft { not_after: later(2 * 3_600_000), ..draft("hospital", Class::Testimony) },
+                one_event(),
+                &key("hospital", KeyPurpose::Sign),
+            ),
+            422,
+            "too-far-ahead",
+        ),
+        (
+            "unknown author",
+            sign(&draft("nobody", Class::Testimony), one_event(), &unregistered),
+            403,
+            "unknown-author",
+        ),
+        (
+            "unknown key",
+            sign(&draft("hospital", Class::Testimony), one_event(), &unregistered),
+            403,
+            "unknown-key",
+        ),
+        (
+            "another's key",
+            sign(&draft("hospital", Class::Testimony), one_event(), &key("practice", KeyPurpose::Sign)),
+            403,
+            "wrong-key",
+        ),
+        (
+            "a key for another purpose",
+            sign(&draft("hospital", Class::Testimony), one_event(), &key("hospital", KeyPurpose::Consensus)),
+            403,
+            "wrong-key",
+        ),
+        (
+            "unknown kind",
+            sign(
+                &draft("hospital", Class::Testimony),
+                vec![unknown_kind],
+                &key("hospital", KeyPurpose::Sign),
+            ),
+            422,
+            "unknown-kind",
+        ),
+        (
+            "malformed item",
+            sign(&draft("hospital", Class::Testimony), vec![vec![0x80]], &key("hospital", KeyPurpose::Sign)),
+            400,
+            "malformed-item",
+        ),
+        (
+            "acts mixed with testimony",
+            sign(
+                &draft("hospital", Class::Act),
+                vec![item(Fields::TrailOpen(open.clone())), one_event().remove(0)],
+                &key("hospital", KeyPurpose::Sign),
+            ),
+            422,
+            "mixed-classes",
+        ),
         ("a small-order key", world.act("hospital", bad_key(small_order)).bytes().to_vec(), 422, "bad-key"),
-        ("a key without possession", world.act("hospital", bad_key(unregistered.public_key())).bytes().to_vec(), 422, "no-possession"),
-        ("not the registrar", world.act("hospital", Fields::ParticipantSuspend(Suspend { id: id("practice"), reason: Reason::Breach })).bytes().to_vec(), 403, "not-allowed"),
+        (
+            "a key without possession",
+            world.act("hospital", bad_key(unregistered.public_key())).bytes().to_vec(),
+            422,
+            "no-possession",
+        ),
+        (
+            "not the registrar",
+            world
+                .act(
+                    "hospital",
+                    Fields::ParticipantSuspend(Suspend { id: id("practice"), reason: Reason::Breach }),
+                )
+                .bytes()
+                .to_vec(),
+            403,
+            "not-allowed",
+        ),
     ];
     let before = world.client().status().await.unwrap().log_size;
     for (what, bytes, status, code) in &table {
         // Twice: what is remembered of bad bytes must not change the answer.
         for _ in 0..2 {
             let answer = submit(&world, bytes);
-            assert_eq!((answer.status, answer.problem().code.as_str()), (*status, *code), "{what}: {answer:?}");
+            assert_eq!(
+                (answer.status, answer.problem().code.as_str()),
+                (*status, *code),
+                "{what}: {answer:?}"
+            );
             assert!(answer.head.contains("application/problem+json"), "{what}");
             assert!(answer.problem().hint.is_some(), "{what}");
         }
@@ -152,17 +248,26 @@ async fn every_bad_submission_has_its_code_and_leaves_nothing_behind() {
     assert_eq!((answer["state"].as_str(), answer["duplicate"].as_bool()), (Some("committed"), Some(true)));
 
     // A used nonce with other content.
-    let replayed = Draft { nonce: good.payload().nonce, not_after: good.payload().not_after, ..draft("hospital", Class::Testimony) };
+    let replayed = Draft {
+        nonce: good.payload().nonce,
+        not_after: good.payload().not_after,
+        ..draft("hospital", Class::Testimony)
+    };
     let replayed = sign(&replayed, one_event(), &key("hospital", KeyPurpose::Sign));
     let answer = submit(&world, &replayed);
     assert_eq!((answer.status, answer.problem().code.as_str()), (409, "replayed"));
 
     // A revoked key.
-    world.record(&world.act("practice", Fields::KeyRevoke(Revoke {
-        key: key_id(&key("practice", KeyPurpose::Sign).public_key()),
-        reason: Reason::Superseded,
-        compromised_from: None,
-    }))).await;
+    world
+        .record(&world.act(
+            "practice",
+            Fields::KeyRevoke(Revoke {
+                key: key_id(&key("practice", KeyPurpose::Sign).public_key()),
+                reason: Reason::Superseded,
+                compromised_from: None,
+            }),
+        ))
+        .await;
     let answer = submit(&world, world.testify("practice", vec![event("hospital", "practice", None)]).bytes());
     assert_eq!((answer.status, answer.problem().code.as_str()), (403, "revoked-key"));
 
@@ -178,7 +283,10 @@ async fn every_bad_submission_has_its_code_and_leaves_nothing_behind() {
     };
     world.record(&world.act("registrar", Fields::ParticipantRegister(register.clone()))).await;
     let answer = submit(&world, world.act("registrar", Fields::ParticipantRegister(register)).bytes());
-    assert_eq!((answer.status, answer.problem().code.as_str(), answer.problem().item), (409, "exists", Some(0)));
+    assert_eq!(
+        (answer.status, answer.problem().code.as_str(), answer.problem().item),
+        (409, "exists", Some(0))
+    );
 
     let status = world.client().status().await.unwrap();
     let blocks = status.height;
@@ -275,7 +383,10 @@ async fn a_full_mempool_says_429_and_when_to_try_again() {
     assert!(refused > 0);
     // A client that obeys Retry-After gets through.
     let patient = custos_api::client::Client::new(&world.address()).unwrap();
-    patient.submit(world.testify("hospital", vec![event("hospital", "practice", None)]).bytes()).await.unwrap();
+    patient
+        .submit(world.testify("hospital", vec![event("hospital", "practice", None)]).bytes())
+        .await
+        .unwrap();
     world.stop().await;
 }
 
@@ -286,7 +397,8 @@ async fn request_signatures_are_judged_strictly() {
     let authority = world.node.as_ref().unwrap().api_address().to_string();
     let now = clock().0 / 1000;
     let signed = |signer: &dyn Signer, authority: &str, created: u64, nonce: u8| {
-        let request = signature::Request { method: "GET", authority, path: "/v1/blocks/1", query: "", body: None };
+        let request =
+            signature::Request { method: "GET", authority, path: "/v1/blocks/1", query: "", body: None };
         let headers = signature::sign(&request, signer, created, &[nonce; 16]).unwrap();
         format!("Signature-Input: {}\r\nSignature: {}\r\n", headers.signature_input, headers.signature)
     };
@@ -302,15 +414,43 @@ async fn request_signatures_are_judged_strictly() {
     for (what, answer, code) in [
         ("replayed", ask(&authority, &good), "request-replayed"),
         ("too old", ask(&authority, &signed(&member, &authority, now - 120, 2)), "bad-request-signature"),
-        ("from the future", ask(&authority, &signed(&member, &authority, now + 120, 3)), "bad-request-signature"),
-        ("for another node", ask("other.example:7700", &signed(&member, "other.example:7700", now, 4)), "bad-request-signature"),
-        ("for another node, sent here", ask(&authority, &signed(&member, "other.example:7700", now, 5)), "bad-request-signature"),
-        ("unknown key", ask(&authority, &signed(&FileSigner::from_seed(KeyPurpose::Sign, &[99; 32]), &authority, now, 6)), "bad-request-signature"),
-        ("consensus key", ask(&authority, &signed(&key("hospital", KeyPurpose::Consensus), &authority, now, 7)), "bad-request-signature"),
+        (
+            "from the future",
+            ask(&authority, &signed(&member, &authority, now + 120, 3)),
+            "bad-request-signature",
+        ),
+        (
+            "for another node",
+            ask("other.example:7700", &signed(&member, "other.example:7700", now, 4)),
+            "bad-request-signature",
+        ),
+        (
+            "for another node, sent here",
+            ask(&authority, &signed(&member, "other.example:7700", now, 5)),
+            "bad-request-signature",
+        ),
+        (
+            "unknown key",
+            ask(&authority, &signed(&FileSigner::from_seed(KeyPurpose::Sign, &[99; 32]), &authority, now, 6)),
+            "bad-request-signature",
+        ),
+        (
+            "consensus key",
+            ask(&authority, &signed(&key("hospital", KeyPurpose::Consensus), &authority, now, 7)),
+            "bad-request-signature",
+        ),
         ("no signature", ask(&authority, ""), "unauthenticated"),
-        ("half a signature", ask(&authority, good.split_inclusive("\r\n").next().unwrap()), "bad-request-signature"),
+        (
+            "half a signature",
+            ask(&authority, good.split_inclusive("\r\n").next().unwrap()),
+            "bad-request-signature",
+        ),
         ("twice", ask(&authority, &format!("{good}{good}")), "bad-request"),
-        ("broken", ask(&authority, &signed(&Liar(member.public_key()), &authority, now, 8)), "bad-request-signature"),
+        (
+            "broken",
+            ask(&authority, &signed(&Liar(member.public_key()), &authority, now, 8)),
+            "bad-request-signature",
+        ),
     ] {
         assert!(matches!(answer.status, 400 | 401), "{what}: {answer:?}");
         assert_eq!(answer.problem().code, code, "{what}: {answer:?}");
@@ -340,7 +480,11 @@ fn a_genesis_of_another_chain_and_a_foreign_key_are_refused_at_start() {
         let path = world.path().join("node.toml");
         (world.dir, path)
     });
-    let start = || runtime.block_on(async { custos_node::node::Node::start(custos_node::config::Config::read(&path).unwrap()).await });
+    let start = || {
+        runtime.block_on(async {
+            custos_node::node::Node::start(custos_node::config::Config::read(&path).unwrap()).await
+        })
+    };
     // Another genesis over the same data.
     let file = dir.path().join("genesis.custos");
     let bytes = std::fs::read(&file).unwrap();

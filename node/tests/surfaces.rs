@@ -59,7 +59,14 @@ async fn three_surfaces() {
         }),
     );
     world.record(&registered).await;
-    let height = world.client().submission(&opening.id()).await.unwrap().height.map(custos_proof::ids::Height).unwrap();
+    let height = world
+        .client()
+        .submission(&opening.id())
+        .await
+        .unwrap()
+        .height
+        .map(custos_proof::ids::Height)
+        .unwrap();
 
     // nobody, hospital, practice, stranger, the subject of the trail, the subject of another
     let callers: [(Client, Option<&[u8; 32]>); 6] = [
@@ -90,30 +97,65 @@ async fn three_surfaces() {
     row!("registry", ALL, |client, _reader| client.registry());
     row!("policy", ALL, |client, _reader| client.policy());
     row!("block with body", [Who, It, It, It, Who, Who], |client, _reader| client.block_file(height));
-    row!("item of no open trail", [Who, Nothing, It, Nothing, Nothing, Nothing], |client, reader| client.item(&hash(&stray, 0), reader));
-    row!("item in the trail", [Who, It, It, Nothing, It, Nothing], |client, reader| client.item(&hash(&access, 0), reader));
-    row!("receipt in the trail", [Who, It, It, Nothing, It, Nothing], |client, reader| client.receipt(&hash(&rule, 0), reader));
+    row!("item of no open trail", [Who, Nothing, It, Nothing, Nothing, Nothing], |client, reader| client
+        .item(&hash(&stray, 0), reader));
+    row!("item in the trail", [Who, It, It, Nothing, It, Nothing], |client, reader| client
+        .item(&hash(&access, 0), reader));
+    row!("receipt in the trail", [Who, It, It, Nothing, It, Nothing], |client, reader| client
+        .receipt(&hash(&rule, 0), reader));
     row!("public item", ALL, |client, reader| client.receipt(&hash(&registered, 0), reader));
-    row!("trail", [Who, It, It, Nothing, It, Nothing], |client, reader| client.trail(&trail.key(), reader, None, None));
-    row!("trail proof", [Who, It, It, Nothing, It, Nothing], |client, reader| client.trail_proof(&trail, Part::Whole, reader));
-    row!("own trail", [Who, It, Nothing, Nothing, Nothing, It], |client, reader| client.trail(&own.key(), reader, None, None));
-    row!("own trail proof", [Who, It, Nothing, Nothing, Nothing, It], |client, reader| client.trail_proof(&own, Part::Whole, reader));
-    row!("unopened trail", [Who, Nothing, It, Nothing, Nothing, Nothing], |client, reader| client.trail_proof(&unopened, Part::Whole, reader));
+    row!("trail", [Who, It, It, Nothing, It, Nothing], |client, reader| client.trail(
+        &trail.key(),
+        reader,
+        None,
+        None
+    ));
+    row!("trail proof", [Who, It, It, Nothing, It, Nothing], |client, reader| client.trail_proof(
+        &trail,
+        Part::Whole,
+        reader
+    ));
+    row!("own trail", [Who, It, Nothing, Nothing, Nothing, It], |client, reader| client.trail(
+        &own.key(),
+        reader,
+        None,
+        None
+    ));
+    row!("own trail proof", [Who, It, Nothing, Nothing, Nothing, It], |client, reader| client.trail_proof(
+        &own,
+        Part::Whole,
+        reader
+    ));
+    row!("unopened trail", [Who, Nothing, It, Nothing, Nothing, Nothing], |client, reader| client
+        .trail_proof(&unopened, Part::Whole, reader));
     let institution = TrailName::institution(&id("hospital"));
-    row!("institution trail", [Who, It, Nothing, Nothing, Nothing, Nothing], |client, reader| client.trail(&institution.key(), reader, None, None));
+    row!("institution trail", [Who, It, Nothing, Nothing, Nothing, Nothing], |client, reader| client.trail(
+        &institution.key(),
+        reader,
+        None,
+        None
+    ));
     let registry = TrailName::registry(&id("registrar"));
     row!("registry trail", ALL, |client, reader| client.trail(&registry.key(), reader, None, None));
     let (_, nowhere, _) = subject("hospital", None);
     row!("absence, by name", ALL, |client, reader| client.trail_proof(&nowhere, Part::Whole, reader));
-    row!("absence, by key only", [Who, Nothing, Nothing, Nothing, Nothing, Nothing], |client, reader| client.trail_proof_by_key(&nowhere.key(), Part::Whole, reader));
+    row!("absence, by key only", [Who, Nothing, Nothing, Nothing, Nothing, Nothing], |client, reader| client
+        .trail_proof_by_key(&nowhere.key(), Part::Whole, reader));
     for (what, row, expected) in &table {
-        assert_eq!(row.as_slice(), expected, "{what}: nobody, hospital, practice, stranger, subject, another subject");
+        assert_eq!(
+            row.as_slice(),
+            expected,
+            "{what}: nobody, hospital, practice, stranger, subject, another subject"
+        );
     }
 
     // Who a submission's items are shown to.
-    for (client, items) in
-        [(world.member("practice"), 1), (world.client(), 0), (world.member("hospital"), 0), (world.member("stranger"), 0)]
-    {
+    for (client, items) in [
+        (world.member("practice"), 1),
+        (world.client(), 0),
+        (world.member("hospital"), 0),
+        (world.member("stranger"), 0),
+    ] {
         assert_eq!(client.submission(&access.id()).await.unwrap().items.len(), items);
     }
     world.stop().await;

@@ -18,8 +18,8 @@ use custos_proof::trail_proof::TrailProof;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::answers::{
-    BlockAnswer, CertificateAnswer, CheckpointAnswer, ConsistencyAnswer, Health, ItemAnswer, PolicyAnswer, Ready,
-    RegistryAnswer, Status, SubmissionAnswer, TrailPage,
+    BlockAnswer, CertificateAnswer, CheckpointAnswer, ConsistencyAnswer, Health, ItemAnswer, PolicyAnswer,
+    Ready, RegistryAnswer, Status, SubmissionAnswer, TrailPage,
 };
 use crate::client::{self, ClientError, Limits, Part, Submitted};
 

@@ -27,8 +27,8 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::answers::{
-    BlockAnswer, CertificateAnswer, CheckpointAnswer, ConsistencyAnswer, Health, ItemAnswer, PolicyAnswer, Ready,
-    RegistryAnswer, Status, SubmissionAnswer, TrailPage,
+    BlockAnswer, CertificateAnswer, CheckpointAnswer, ConsistencyAnswer, Health, ItemAnswer, PolicyAnswer,
+    Ready, RegistryAnswer, Status, SubmissionAnswer, TrailPage,
 };
 use crate::problem::Problem;
 use crate::signature::{self, CONTENT_DIGEST, SIGNATURE, SIGNATURE_INPUT};
@@ -73,7 +73,10 @@ pub struct Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("base", &self.base.as_str()).field("member", &self.member.is_some()).finish()
+        f.debug_struct("Client")
+            .field("base", &self.base.as_str())
+            .field("member", &self.member.is_some())
+            .finish()
     }
 }
 
@@ -308,8 +311,13 @@ impl Client {
     }
 
     /// Hands in a submission's bytes and waits, at most `timeout`, for its receipts.
-    pub async fn submit_and_wait(&self, submission: &[u8], timeout: Duration) -> Result<Submitted, ClientError> {
-        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(crate::MAX_WAIT_MS).min(crate::MAX_WAIT_MS);
+    pub async fn submit_and_wait(
+        &self,
+        submission: &[u8],
+        timeout: Duration,
+    ) -> Result<Submitted, ClientError> {
+        let timeout_ms =
+            u64::try_from(timeout.as_millis()).unwrap_or(crate::MAX_WAIT_MS).min(crate::MAX_WAIT_MS);
         let mut request = self
             .write("v1/submissions", submission)
             .query("wait", "committed")
@@ -439,8 +447,10 @@ impl Client {
 
     /// One request. Signed anew each time, because a nonce is good once.
     async fn attempt(&self, call: &Call<'_>) -> Result<Answer, ClientError> {
-        let unreachable =
-            |error: reqwest::Error| ClientError::Unreachable { url: call.url.to_string(), cause: describe(&error) };
+        let unreachable = |error: reqwest::Error| ClientError::Unreachable {
+            url: call.url.to_string(),
+            cause: describe(&error),
+        };
         let mut request = self
             .http
             .request(call.method.clone(), call.url.clone())
@@ -456,7 +466,8 @@ impl Client {
         let mut response = request.send().await.map_err(unreachable)?;
         let header = |name| response.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok());
         let retry_after = header(RETRY_AFTER).and_then(|text| text.parse().ok()).unwrap_or(1);
-        let content_type = header(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().to_owned();
+        let content_type =
+            header(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().to_owned();
         let status = response.status();
         let max = self.limits.max_answer_bytes;
         let mut body = Vec::new();
@@ -502,7 +513,6 @@ impl Client {
         Ok(headers)
     }
 }
-
 
 struct Call<'a> {
     method: Method,

@@ -238,7 +238,12 @@ pub fn content_digest(body: &[u8]) -> String {
 }
 
 /// The signature base (RFC 9421, section 2.5). Components are those that [`Claim::parse`] lets through.
-fn base(components: &[String], parameters: &str, request: &Request<'_>, content_digest: Option<&str>) -> String {
+fn base(
+    components: &[String],
+    parameters: &str,
+    request: &Request<'_>,
+    content_digest: Option<&str>,
+) -> String {
     let mut base = String::new();
     for component in components {
         let value = match component.as_str() {
@@ -282,7 +287,13 @@ mod tests {
     }
 
     fn request<'a>(body: Option<&'a [u8]>) -> Request<'a> {
-        Request { method: "POST", authority: "node.example:7700", path: "/v1/submissions", query: "wait=committed", body }
+        Request {
+            method: "POST",
+            authority: "node.example:7700",
+            path: "/v1/submissions",
+            query: "wait=committed",
+            body,
+        }
     }
 
     /// The example of RFC 9421, appendix B.2.6, pins how a base is put together.

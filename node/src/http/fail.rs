@@ -43,7 +43,11 @@ impl Fail {
 
     /// The same answer whether it exists or not.
     pub(crate) fn hidden(what: &str) -> Self {
-        Self::problem(404, codes::NOT_FOUND, format!("there is no such {what}, or this caller may not read it"))
+        Self::problem(
+            404,
+            codes::NOT_FOUND,
+            format!("there is no such {what}, or this caller may not read it"),
+        )
     }
 
     pub(crate) fn unauthenticated() -> Self {
@@ -66,7 +70,8 @@ impl Fail {
     /// The detail goes to the log, not out.
     pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
         error!(%cause, "a request failed");
-        Self::problem(500, codes::INTERNAL, "the node failed; its log says why").hint("tell the node's operator")
+        Self::problem(500, codes::INTERNAL, "the node failed; its log says why")
+            .hint("tell the node's operator")
     }
 }
 
@@ -106,7 +111,9 @@ fn answer_to(code: RefusalCode) -> (u16, &'static str) {
     match code {
         R::Malformed | R::MalformedItem => (400, "encode it as docs/spec says"),
         R::Truncated => (400, "send the submission's bytes whole, and nothing behind them"),
-        R::NotCanonical => (400, "use deterministic CBOR (RFC 8949, section 4.2.1) and an empty unprotected header"),
+        R::NotCanonical => {
+            (400, "use deterministic CBOR (RFC 8949, section 4.2.1) and an empty unprotected header")
+        }
         R::TooLarge => (413, "split it into several submissions"),
         R::UnsupportedAlgorithm => (400, "sign with Ed25519 (COSE algorithm -19)"),
         R::UnsupportedVersion => (400, "use the version of the format that this network speaks"),
@@ -192,12 +199,13 @@ impl From<Stranger> for Fail {
             Stranger::Signature(error) => error.into(),
             Stranger::Key => Fail::problem(401, codes::BAD_REQUEST_SIGNATURE, detail)
                 .hint("sign with a registered key whose purpose is to sign"),
-            Stranger::Window(_) => {
-                Fail::problem(401, codes::BAD_REQUEST_SIGNATURE, detail).hint("check the clock, and sign each request anew")
-            }
+            Stranger::Window(_) => Fail::problem(401, codes::BAD_REQUEST_SIGNATURE, detail)
+                .hint("check the clock, and sign each request anew"),
             Stranger::OtherNode(_) => Fail::problem(401, codes::BAD_REQUEST_SIGNATURE, detail)
                 .hint("ask the node by its own name; its operator lists names under `api.names`"),
-            Stranger::Replayed => Fail::problem(401, codes::REQUEST_REPLAYED, detail).hint("sign each request anew"),
+            Stranger::Replayed => {
+                Fail::problem(401, codes::REQUEST_REPLAYED, detail).hint("sign each request anew")
+            }
             Stranger::TooMany => Fail::overloaded(),
             Stranger::Store(error) => error.into(),
         }
@@ -206,7 +214,8 @@ impl From<Stranger> for Fail {
 
 impl From<SignatureError> for Fail {
     fn from(error: SignatureError) -> Self {
-        Fail::problem(401, codes::BAD_REQUEST_SIGNATURE, error.to_string()).hint("sign as docs/spec/openapi.json says")
+        Fail::problem(401, codes::BAD_REQUEST_SIGNATURE, error.to_string())
+            .hint("sign as docs/spec/openapi.json says")
     }
 }
 

@@ -217,9 +217,14 @@ impl ProofOptions {
         let kind = TrailKind::from_word(kind)
             .ok_or_else(|| Fail::bad_request("kind is subject, institution, permit or registry"))?;
         let owner: ParticipantId = parameter("owner", owner)?;
-        let local_id = self.local_id.as_deref().map(|text| parameter::<Digest>("local_id", text)).transpose()?;
+        let local_id =
+            self.local_id.as_deref().map(|text| parameter::<Digest>("local_id", text)).transpose()?;
         let name = TrailName { kind, owner, local_id };
-        if name.key() == *trail { Ok(Some(name)) } else { Err(Fail::bad_request("the trail's key is not that of the name")) }
+        if name.key() == *trail {
+            Ok(Some(name))
+        } else {
+            Err(Fail::bad_request("the trail's key is not that of the name"))
+        }
     }
 
     fn part(&self) -> Result<Part, Fail> {
@@ -229,7 +234,9 @@ impl ProofOptions {
             (None, None, from, to) => {
                 Ok(Part::Times(TimeMs(from.unwrap_or(0)), to.map_or(custos_proof::ids::FAR, TimeMs)))
             }
-            _ => Err(Fail::bad_request("a part is of positions (from, to) or of times (from_ms, to_ms), not both")),
+            _ => Err(Fail::bad_request(
+                "a part is of positions (from, to) or of times (from_ms, to_ms), not both",
+            )),
         }
     }
 }

@@ -84,7 +84,10 @@ mod tests {
             std::fs::write(path, &generated).unwrap();
         }
         let committed = std::fs::read_to_string(path).unwrap();
-        assert!(committed == generated, "run `CUSTOS_BLESS=1 cargo test -p custos-node openapi` and commit the file");
+        assert!(
+            committed == generated,
+            "run `CUSTOS_BLESS=1 cargo test -p custos-node openapi` and commit the file"
+        );
     }
 
     #[test]

@@ -67,7 +67,8 @@ pub(super) async fn readyz(State(api): State<Arc<Api>>) -> Response {
 pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Fail> {
     let health = api.health.borrow().clone();
     let page = api.read(move |api, _| Ok(api.metrics.page(&api.chain, &health))).await?;
-    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], page).into_response())
+    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], page)
+        .into_response())
 }
 
 /// What the node is and where its chain stands.
@@ -113,9 +114,8 @@ pub(super) async fn header(
     parts: Parts,
 ) -> Result<Response, Fail> {
     let at = height(&at)?;
-    let bytes = api
-        .read(move |_, snapshot| snapshot.header(at)?.ok_or_else(|| Fail::not_found("block")))
-        .await?;
+    let bytes =
+        api.read(move |_, snapshot| snapshot.header(at)?.ok_or_else(|| Fail::not_found("block"))).await?;
     Ok(match wanted(&parts.headers, Wanted::Json) {
         Wanted::Cbor => cbor(bytes.to_bytes()),
         Wanted::Json => axum::Json(HeaderAnswer::from(&bytes)).into_response(),
@@ -191,7 +191,8 @@ struct Sizes {
     (status = 400, body = custos_api::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn consistency(State(api): State<Arc<Api>>, parts: Parts) -> Result<Response, Fail> {
     let Sizes { from, to } = query(&parts)?;
-    let path = api.prove(move |_, snapshot| Ok(snapshot.prove_consistency(LogSize(from), LogSize(to))?)).await?;
+    let path =
+        api.prove(move |_, snapshot| Ok(snapshot.prove_consistency(LogSize(from), LogSize(to))?)).await?;
     Ok(axum::Json(ConsistencyAnswer { from, to, path }).into_response())
 }
 
@@ -244,8 +245,11 @@ pub(super) async fn registry(State(api): State<Arc<Api>>) -> Result<Response, Fa
     let answer = api
         .read(|_, snapshot| {
             let head = snapshot.head();
-            let participants =
-                snapshot.participants()?.iter().map(|id| participant(snapshot, id)).collect::<Result<_, _>>()?;
+            let participants = snapshot
+                .participants()?
+                .iter()
+                .map(|id| participant(snapshot, id))
+                .collect::<Result<_, _>>()?;
             Ok(RegistryAnswer {
                 height: head.height.0,
                 registrar: head.registrar.clone(),
@@ -270,7 +274,8 @@ pub(super) async fn policy(State(api): State<Arc<Api>>) -> Result<Response, Fail
 }
 
 fn read_policy(snapshot: &Snapshot<'_>) -> Result<Policy, Fail> {
-    let bytes = entry(snapshot, &registry::policy_key())?.ok_or_else(|| Fail::internal(&"there is no policy"))?;
+    let bytes =
+        entry(snapshot, &registry::policy_key())?.ok_or_else(|| Fail::internal(&"there is no policy"))?;
     Policy::from_bytes(&bytes).map_err(|error| Fail::internal(&error))
 }
 
@@ -297,7 +302,11 @@ fn participant(snapshot: &Snapshot<'_>, id: &ParticipantId) -> Result<Participan
     }
     Ok(ParticipantAnswer {
         id: id.clone(),
-        roles: Role::ALL.iter().filter(|role| entry.roles.has(**role)).map(|role| role.word().to_owned()).collect(),
+        roles: Role::ALL
+            .iter()
+            .filter(|role| entry.roles.has(**role))
+            .map(|role| role.word().to_owned())
+            .collect(),
         jurisdiction: entry.jurisdiction.to_string(),
         name: entry.name.as_ref().map(|name| name.to_string()),
         endpoint: entry.endpoint.to_string(),

@@ -107,7 +107,8 @@ pub(super) async fn status(
         .read(move |api, snapshot| {
             let caller = api.caller(snapshot, &parts, None)?;
             if let Some(envelope) = snapshot.envelope(&id)? {
-                let mut answer = committed(snapshot, &id)?.unwrap_or_else(|| empty(id, SubmissionState::Unknown));
+                let mut answer =
+                    committed(snapshot, &id)?.unwrap_or_else(|| empty(id, SubmissionState::Unknown));
                 let author = Envelope::decode(&envelope).map(|envelope| envelope.payload().author.clone());
                 if !author.is_ok_and(|author| caller.wrote(&author)) {
                     answer.items.clear();
@@ -120,14 +121,22 @@ pub(super) async fn status(
             let now = api.chain.now();
             let mempool = api.chain.mempool();
             if let Some(submission) = mempool.pending(&id) {
-                let items = if caller.wrote(&submission.payload().author) { submission.item_hashes() } else { &[] };
+                let items =
+                    if caller.wrote(&submission.payload().author) { submission.item_hashes() } else { &[] };
                 return Ok(SubmissionAnswer { items: waiting(items), ..empty(id, SubmissionState::Pending) });
             }
             if let Some(rejected) = mempool.rejected(&id) {
                 let rejection = rejection(&rejected.refusal, rejected.not_after < now);
                 // The detail may speak of the items; the code does not.
-                let rejection = if caller.member.is_some() { rejection } else { Rejection { detail: String::new(), ..rejection } };
-                return Ok(SubmissionAnswer { rejection: Some(rejection), ..empty(id, SubmissionState::Rejected) });
+                let rejection = if caller.member.is_some() {
+                    rejection
+                } else {
+                    Rejection { detail: String::new(), ..rejection }
+                };
+                return Ok(SubmissionAnswer {
+                    rejection: Some(rejection),
+                    ..empty(id, SubmissionState::Rejected)
+                });
             }
             Ok(empty(id, SubmissionState::Unknown))
         })
@@ -141,10 +150,15 @@ async fn read_body(api: &Api, parts: &Parts, body: Body) -> Result<Vec<u8>, Fail
         Fail::problem(413, codes::TOO_LARGE, format!("a submission has at most {MAX_SUBMISSION_BYTES} bytes"))
             .hint("split it into several submissions")
     };
-    let media_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type =
+        parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if media_type.split(';').next().unwrap_or_default().trim() != CBOR {
-        return Err(Fail::problem(415, codes::UNSUPPORTED_MEDIA_TYPE, "a submission is sent as application/cbor")
-            .hint("set Content-Type: application/cbor"));
+        return Err(Fail::problem(
+            415,
+            codes::UNSUPPORTED_MEDIA_TYPE,
+            "a submission is sent as application/cbor",
+        )
+        .hint("set Content-Type: application/cbor"));
     }
     let stated = parts
         .headers
@@ -154,12 +168,15 @@ async fn read_body(api: &Api, parts: &Parts, body: Body) -> Result<Vec<u8>, Fail
     if stated.is_some_and(|length| length > MAX_SUBMISSION_BYTES as u64) {
         return Err(too_large());
     }
-    let collected = tokio::time::timeout(api.read_timeout, Limited::new(body, MAX_SUBMISSION_BYTES).collect()).await;
+    let collected =
+        tokio::time::timeout(api.read_timeout, Limited::new(body, MAX_SUBMISSION_BYTES).collect()).await;
     match collected {
         Ok(Ok(collected)) => Ok(collected.to_bytes().to_vec()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Fail::bad_request("the body broke off")),
-        Err(_) => Err(Fail::problem(408, codes::TIMEOUT, "the body did not arrive in time").hint("send it again")),
+        Err(_) => {
+            Err(Fail::problem(408, codes::TIMEOUT, "the body did not arrive in time").hint("send it again"))
+        }
     }
 }
 
@@ -182,7 +199,10 @@ fn current(snapshot: &Snapshot<'_>, accepted: &Accepted) -> Result<SubmissionAns
     let duplicate = accepted.standing != Standing::Added;
     let answer = match committed(snapshot, &accepted.id)? {
         Some(answer) => answer,
-        None => SubmissionAnswer { items: waiting(&accepted.items), ..empty(accepted.id, SubmissionState::Pending) },
+        None => SubmissionAnswer {
+            items: waiting(&accepted.items),
+            ..empty(accepted.id, SubmissionState::Pending)
+        },
     };
     Ok(SubmissionAnswer { duplicate, ..answer })
 }
@@ -220,7 +240,15 @@ fn rejection(refusal: &Refusal, is_final: bool) -> Rejection {
 }
 
 fn empty(id: SubmissionId, state: SubmissionState) -> SubmissionAnswer {
-    SubmissionAnswer { id, state, duplicate: false, height: None, items: Vec::new(), rejection: None, receipts: None }
+    SubmissionAnswer {
+        id,
+        state,
+        duplicate: false,
+        height: None,
+        items: Vec::new(),
+        rejection: None,
+        receipts: None,
+    }
 }
 
 fn with_status(answer: &SubmissionAnswer) -> Response {

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use custos_api::client::{Client, Limits, Submitted};
 use custos_node::chain::clock;
-use custos_node::config::{ApiConfig, Config, ConsensusSection, KeysConfig, LogConfig, MempoolConfig, P2pConfig};
+use custos_node::config::{
+    ApiConfig, Config, ConsensusSection, KeysConfig, LogConfig, MempoolConfig, P2pConfig,
+};
 use custos_node::keys::FileSigner;
 use custos_node::node::Node;
 use custos_proof::anchor::{Recency, TrustAnchor};
@@ -64,7 +66,8 @@ pub(crate) fn genesis(validators: &[&str]) -> Genesis {
         ("practice", Roles::new(&[Role::Custodian, Role::Recipient])),
         ("stranger", Roles::new(&[Role::Recipient])),
     ];
-    participants.extend(validators.iter().map(|name| (*name, Roles::new(&[Role::Custodian, Role::Validator]))));
+    participants
+        .extend(validators.iter().map(|name| (*name, Roles::new(&[Role::Custodian, Role::Validator]))));
     let mut keys = Vec::new();
     let mut add = |owner: &str, purpose| {
         let signer = key(owner, purpose);
@@ -216,7 +219,13 @@ impl World {
         self.sign_until(author, class, items, TimeMs(clock().0 + 600_000))
     }
 
-    pub(crate) fn sign_until(&self, author: &str, class: Class, items: Vec<Vec<u8>>, not_after: TimeMs) -> Submission {
+    pub(crate) fn sign_until(
+        &self,
+        author: &str,
+        class: Class,
+        items: Vec<Vec<u8>>,
+        not_after: TimeMs,
+    ) -> Submission {
         let draft = Draft {
             chain: &self.chain,
             author: Author::Participant(id(author)),
@@ -232,7 +241,11 @@ impl World {
     }
 
     pub(crate) fn testify(&self, author: &str, events: Vec<Event>) -> Submission {
-        self.sign(author, Class::Testimony, events.into_iter().map(|event| item(Fields::AccessEvent(event))).collect())
+        self.sign(
+            author,
+            Class::Testimony,
+            events.into_iter().map(|event| item(Fields::AccessEvent(event))).collect(),
+        )
     }
 
     /// Hands in and waits for the receipts.
