@@ -47,7 +47,15 @@ fail() { printf '%s   FAILED: %s%s\n' "$red" "$*" "$plain" >&2; exit 1; }
 
 # Shows the command as a user would type it, and runs it.
 custos() {
-    printf '%s   $ custos %s%s\n' "$dim" "${*//$work\//}" "$plain" >&2
+    local line='' word
+    for word in "$@"; do
+        word=${word//$work\//} word=${word//$here\//testnet/}
+        case $word in *' '*) word=\"$word\" ;; esac
+        line+=" $word"
+    done
+    # A pattern that the shell has put many names for is shown as the pattern.
+    line=$(sed -E 's#( testnet/data/ihe/refs/(balp|pcf)-[^ ]*)+# testnet/data/ihe/refs/\2-*#' <<<"$line")
+    printf '%s   $ custos%s%s\n' "$dim" "$line" "$plain" >&2
     "$program" "$@"
 }
 # The same, expecting a certain exit code.
@@ -121,8 +129,15 @@ good "recorded, and consistent with what is on the ledger"
 step "The patient's trail, as a person reads it: from the code and the custodian's vault"
 custos trail list "${subject[@]}" --anchor "$anchor" | tee "$work/list"
 has research.example "$work/list"
+head -n 1 "$work/balp-codes" | cut -f 1 >"$work/balp-code"
+custos trail show --code "@$work/balp-code" --custodian "$custodian" --node "$node" --anchor "$anchor" \
+    --vault "$work/vault" --vault-key "$net/vault.key" >"$work/history"
+echo "   (the patient of IHE's AuditEvents: the first of $(grep -c 'states that' "$work/history") accesses)"
+grep 'states that' "$work/history" | head -n 6
+grep -q 'read\|wrote\|searched' "$work/history" || fail "no access can be read"
 custos trail show "${subject[@]}" --anchor "$anchor" --vault "$work/vault" --vault-key "$net/vault.key" >"$work/trail"
-tail -n 24 "$work/trail"
+echo "   (the patient of IHE's Consents: the last entries)"
+tail -n 19 "$work/trail"
 has "Dr. Adams (physician) at Example Hospital read laboratory results, for treatment, under your consent" "$work/trail"
 good "who is said to have read what, when, why, and on which ground"
 

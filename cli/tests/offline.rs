@@ -39,7 +39,7 @@ fn a_receipt_says_who_states_what_and_what_was_checked() {
         "within its trust period of 90 days",
         "consistent with what is on the ledger",
         "sealed, not shown",
-        "details sealed",
+        "details and outcome sealed",
     ] {
         assert!(out.contains(words), "{words:?} is not in:\n{out}");
     }

@@ -157,7 +157,7 @@ impl Bench {
             self.nodes.iter().chain(&self.watch).map(client).collect::<Outcome<_>>()?;
         let first = clients.first().ok_or_else(|| Failed::unable("name a node"))?;
         let (chain, owner, anchor) = runtime.block_on(ground(first, &key, self.participant.as_ref()))?;
-        let limits = (!self.no_limits).then(|| measure_limits(&*key)).transpose()?;
+        let limits = (!self.no_limits).then(|| measure_limits(&key)).transpose()?;
 
         let bar = screen.bar(made as u64, "signing");
         let mut submissions = Vec::with_capacity(made);
@@ -325,7 +325,7 @@ fn closed_loop(
                     let started = Instant::now();
                     match &load.anchor {
                         Some(anchor) => {
-                            drop(verify_file(&receipts(&node, submission).await?, anchor, &mut Vec::new())?)
+                            verify_file(&receipts(&node, submission).await?, anchor, &mut Vec::new())?;
                         }
                         None => recorded(&node, submission, &waiting).await?,
                     }

@@ -134,7 +134,7 @@ impl Fhir {
             let text: String = codes.iter().map(|(names, code)| format!("{code}\t{names}\n")).collect();
             files::create(path, text.as_bytes(), true)?;
             screen.talk(format!(
-                "{} patient codes are in {}: hand each to its patient, like a key.",
+                "Patient codes written to {1}: {0}. Hand each to its patient, like a key.",
                 codes.len(),
                 path.display()
             ));

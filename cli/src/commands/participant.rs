@@ -101,8 +101,9 @@ impl ListAll {
                     .participants
                     .iter()
                     .map(|participant| {
-                        let keys: Vec<&str> =
+                        let mut keys: Vec<&str> =
                             participant.keys.iter().map(|key| key.purpose.as_str()).collect();
+                        keys.sort_unstable();
                         let state = if participant.suspended.is_some() { "suspended" } else { "active" };
                         vec![
                             participant.id.to_string(),

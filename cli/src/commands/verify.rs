@@ -10,6 +10,8 @@ use custos_proof::disclosure::{self, Shown};
 use custos_proof::file::{self, File, FileError};
 use custos_proof::hash::ChainId;
 use custos_proof::ids::TimeMs;
+use custos_proof::item::Item;
+use custos_proof::receipt::Receipt;
 use custos_proof::seal::Opening;
 use custos_proof::verify::{self as proof, Basis, Content, Failure, ProvenReceipt, ProvenTrail};
 use serde_json::{Value, json};
@@ -124,19 +126,8 @@ impl From<Failure> for NotVerified {
 pub(crate) fn verify(bytes: &[u8], openings: &[Opening], basis: &Basis<'_>) -> Result<Verified, NotVerified> {
     let chain = &basis.anchor.chain;
     match file::decode(bytes).map_err(NotVerified::File)? {
-        File::Receipt(receipt) => {
-            let proven = proof::receipt(&receipt, basis)?;
-            let shown = disclosure::show(chain, &proven.item.item, openings)?;
-            Ok(Verified::Receipts(vec![(proven, shown)]))
-        }
-        File::Receipts(receipts) => {
-            let each = receipts.receipts.iter().map(|receipt| {
-                let proven = proof::receipt(receipt, basis)?;
-                let shown = disclosure::show(chain, &proven.item.item, openings)?;
-                Ok((proven, shown))
-            });
-            each.collect::<Result<_, NotVerified>>().map(Verified::Receipts)
-        }
+        File::Receipt(receipt) => verify_receipts(std::slice::from_ref(&receipt), openings, basis),
+        File::Receipts(file) => verify_receipts(&file.receipts, openings, basis),
         File::Trail(trail) => {
             let proven = proof::trail(&trail, basis)?;
             let shown = shown_entries(chain, &proven, openings)?;
@@ -160,16 +151,36 @@ pub(crate) fn verify(bytes: &[u8], openings: &[Opening], basis: &Basis<'_>) -> R
     }
 }
 
+/// Receipts of one file, with the openings judged over all of their items together.
+fn verify_receipts(
+    receipts: &[Receipt],
+    openings: &[Opening],
+    basis: &Basis<'_>,
+) -> Result<Verified, NotVerified> {
+    let proven =
+        receipts.iter().map(|receipt| proof::receipt(receipt, basis)).collect::<Result<Vec<_>, _>>()?;
+    let items: Vec<_> = proven.iter().map(|receipt| &receipt.item.item).collect();
+    let shown = disclosure::show_all(&basis.anchor.chain, &items, openings)?;
+    Ok(Verified::Receipts(proven.into_iter().zip(shown).collect()))
+}
+
+fn item_of(content: &Content) -> Option<&Item> {
+    match content {
+        Content::Item(item) => Some(&item.item),
+        Content::Withheld(_) | Content::Pruned => None,
+    }
+}
+
+/// What is shown of each entry, in their order; nothing of those whose item is not there.
 fn shown_entries(
     chain: &ChainId,
     trail: &ProvenTrail,
     openings: &[Opening],
 ) -> Result<Vec<Vec<Shown>>, Failure> {
-    let shown = |content: &Content| match content {
-        Content::Item(item) => disclosure::show(chain, &item.item, openings),
-        Content::Withheld(_) | Content::Pruned => Ok(Vec::new()),
-    };
-    trail.entries.iter().map(|entry| shown(&entry.content)).collect()
+    let items: Vec<Option<&Item>> = trail.entries.iter().map(|entry| item_of(&entry.content)).collect();
+    let there: Vec<&Item> = items.iter().copied().flatten().collect();
+    let mut shown = disclosure::show_all(chain, &there, openings)?.into_iter();
+    Ok(items.iter().map(|item| item.and_then(|_| shown.next()).unwrap_or_default()).collect())
 }
 
 impl Verified {

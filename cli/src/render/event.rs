@@ -184,18 +184,14 @@ impl Telling<'_> {
             |resource: &&Resource| resource.what.as_ref().and_then(Party::resource_type) == Some("Patient");
         if let Some(resources) = self.opened::<Resources>(10) {
             let others: Vec<String> =
-                resources.iter().filter(|r| !is_subject(r)).map(|r| resource_words(r)).collect();
+                resources.iter().filter(|r| !is_subject(r)).map(resource_words).collect();
             return match (others.len(), resources.len()) {
                 (0, 0) => "data".into(),
                 (0, _) => format!("{} record", self.listener.whose()),
                 _ => others.join(", "),
             };
         }
-        if self.is_shown(10) {
-            format!("{} data", self.listener.whose())
-        } else {
-            "data (details sealed)".into()
-        }
+        if self.is_shown(10) { format!("{} data", self.listener.whose()) } else { SEALED.into() }
     }
 
     fn basis(&self, event: &Event) -> String {
@@ -332,6 +328,9 @@ const fn verb(kind: ActionKind) -> (&'static str, &'static str) {
     }
 }
 
+/// What is said of data whose categories and resources are not opened.
+const SEALED: &str = "data (details sealed)";
+
 /// The first eight digits of a rule's id.
 pub(crate) fn short_rule(rule: &Random16) -> String {
     short(&rule.0)
@@ -463,8 +462,8 @@ mod tests {
         let sealed: Vec<Shown> = (1..=16).map(|field| shown(field, None)).collect();
         assert_eq!(
             tell(&event(), &sealed),
-            "recorded 1970-01-01 00:00 UTC: Example Hospital states that somebody at Example Hospital accessed data (details sealed) \
-             (outcome sealed), under your consent (rule abababab)"
+            "recorded 1970-01-01 00:00 UTC: Example Hospital states that somebody at Example Hospital accessed data \
+             (details and outcome sealed), under your consent (rule abababab)"
         );
     }
 

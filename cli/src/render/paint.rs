@@ -14,10 +14,6 @@ impl Paint {
         Self(colour)
     }
 
-    /// No colour.
-    #[cfg(test)]
-    pub(crate) const PLAIN: Paint = Paint(false);
-
     /// Good news.
     pub(crate) fn good(self, text: impl Display) -> String {
         self.with(AnsiColor::Green.on_default().effects(Effects::BOLD), text)
