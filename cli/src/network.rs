@@ -44,9 +44,14 @@ pub(crate) fn refused(error: ClientError) -> Failed {
     match error {
         ClientError::Problem(problem) => {
             let failed = Failed::unable(format!("{} ({})", problem.detail, problem.code));
-            match problem.hint {
-                Some(hint) => failed.hint(hint),
-                None => failed,
+            // The node speaks of requests and headers; whoever types commands has arguments.
+            match (problem.status, problem.hint) {
+                (401, _) => {
+                    failed.hint("name a member's key with --key, or show the patient's code with --code")
+                }
+                (404, _) => failed.hint("is it the right reference, and does the key or code belong to it?"),
+                (_, Some(hint)) => failed.hint(hint),
+                (_, None) => failed,
             }
         }
         ClientError::Unreachable { .. } => {

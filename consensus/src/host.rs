@@ -487,9 +487,12 @@ impl Host {
             effects.push(Effect::Answer(ticket, Answer::Part(None)));
             effects
         };
-        // Only validators propose, and only for the height being decided or the one after it.
+        // Only validators propose, and only for the height being decided or the one after it. Who will
+        // be a validator then is not known yet; whoever is listed may be.
         let next = self.deciding();
-        if self.power_of(&from).is_none() {
+        let may_propose = self.power_of(&from).is_some()
+            || (part.height == next.next() && self.participant(&from).is_some());
+        if !may_propose {
             return nothing(vec![Effect::Charge(from, "a part from a peer that is no validator")]);
         }
         if part.height != next && part.height != next.next() {

@@ -62,9 +62,10 @@ fn a_key_that_signs_on_two_machines_is_seen() {
     let setup = Setup::new(4, 5, 0);
     let mut nodes: Vec<_> = (0..4).map(|index| setup.start(index, true, Pool::default())).collect();
     let twin = setup.start_as(4, Some(3), Pool::default());
-    let mut evidence = nodes[0].handle().take_evidence().unwrap();
-    wait("evidence", 60, || nodes[..3].iter().any(|node| node.health().evidence_seen > 0));
-    wait("evidence at the first", 60, || nodes[0].health().evidence_seen > 0);
+    let saw = |node: &Node| node.health().evidence_seen > 0;
+    wait("evidence somewhere: it is local, and best effort", 60, || nodes.iter().any(saw));
+    let witness = nodes.iter().position(saw).unwrap();
+    let mut evidence = nodes[witness].handle().take_evidence().unwrap();
     let pair = evidence.try_recv().unwrap();
     assert_eq!(pair.validator, common::validator_key(3));
     assert_ne!((pair.first.block, pair.first.pol_round), (pair.second.block, pair.second.pol_round));

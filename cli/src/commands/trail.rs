@@ -226,6 +226,12 @@ impl Prove {
         let what = match (trail.size, trail.is_complete()) {
             (0, _) => "proves that nothing has ever been recorded on this trail".to_owned(),
             (size, true) => format!("proves all {size} entries of the trail"),
+            (size, false) if self.is_covered_by(trail) => {
+                format!(
+                    "proves everything recorded in that time: {} of {size} entries of the trail",
+                    trail.entries.len()
+                )
+            }
             (size, false) => format!("proves {} of {size} entries of the trail", trail.entries.len()),
         };
         screen.result(
@@ -244,6 +250,13 @@ impl Prove {
             },
         );
         Ok(Exit::Done)
+    }
+}
+
+impl Prove {
+    /// Whether the proof reaches beyond the times that were asked for.
+    fn is_covered_by(&self, trail: &ProvenTrail) -> bool {
+        matches!((self.from, self.to), (Some(from), Some(to)) if trail.covers(from, to))
     }
 }
 

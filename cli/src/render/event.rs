@@ -5,7 +5,7 @@
 //!
 //! Deliberately absent: languages other than English.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use custos_proof::cbor::Wire;
 use custos_proof::disclosure::Shown;
@@ -21,7 +21,7 @@ use custos_proof::sealed_values::{
 };
 use custos_proof::submission::Author;
 
-use crate::time;
+use crate::{time, words};
 
 /// What participants call themselves; those that are not known keep their ids.
 #[derive(Debug, Clone, Default)]
@@ -121,7 +121,13 @@ impl Telling<'_> {
         };
         let mut sentence = format!("{head}: {author} states that {} {}", self.actor(event), self.deed());
         if let Some(purposes) = self.opened::<Purposes>(4) {
-            sentence.push_str(&format!(", for {}", purposes.describe()));
+            let purposes: BTreeSet<String> = purposes
+                .iter()
+                .filter_map(|purpose| purpose.concept.as_ref())
+                .map(words::of_purpose)
+                .collect();
+            let purposes: Vec<String> = purposes.into_iter().collect();
+            sentence.push_str(&format!(", for {}", purposes.join(" and ")));
         }
         sentence.push_str(&format!(", {}", self.basis(event)));
         if let Some(group) =

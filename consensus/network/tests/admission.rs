@@ -333,10 +333,7 @@ async fn a_peer_that_does_not_read_holds_up_nobody_else_and_its_losses_are_count
     connected(&b, key(1)).await;
     let (mut deaf, _) = program(Some(7), false);
     let target = address(&a);
-    let deaf =
-        tokio::spawn(
-            async move { knock(&mut deaf, &target, (1, &vote_frame()), Duration::from_secs(8)).await },
-        );
+    let deaf = tokio::spawn(async move { knock(&mut deaf, &target, (0, &[]), Duration::from_secs(8)).await });
     connected(&a, key(7)).await;
     // B keeps its submissions moving; the deaf peer's queue fills and refuses.
     let mut submissions = b_in.submissions;

@@ -83,7 +83,8 @@ fn measure(net: &Network, records: u64) -> Outcome<Seen> {
     let checks_per_submission = most_checks(&singles);
 
     eprintln!("batches of 500");
-    let batches = net.bench(&["--items", "500", "--clients", "16", "--seconds", "20", "--submissions", "1000"])?;
+    let batches =
+        net.bench(&["--items", "500", "--clients", "16", "--seconds", "20", "--submissions", "1000"])?;
     let resident_mb = net.resident_mb()?;
 
     eprintln!("up to {records} records");
