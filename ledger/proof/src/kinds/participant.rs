@@ -41,25 +41,8 @@ wire_struct! {
     }
 }
 
-wire_struct! {
-    /// A participant's entry is replaced by this one.
-    pub struct Update {
-        /// Whose entry.
-        pub id: ParticipantId,
-        /// As in [`Register`].
-        pub roles: Roles,
-        /// As in [`Register`].
-        pub jurisdiction: Ascii<8>,
-        /// As in [`Register`].
-        pub name: Option<Text<128>>,
-        /// As in [`Register`].
-        pub sealed_name: Option<Seal>,
-        /// As in [`Register`].
-        pub endpoint: Ascii<255>,
-        /// As in [`Register`].
-        pub display_names: List<DisplayName, 8>,
-    }
-}
+/// A participant's entry is replaced: the fields are those of a registration, under another kind.
+pub type Update = Register;
 
 wire_enum! {
     /// Why a participant is suspended or a key revoked.

@@ -48,18 +48,7 @@ pub(super) fn update(
             "the registrar cannot give up its role before votes replace it",
         );
     }
-    let entry = entry(
-        &Register {
-            id: f.id.clone(),
-            roles: f.roles,
-            jurisdiction: f.jurisdiction.clone(),
-            name: f.name.clone(),
-            sealed_name: f.sealed_name,
-            endpoint: f.endpoint.clone(),
-            display_names: f.display_names.clone(),
-        },
-        before.suspended,
-    )?;
+    let entry = entry(f, before.suspended)?;
     overlay.put_participant(&f.id, &entry);
     Ok(registry_trail(overlay))
 }
