@@ -32,6 +32,11 @@ use tempfile::TempDir;
 /// One network at a time: four nodes have enough to do with one machine.
 static TURN: Mutex<()> = Mutex::new(());
 
+/// Waits until no other test of this program has a network; for tests that start one by other means.
+pub fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// How long a client waits for a commit.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -68,7 +73,7 @@ impl Network {
     /// When it does not come up.
     #[must_use]
     pub fn up_with(validators: usize, arguments: &[&str]) -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turn();
         let custos = binary();
         let folder = tempfile::Builder::new()
             .prefix("custos-testnet")
