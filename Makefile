@@ -24,7 +24,7 @@ build: setup ## Build the custos command into bin/custos
 demo: build ## Start four validators, run real IHE consents and access events through them, verify the results
 	testnet/demo.sh $(CUSTOS)
 
-test: lint build ## Run every test, on real nodes where a test needs a network, and the demo
+test: lint build ## Run every test, the demo among them, on real nodes where a test needs a network
 	$(CARGO) test --locked --workspace
 	@if command -v python3 >/dev/null 2>&1; then \
 	  echo "second verifier (Python) against the vectors"; \
@@ -32,7 +32,6 @@ test: lint build ## Run every test, on real nodes where a test needs a network, 
 	else \
 	  echo "python3 is not here: the second verifier was not run against the vectors"; \
 	fi
-	NO_COLOR=1 testnet/demo.sh $(CUSTOS)
 
 lint: setup ## Formatting and clippy without a warning
 	$(CARGO) fmt --all --check

@@ -176,9 +176,9 @@ impl Telling<'_> {
             Some(OutcomeKind::Failed) => format!("tried to {base} {what}, which failed"),
             Some(OutcomeKind::Overridden) => format!("{past} {what} against a refusal, as in an emergency"),
             Some(OutcomeKind::Served) => format!("{past} {what}"),
-            None => {
-                format!("{past} {what} (outcome {})", if self.is_shown(2) { "not stated" } else { "sealed" })
-            }
+            None if self.is_shown(2) => format!("{past} {what} (outcome not stated)"),
+            None if what == SEALED => format!("{past} data (details and outcome sealed)"),
+            None => format!("{past} {what} (outcome sealed)"),
         }
     }
 
