@@ -305,7 +305,7 @@ fn a_genesis_is_made_from_keys_here_and_elsewhere() {
     std::fs::set_permissions(at("a-sign.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let (code, _, err) = run(&["genesis", "new", "--from", text(&from), "-o", text(&at("bad.custos"))]);
     assert_eq!(code, 2);
-    assert!(err.contains("can be read by others") && err.contains("chmod 600"), "{err}");
+    assert!(err.contains("others may read it") && err.contains("chmod 600"), "{err}");
 }
 
 #[test]
