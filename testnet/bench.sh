@@ -1,10 +1,13 @@
 #!/bin/sh
 # Measures this machine, then a four-validator network on it, and writes docs/performance.md.
-# Usage: testnet/bench.sh CUSTOS [RECORDS]   (RECORDS in the log before the restart is measured; default 100000)
+# Usage: testnet/bench.sh CUSTOS   (RECORDS=n in the environment: how full the log is before the restart is measured;
+# default 100000). Expects the workspace to be built, as `make bench` does.
 set -eu
 custos=$1
-records=${2:-${RECORDS:-100000}}
+records=${RECORDS:-100000}
+built=${CARGO_TARGET_DIR:-target}/debug
 rates=$(mktemp)
 trap 'rm -f "$rates"' EXIT
-cargo run --locked --quiet -p custos-state --example rates > "$rates"
-cargo run --locked --quiet -p custos-testnet --bin measure -- "$custos" "$rates" docs/performance.md "$records"
+cargo build --locked --quiet --workspace --example rates
+"$built/examples/rates" > "$rates"
+"$built/measure" "$custos" "$rates" docs/performance.md "$records"
