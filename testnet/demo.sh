@@ -133,7 +133,7 @@ head -n 1 "$work/balp-codes" | cut -f 1 >"$work/balp-code"
 custos trail show --code "@$work/balp-code" --custodian "$custodian" --node "$node" --anchor "$anchor" \
     --vault "$work/vault" --vault-key "$net/vault.key" >"$work/history"
 echo "   (the patient of IHE's AuditEvents: the first of $(grep -c 'states that' "$work/history") accesses)"
-grep 'states that' "$work/history" | head -n 6
+grep -m 6 'states that' "$work/history"
 grep -q 'read\|wrote\|searched' "$work/history" || fail "no access can be read"
 custos trail show "${subject[@]}" --anchor "$anchor" --vault "$work/vault" --vault-key "$net/vault.key" >"$work/trail"
 echo "   (the patient of IHE's Consents: the last entries)"
