@@ -22,7 +22,7 @@ use custos_proof::kinds::{Fields, Kind};
 use custos_proof::registry::Role;
 use custos_proof::submission::Submission;
 use custos_state::apply;
-use custos_state::batch::verify_batch;
+use custos_proof::batch::verify_batch;
 use custos_state::changes::Changes;
 use custos_state::memory::MemoryStore;
 use custos_state::view::View;

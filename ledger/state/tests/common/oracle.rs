@@ -90,7 +90,7 @@ pub(crate) fn ask(chain: &Chain) {
         let receipt = chain.receipt_in(index as u64, &leaves, &entries);
         let proven = verify::receipt(&receipt, &basis).unwrap();
         assert_eq!(proven.item.record.index.0, index as u64);
-        assert!(proven.item.strict);
+        assert!(proven.item.is_strict());
     }
     for name in chain.trail_names() {
         let key = name.key();
