@@ -32,7 +32,7 @@ pub(crate) fn ask(chain: &Chain) {
         header.parent,
         chain.blocks.iter().rev().nth(1).map_or(chain.genesis.block_id(), |b| b.changes.block_id)
     );
-    assert_eq!(head.changes.head, chain.store.head().unwrap());
+    assert_eq!(head.changes.head, *chain.store.head().unwrap());
     head.certificate.verify(&chain.id, &chain.validators).unwrap();
 
     // The log: one block record first, then items, each where it says.
