@@ -595,7 +595,8 @@ impl<T: Wire + Ord, const MAX: usize> Wire for Set<T, MAX> {
 
 /// Reads at most `max` values; nothing at all is an empty list.
 fn read_list<T: Wire>(given: &Given, max: usize) -> Result<Vec<T>, GivenError> {
-    let read = |(index, value)| T::from_given(value).map_err(|error| error.within(&alloc::format!("{index}")));
+    let read =
+        |(index, value)| T::from_given(value).map_err(|error| error.within(&alloc::format!("{index}")));
     match given {
         Given::Nothing => Ok(Vec::new()),
         given => given.list(max)?.iter().enumerate().map(read).collect(),

@@ -121,9 +121,9 @@ impl TimeMs {
         // Days from civil: years begin on 1 March, so that the leap day is their last.
         let shifted_year = if month <= 2 { year - 1 } else { year };
         let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-        let days = 365 * shifted_year + shifted_year / 4 - shifted_year / 100 + shifted_year / 400
-            + day_of_year
-            - 719_468;
+        let days =
+            365 * shifted_year + shifted_year / 4 - shifted_year / 100 + shifted_year / 400 + day_of_year
+                - 719_468;
         let time = TimeMs(days * MS_PER_DAY + hour * 3_600_000 + minute * 60_000 + second * 1_000 + ms);
         // A day that the month does not have came out as one of the next month.
         (time.date() == (year, month, day)).then_some(time)

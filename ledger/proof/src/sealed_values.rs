@@ -1421,9 +1421,17 @@ impl Wire for Coding {
     }
     fn form() -> Form {
         Form::structure(alloc::vec![
-            crate::given::Part { name: "system", doc: &["The system's URI, if stated."], form: Option::<Token>::form },
+            crate::given::Part {
+                name: "system",
+                doc: &["The system's URI, if stated."],
+                form: Option::<Token>::form
+            },
             crate::given::Part { name: "code", doc: &["The code."], form: Token::form },
-            crate::given::Part { name: "display", doc: &["Its words."], form: Option::<Prose<MAX_TOKEN>>::form },
+            crate::given::Part {
+                name: "display",
+                doc: &["Its words."],
+                form: Option::<Prose<MAX_TOKEN>>::form
+            },
         ])
     }
 }

@@ -7,8 +7,8 @@
 use custos_proof::hash::ItemHash;
 use custos_proof::ids::{Height, LogIndex, ParticipantId, TimeMs};
 use custos_proof::item::Item;
-use custos_proof::kinds::{Fields, Kind};
 use custos_proof::kinds::participant::Register;
+use custos_proof::kinds::{Fields, Kind};
 use custos_proof::record::{Check, Finding, Verdict, verdict};
 use custos_proof::registry::{Participant, Role};
 use custos_proof::submission::Author;
