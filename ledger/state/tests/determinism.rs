@@ -11,15 +11,26 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::*;
-use custos_proof::cbor::{Set, Wire};
+use custos_proof::cbor::{Ascii, Set, Wire};
+use custos_proof::certificate::{VoteType, vote_preimage};
+use custos_proof::hash::{BlockId, Digest};
 use custos_proof::header::Block;
-use custos_proof::ids::{Height, TimeMs};
-use custos_proof::item::Item;
-use custos_proof::keys::KeyPurpose;
+use custos_proof::ids::{Height, Round, TimeMs};
+use custos_proof::item::{Item, item_hash};
+use custos_proof::keys::{KeyPurpose, Signer as _};
 use custos_proof::kinds::access::{Basis, Event, Late};
+use custos_proof::kinds::dispute::{Answer, Behalf, Open, Resolution, Resolve};
+use custos_proof::kinds::finding::Record as RecordFinding;
+use custos_proof::kinds::mandate::{End, Issue};
+use custos_proof::kinds::misbehaviour::{Report, Seen, SignedVote};
+use custos_proof::kinds::notarise::Notarise;
+use custos_proof::kinds::policy::{Set as PolicySet, Upgrade};
+use custos_proof::kinds::proposal::Choice;
+use custos_proof::kinds::roster::{Commit, Count};
 use custos_proof::kinds::rule::Put;
-use custos_proof::kinds::{Fields, Kind};
-use custos_proof::registry::Role;
+use custos_proof::kinds::validator::{Put as ValidatorPut, Remove as ValidatorRemove};
+use custos_proof::kinds::{Class, Fields, Kind};
+use custos_proof::registry::{Policy, ProposalState, Role};
 use custos_proof::submission::Submission;
 use custos_state::apply;
 use custos_state::batch::verify_batch;
@@ -66,8 +77,8 @@ fn history() -> Chain {
     let (own_id, b_id) = (local_id_of(&own), local_id_of(&for_b));
     let lab_key = chain.add_key("lab", &key("lab sign"), KeyPurpose::Sign);
     let lab = Fields::ParticipantRegister(registration("lab", &[Role::Custodian]));
-    let (lab, own) = (chain.acts(REGISTRY, vec![lab, lab_key]), chain.acts(A, vec![own]));
-    chain.block(vec![lab, own]);
+    chain.act(A, vec![own]);
+    chain.agreed(vec![lab, lab_key]);
 
     let put = Put { expiry: QUARTER, ..chain.rule(A, b_id) };
     chain.act(A, vec![for_b, Fields::RulePut(put.clone())]);
@@ -88,7 +99,7 @@ fn history() -> Chain {
     chain.block(vec![rotate, ending]);
 
     let update = Fields::ParticipantUpdate(update(CLINIC, &[Role::Recipient, Role::DataUser]));
-    chain.act(REGISTRY, vec![update, suspend(CLINIC)]);
+    chain.agreed(vec![update, suspend(CLINIC)]);
 
     let event = Event { basis: Basis::Consent, cited: Some(put.rule), ..chain.event(A, Some(b_id), B) };
     let marked = chain.event(A, Some(own_id), CLINIC);
@@ -96,10 +107,116 @@ fn history() -> Chain {
     chain.block(vec![event, marked]);
 
     let now = chain.next_time();
-    chain.act(REGISTRY, vec![revoke(&key("lab sign"), Some(TimeMs(now.0 - 1000)))]);
+    chain.agreed(vec![revoke(&key("lab sign"), Some(TimeMs(now.0 - 1000)))]);
+    govern(&mut chain);
+    oversee(&mut chain);
     chain.wait(2 * 3_600_000);
     chain.block(vec![]);
     chain
+}
+
+/// What validators decide: a policy, a validator that joins and one that leaves, a version that is taken back, and
+/// proposals of every end.
+fn govern(chain: &mut Chain) {
+    let policy = Policy { version: 2, lag_ms: 7_200_000, ..Policy::initial() };
+    let policy = PolicySet { policy, effective: Height(chain.height().0 + 3) };
+    let upgrade = |version| Fields::ProtocolUpgrade(Upgrade { version, height: Height(1_000_000) });
+    chain.agreed(vec![Fields::PolicySet(policy), upgrade(2)]);
+    chain.agreed(vec![upgrade(1)]);
+    let consensus = key("newcomer consensus");
+    let joins = Fields::ValidatorPut(ValidatorPut {
+        participant: id("newcomer"),
+        key: consensus.public(),
+        possession: consensus.possession(&chain.id, "newcomer", KeyPurpose::Consensus),
+        power: 1,
+    });
+    let newcomer = registration("newcomer", &[Role::Custodian, Role::Validator]);
+    chain.agreed(vec![Fields::ParticipantRegister(newcomer), joins]);
+    // Of five now four have to agree.
+    let leaves = Fields::ValidatorRemove(ValidatorRemove { participant: id("newcomer") });
+    let [out, twice, unwanted, late] = [
+        vec![leaves.clone(), suspend("newcomer")],
+        vec![leaves],
+        vec![suspend(AUDITOR)],
+        vec![suspend(AUDITOR)],
+    ]
+    .map(|acts| chain.proposal_of(acts));
+    let ids = [out.proposal, twice.proposal, unwanted.proposal, late.proposal];
+    chain.act(REGISTRY, [out, twice, unwanted, late].map(Fields::ProposalOpen).to_vec());
+    let mut said = Vec::new();
+    for hospital in HOSPITALS {
+        said.push(chain.vote(hospital, ids[0], Choice::Yes));
+        said.push(chain.vote(hospital, ids[1], Choice::Yes));
+    }
+    said.push(chain.vote(HOSPITALS[0], ids[2], Choice::No));
+    chain.block(said);
+    let no = chain.vote(HOSPITALS[1], ids[2], Choice::No);
+    chain.block(vec![no]);
+    let state = |at: usize| chain.proposal_entry(ids[at]).state;
+    assert_eq!(
+        [0, 1, 2, 3].map(state),
+        [ProposalState::Executed, ProposalState::Failed, ProposalState::Rejected, ProposalState::Open,]
+    );
+}
+
+/// What auditors and institutions record, and a report of two votes.
+fn oversee(chain: &mut Chain) {
+    let (mandate, dispute) = (chain.random16(), chain.random16());
+    let now = chain.next_time();
+    let roster =
+        Commit { from: now, until: now.plus(86_400_000), root: Digest([5; 32]), count: Count::Thousand };
+    let issue = Issue {
+        mandate,
+        auditor: id(AUDITOR),
+        custodian: id(A),
+        from_year: 2030,
+        to_year: 2031,
+        seal: NO_SEAL,
+    };
+    let fund = Notarise {
+        schema: Ascii::new("fund-allocation").unwrap(),
+        digest: Digest([6; 32]),
+        parent: None,
+        amount: Some(1000),
+        holder: Some(id(B)),
+    };
+    let fund_item = chain.item(Fields::Notarise(fund.clone()));
+    let part = Notarise { parent: Some(item_hash(&fund_item)), amount: Some(400), holder: None, ..fund };
+    let fund = chain.draft(A, Class::Act, vec![fund_item]).sign();
+    let acts = chain.acts(A, vec![Fields::RosterCommit(roster), Fields::MandateIssue(issue)]);
+    chain.block(vec![fund, acts]);
+    chain.act(B, vec![Fields::Notarise(part)]);
+    let finding = RecordFinding {
+        finding: chain.random16(),
+        institution: id(A),
+        rule: Ascii::new("unrelated-treatment").unwrap(),
+        version: Digest([7; 32]),
+        evidence: Set::default(),
+        seal: NO_SEAL,
+    };
+    let open = Open { dispute, institution: id(A), behalf: Behalf::Author, seal: NO_SEAL };
+    chain.act(AUDITOR, vec![Fields::FindingRecord(finding), Fields::DisputeOpen(open)]);
+    chain.act(A, vec![Fields::DisputeAnswer(Answer { dispute, seal: NO_SEAL })]);
+    let resolve = Resolve { dispute, institution: id(A), resolution: Resolution::Dismissed, seal: NO_SEAL };
+    let end = End { auditor: id(AUDITOR), custodian: id(A) };
+    chain.act(AUDITOR, vec![Fields::DisputeResolve(resolve), Fields::MandateEnd(end)]);
+    let signer = key("hospital-d consensus");
+    let signed = |block| {
+        let (height, round, vote) = (Height(1), Round(0), VoteType::Prevote);
+        let preimage = vote_preimage(&chain.id, height, round, vote, block, &signer.public());
+        SignedVote { block, signature: signer.sign(&preimage).unwrap() }
+    };
+    let report = Report {
+        key: signer.public(),
+        height: Height(1),
+        round: Round(0),
+        vote: VoteType::Prevote,
+        first: signed(None),
+        second: signed(Some(BlockId([7; 32]))),
+        seen: Seen::HandedOver,
+    };
+    let report = chain.say(B, Class::Testimony, vec![Fields::MisbehaviourReport(report)]);
+    chain.block(vec![report]);
 }
 
 fn told(chain: &Chain) -> Vec<String> {
@@ -118,7 +235,13 @@ fn the_golden_history_has_not_changed() {
         .records()
         .iter()
         .filter_map(|new| new.item.as_ref())
-        .map(|(_, item)| Item::from_bytes(item).unwrap().kind())
+        .flat_map(|(_, item)| match Item::from_bytes(item).unwrap().fields {
+            Fields::ProposalOpen(open) => {
+                let acts: Vec<Kind> = open.acts.iter().map(|act| act.item().kind()).collect();
+                [vec![Kind::ProposalOpen], acts].concat()
+            }
+            fields => vec![fields.kind()],
+        })
         .collect();
     assert_eq!(
         kinds.into_iter().collect::<Vec<_>>(),
@@ -166,6 +289,7 @@ fn two_machines_compute_equal_changes_from_the_bytes_alone() {
 #[test]
 fn applying_is_pure() {
     let mut chain = history();
+    let before_height = chain.height();
     let event = chain.event(A, None, A);
     let event = chain.testimony(A, vec![event]);
     let before: Vec<_> = chain.store.entries().map(|(key, value)| (*key, value.to_vec())).collect();
@@ -175,7 +299,7 @@ fn applying_is_pure() {
     assert_eq!(apply::check(&chain.store, &one.block, &[event]).unwrap(), one.changes);
     let after: Vec<_> = chain.store.entries().map(|(key, value)| (*key, value.to_vec())).collect();
     assert_eq!(before, after);
-    assert_eq!(chain.store.head().unwrap().height, Height(8));
+    assert_eq!(chain.store.head().unwrap().height, before_height);
 }
 
 #[test]
