@@ -26,4 +26,5 @@ pub mod node;
 pub mod proofs;
 pub mod readers;
 mod reports;
+mod room;
 pub mod telemetry;

@@ -3,6 +3,8 @@
 //! A validator cannot be suspended or lose its role while it votes on blocks: `validator.remove` comes
 //! first, in the same proposal.
 
+use std::sync::Arc;
+
 use custos_proof::ids::{LogIndex, ParticipantId};
 use custos_proof::kinds::Kind;
 use custos_proof::kinds::participant::{Register, Suspend, Update};
@@ -122,7 +124,7 @@ fn name_is_sealed(overlay: &Overlay<'_>, f: &Register, kind: Kind) -> Result<(),
 
 fn registered(overlay: &Overlay<'_>, id: &ParticipantId) -> Result<Participant, AdmitError> {
     match overlay.participant(id)? {
-        Some(entry) => Ok(entry),
+        Some(entry) => Ok(Arc::unwrap_or_clone(entry)),
         None => refuse(RefusalCode::NotFound, format!("participant {id} is not registered")),
     }
 }
