@@ -414,6 +414,8 @@ impl<'a> Case<'a> {
                 Way::Permit(permit, _) => Some(vec![Step::RevokePermit(permit.id)]),
                 _ => None,
             }),
+            // Whatever the rules become, the emergency permits.
+            (Outcome::Permit, _) if self.is_opened(way, Ground::RuleDenies, data) => {}
             (Outcome::Permit, ground) => {
                 let denial_counts = match self.facts.policy.combining {
                     Combining::DenyOverrides | Combining::MostRecent | Combining::PermitUnlessDeny => true,
