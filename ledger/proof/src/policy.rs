@@ -21,9 +21,12 @@ pub type Code = Ascii<24>;
 /// The most prohibited purposes, floors, grades or flags of one policy.
 pub const MAX_POLICY_ENTRIES: usize = 32;
 
-/// SHA-256 (tagged) of the terminology that ships with protocol version 1; `custos-decide` has the
-/// table and a test that it has this hash.
-pub const TERMINOLOGY_1: Digest = Digest([0; 32]);
+/// SHA-256 of the terminology that ships with protocol version 1, `ledger/decide/terminology/closure.txt`;
+/// `custos-decide` has a test that it has this hash.
+pub const TERMINOLOGY_1: Digest = Digest([
+    0x2f, 0xdd, 0x2a, 0x81, 0xc3, 0xdc, 0x17, 0x23, 0x55, 0x92, 0xb2, 0x17, 0x26, 0x37, 0x61, 0xf8, 0xc7,
+    0xd0, 0x17, 0x0e, 0x31, 0x8e, 0x26, 0x6b, 0x18, 0xe4, 0xd4, 0x55, 0xf4, 0x52, 0xad, 0x61,
+]);
 
 wire_enum! {
     /// What holds when no rule of the subject speaks.
