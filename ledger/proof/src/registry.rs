@@ -153,6 +153,9 @@ pub fn dispute_key(institution: &ParticipantId, dispute: &Random16) -> StateKey 
     state_key("dispute", &[&|w| institution.write(w), &|w| dispute.write(w)])
 }
 
+/// The longest time between a submission's block and its `not_after` that a policy can allow, in milliseconds.
+pub const MAX_LIFETIME_MS: u64 = 86_400_000;
+
 /// The most proposals that can be open at a time; the policy may say fewer.
 pub const MAX_OPEN_PROPOSALS: usize = 64;
 
@@ -480,7 +483,7 @@ impl Policy {
             false => Err(format!("{name} is {value}, not within {least} to {most}")),
         };
         within("lag_ms", self.lag_ms, 0, 30 * day)?;
-        within("max_lifetime_ms", self.max_lifetime_ms, 60_000, day)?;
+        within("max_lifetime_ms", self.max_lifetime_ms, 60_000, MAX_LIFETIME_MS)?;
         within("max_nonces", self.max_nonces, 1, 1_000_000_000)?;
         within("trust_period_ms", self.trust_period_ms, day, 3_650 * day)?;
         within("heartbeat_ms", self.heartbeat_ms, 1_000, day)?;

@@ -284,7 +284,7 @@ fn a_validator_gets_a_new_key_and_the_old_one_ends() {
     let (old, new) = (key("hospital-d consensus"), key("hospital-d second consensus"));
     let replaced = put(&chain, D, &new, 1);
     chain.agreed(vec![replaced]);
-    let set = chain.store.head().unwrap().next_validators;
+    let set = chain.store.head().unwrap().next_validators.clone();
     assert!(set.by_key(&new.public()).is_some() && set.by_key(&old.public()).is_none());
     // The old one does not come back, and the new one cannot be rotated away without a vote.
     let back = put(&chain, D, &old, 1);

@@ -182,7 +182,7 @@ fn settle(
     id: &Random16,
     mut proposal: Proposal,
 ) -> Result<(), AdmitError> {
-    let (state, reason) = match tally(overlay, &overlay.policy()?, &proposal) {
+    let (state, reason) = match tally(overlay, &*overlay.policy()?, &proposal) {
         ProposalState::Executed => match overlay.whole(|overlay| carry_out(overlay, saying, &proposal)) {
             Ok(()) => (ProposalState::Executed, None),
             Err(AdmitError::Refused(refusal)) => (ProposalState::Failed, Ascii::new(refusal.code.word())),

@@ -8,7 +8,7 @@ use custos_proof::ids::LogIndex;
 use custos_proof::keys::{KeyPurpose, PublicKey, key_id, verify_zip215};
 use custos_proof::kinds::key::possession_preimage;
 use custos_proof::kinds::validator::{Put, Remove};
-use custos_proof::registry::{self, Role};
+use custos_proof::registry::{self, KeyEntry, Role};
 use custos_proof::trail::TrailName;
 
 use super::{About, Saying, key, refuse, registry_trail};
@@ -122,9 +122,9 @@ fn without(set: &ValidatorSet, f: &Put) -> (Vec<Validator>, Option<PublicKey>) {
 
 fn end(overlay: &mut Overlay<'_>, saying: &Saying<'_>, key: &PublicKey) -> Result<(), AdmitError> {
     let id = key_id(key);
-    if let Some(mut entry) = overlay.key(&id)? {
-        entry.revoked = entry.revoked.or(Some(LogIndex(saying.index.0 + 1)));
-        overlay.put_key(&id, &entry);
+    if let Some(entry) = overlay.key(&id)? {
+        let revoked = entry.revoked.or(Some(LogIndex(saying.index.0 + 1)));
+        overlay.put_key(&id, &KeyEntry { revoked, ..KeyEntry::clone(&entry) });
     }
     Ok(())
 }

@@ -333,7 +333,7 @@ impl Chain {
         assert_eq!(block, built.block);
         let changes = apply::check(&self.follower, &block, &submissions).unwrap();
         assert_eq!(changes, built.changes, "two machines computed different changes from one block");
-        self.validators = self.store.head().unwrap().next_validators;
+        self.validators = self.store.head().unwrap().next_validators.clone();
         self.store.commit(&built.changes).unwrap();
         self.follower.commit(&changes).unwrap();
         for submission in submissions {
