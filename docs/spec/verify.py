@@ -1523,6 +1523,7 @@ def vectors(directory):
         tally.same(found, (case["valid"], case["strict"], case["registrable"]), "ed25519", case["name"])
     seal_vectors(tally, load("seals.json"))
     value_vectors(tally, load("sealed-values.json"))
+    item_vectors(tally, load("items.json"))
     pseudonym_vectors(tally, load("pseudonyms.json"))
     submission_vectors(tally, load("submissions.json"))
     chain_vectors(tally, load("chain.json"), load("state-map.json"))
@@ -1609,6 +1610,16 @@ def value_vectors(tally, file):
     for case in file["values"]:
         found = is_sealed_value(case["kind"], case["field"], unhex(case["value"]))
         tally.same(found, case["valid"], "sealed value", case["kind"], case["field"], case["value"])
+
+
+def item_vectors(tally, file):
+    tally.same(sorted(case["kind"] for case in file["items"]), sorted(KINDS), "items", "the kinds")
+    for case in file["items"]:
+        read, (klass, count, _) = whole(item, unhex(case["bytes"])), KINDS[case["kind"]]
+        tally.same((read.kind, klass, count), (case["kind"], case["class"], len(case["sealed"])), "items", case["kind"])
+        for sealed in case["sealed"]:
+            known = is_sealed_value(case["kind"], sealed["field"], unhex(sealed["value"]))
+            tally.same(known, True, "items", f"{case['kind']} field {sealed['field']}")
 
 
 def pseudonym_vectors(tally, file):
