@@ -315,7 +315,9 @@ impl Answer {
 }
 
 impl ItemAnswer {
-    fn view(&self) -> View {
+    /// The answer as a tree.
+    #[must_use]
+    pub fn view(&self) -> View {
         let steps =
             |steps: &Alternative| View::List(steps.iter().map(|step| View::Text(step.words())).collect());
         View::Fields(vec![

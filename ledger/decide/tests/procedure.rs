@@ -566,8 +566,8 @@ fn r7_rules_that_cannot_be_decided_are_not_guessed() {
         "permit valid:2026..2025",
         "opposite for:TREAT",
     ] {
-        let scene =
-            Scene::default().says("permit").with(|s| drop(s.put(InnerKind::Grant, rule(undecidable))));
+        let mut scene = Scene::default().says("permit");
+        scene.put(InnerKind::Grant, rule(undecidable));
         assert_eq!(scene.answer(&ask("TREAT")), "indeterminate: unknown", "{undecidable}");
     }
 }
