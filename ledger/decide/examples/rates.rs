@@ -33,17 +33,28 @@ fn consents(mut scene: Scene, count: usize) -> Scene {
     scene
 }
 
+/// Time that this process had a core for, where the system says so: a machine with other work on it must not count.
+fn core_time(start: Instant) -> Duration {
+    let text = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    match text.split(' ').next().and_then(|ns| ns.parse().ok()) {
+        Some(ns) => Duration::from_nanos(ns),
+        None => start.elapsed(),
+    }
+}
+
 fn measure(name: &str, facts: &Facts<'_>, requests: &[Request]) {
     let start = Instant::now();
+    let before = core_time(start);
     let mut decisions = 0u32;
-    while start.elapsed() < MEASURED {
-        for request in requests {
+    while core_time(start).saturating_sub(before) < MEASURED {
+        // The clock is read seldom: reading it costs as much as a few rules.
+        for request in requests.iter().cycle().take(256) {
             black_box(custos_decide::decide(black_box(facts), black_box(request)));
         }
-        decisions += u32::try_from(requests.len()).unwrap_or(u32::MAX);
+        decisions += 256;
     }
-    let per_second = f64::from(decisions) / start.elapsed().as_secs_f64();
-    println!("{name:58} {per_second:>9.0} decisions/s  {:>7.1} us each", 1e6 / per_second);
+    let per_second = f64::from(decisions) / core_time(start).saturating_sub(before).as_secs_f64();
+    println!("{name:58} {per_second:>9.0} decisions/s and core  {:>7.1} us each", 1e6 / per_second);
 }
 
 fn main() {

@@ -281,7 +281,7 @@ impl Answer {
             return ProviderAnswer::NothingAvailable;
         }
         match &self.residual {
-            Some(residual) => ProviderAnswer::Listed(residual.clone()),
+            Some(residual) => ProviderAnswer::Listed(residual.for_provider()),
             None => {
                 let permitted =
                     self.items.iter().enumerate().filter(|(_, item)| item.outcome == Outcome::Permit);

@@ -933,6 +933,17 @@ fn r11_declaring_brings_the_same_duties_whatever_the_outcome_would_have_been() {
     assert_eq!(scene.decide(&ask("BTG justified")).obligations, duties[..2]);
 }
 
+#[test]
+fn r11_the_list_for_a_provider_does_not_show_an_override() {
+    let lists: Vec<ProviderAnswer> = [&["permit"][..], &["deny"], &[], &["permit label:N / deny label:PSY"]]
+        .iter()
+        .map(|rules| Scene::default().says_all(rules.iter().copied()).decide(&ask("BTG emergency unscoped")))
+        .inspect(|answer| assert_eq!(answer.outcome, Outcome::Permit))
+        .map(|answer| answer.for_provider())
+        .collect();
+    assert!(lists.windows(2).all(|pair| pair[0] == pair[1]), "{lists:?}");
+}
+
 // R12 ---------------------------------------------------------------------------------------------
 
 #[test]
