@@ -21,7 +21,17 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("custos-consensus", &["custos-proof", "custos-engine", "custos-network"]),
     ("custos-api", &["custos-proof"]),
     ("custos-custodian", &["custos-proof"]),
-    ("custos-node", &["custos-proof", "custos-state", "custos-store", "custos-consensus", "custos-api"]),
+    (
+        "custos-node",
+        &[
+            "custos-proof",
+            "custos-state",
+            "custos-store",
+            "custos-consensus",
+            "custos-api",
+            "custos-custodian",
+        ],
+    ),
     (
         "custos",
         &["custos-proof", "custos-state", "custos-store", "custos-node", "custos-api", "custos-custodian"],

@@ -104,7 +104,7 @@ impl Timing {
 }
 
 /// Which organisations of the documents are participants of the ledger.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Organisations(HashMap<String, ParticipantId>);
 
 impl Organisations {
