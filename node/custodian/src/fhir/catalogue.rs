@@ -234,7 +234,7 @@ impl Catalogue {
                 continue;
             }
             if walk.is_full() {
-                return Ok(walk.to_be_continued());
+                return Ok(walk.unfinished());
             }
             let stored = vault.item(hash)?;
             let values = event_values(&stored)?;
@@ -268,7 +268,7 @@ impl Catalogue {
                 continue;
             }
             if walk.is_full() {
-                return Ok(walk.to_be_continued());
+                return Ok(walk.unfinished());
             }
             let versions = self.versions(vault, id)?;
             let Some(last) = versions.last() else { continue };
@@ -362,7 +362,7 @@ impl Walk {
         }
     }
 
-    fn to_be_continued(self) -> Page {
+    fn unfinished(self) -> Page {
         let next = self.last.filter(|_| self.count > 0);
         Page { found: self.found, next, total: None }
     }
