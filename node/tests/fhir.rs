@@ -543,7 +543,7 @@ async fn bad_input_gets_an_outcome_that_names_the_element_and_nothing_is_kept() 
             "Consent.patient",
         ),
         ("/fhir", good.clone(), 400, "wrong-resource", "AuditEvent"),
-        ("/fhir", bundle("collection", &[good.clone()]), 422, "unsupported", "Bundle.type"),
+        ("/fhir", bundle("collection", std::slice::from_ref(&good)), 422, "unsupported", "Bundle.type"),
         ("/fhir", json!({"resourceType": "Bundle"}), 422, "missing-element", "Bundle.type"),
         (
             "/fhir",
