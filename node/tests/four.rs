@@ -235,7 +235,7 @@ async fn a_validator_is_voted_in_and_needed_and_another_is_voted_out_and_cut_off
                 participant: NAMES[index].into(),
                 address: other.p2p.listen.clone(),
                 transport_key: key(NAMES[index], KeyPurpose::Transport).public_key().to_string(),
-                bootstrap: true,
+                bootstrap: index == 0,
             }
         })
         .collect();
