@@ -401,7 +401,9 @@ fn open(checked: &Checked) -> Result<Opened, NodeError> {
             )
         };
         if let (Some(key), Some(participant)) = (&keys.consensus, &checked.participant) {
-            if known(key.as_ref())?.is_none() {
+            let votes_already =
+                snapshot.head().next_validators.as_slice().iter().any(|v| v.participant == *participant);
+            if known(key.as_ref())?.is_none() && !votes_already {
                 // A validator that is to join has to follow the chain before the others vote it in.
                 warn!(
                     "the consensus key is not in the registry yet: this node follows, and votes once validator.put names the key"

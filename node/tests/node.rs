@@ -13,6 +13,7 @@ use custos_proof::file::{self, File};
 use custos_proof::hash::TrailKey;
 use custos_proof::ids::Height;
 use custos_proof::kinds::Fields;
+use custos_proof::kinds::proposal::{Choice, Vote};
 use custos_proof::receipt::Receipt;
 use custos_proof::trail::TrailName;
 use custos_proof::verify;
@@ -198,6 +199,31 @@ async fn what_proves_the_chain_is_public() {
     world.record(&registrar).await;
     assert_eq!(client.trail(&registry_trail, None, None, None).await.unwrap().size, 1);
     assert!(client.receipt(&hash(&registrar, 0), None).await.is_ok());
+
+    // The registrar proposes and has no vote; everybody sees what is put to the vote and what becomes of it.
+    assert!(client.proposals().await.unwrap().proposals.is_empty());
+    let suspend = Fields::ParticipantSuspend(custos_proof::kinds::participant::Suspend {
+        id: id("practice"),
+        reason: custos_proof::kinds::participant::Reason::Request,
+    });
+    let open = world::proposal(vec![suspend]);
+    let proposal = open.proposal;
+    world.record(&world.act("registrar", Fields::ProposalOpen(open))).await;
+    let listed = client.proposals().await.unwrap().proposals;
+    assert_eq!(
+        (listed.len(), listed[0].proposal, listed[0].yes_power, listed[0].total_power),
+        (1, proposal, 0, 1)
+    );
+    assert_eq!(listed[0].acts[0]["kind"], "participant.suspend");
+    let vote = Vote { proposal, vote: Choice::Yes };
+    world.record(&world.act("hospital", Fields::ProposalVote(vote))).await;
+    assert!(client.proposals().await.unwrap().proposals.is_empty());
+    let decided = client.proposal(&proposal).await.unwrap();
+    assert_eq!(
+        (decided.state.as_str(), decided.yes, decided.reason),
+        ("executed", vec!["hospital".to_owned()], None)
+    );
+    assert!(client.proposal(&world::random16()).await.is_err());
     world.stop().await;
 }
 

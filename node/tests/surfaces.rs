@@ -5,9 +5,17 @@
 mod world;
 
 use custos_api::client::{Client, ClientError, Part};
+use custos_proof::cbor::{Ascii, List, Text};
+use custos_proof::hash::Digest;
+use custos_proof::keys::{KeyPurpose, Signer as _};
 use custos_proof::kinds::Fields;
+use custos_proof::kinds::key::{Add, possession_preimage};
+use custos_proof::kinds::mandate::{End, Issue};
+use custos_proof::kinds::participant::Register;
+use custos_proof::registry::{Role, Roles};
+use custos_proof::seal::Seal;
 use custos_proof::trail::TrailName;
-use world::{World, event, hash, id, rule, subject};
+use world::{World, event, hash, id, key, random16, rule, subject};
 
 /// What a caller got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,5 +164,69 @@ async fn three_surfaces() {
     ] {
         assert_eq!(client.submission(&access.id()).await.unwrap().items.len(), items);
     }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_auditor_reads_what_its_mandate_covers_while_it_lasts() {
+    let mut world = World::start().await;
+    let (open, trail, _) = subject("hospital", Some("practice"));
+    let year = open.epoch;
+    world.record(&world.act("hospital", Fields::TrailOpen(open))).await;
+    let (signer, owner) = (key("auditor", KeyPurpose::Sign), id("auditor"));
+    let preimage = possession_preimage(&world.chain, &owner, KeyPurpose::Sign, &signer.public_key());
+    let register = Register {
+        id: owner.clone(),
+        roles: Roles::new(&[Role::Auditor]),
+        jurisdiction: Ascii::new("AT").unwrap(),
+        name: Text::new("Auditor"),
+        sealed_name: None,
+        endpoint: Ascii::default(),
+        display_names: List::default(),
+    };
+    let add = Add {
+        owner: owner.clone(),
+        key: signer.public_key(),
+        purpose: KeyPurpose::Sign,
+        possession: signer.sign(&preimage).unwrap(),
+    };
+    world.record(&world.propose(vec![Fields::ParticipantRegister(register), Fields::KeyAdd(add)])).await;
+    let institution = TrailName::institution(&id("hospital"));
+    let reads = async |world: &World| {
+        let auditor = world.member("auditor");
+        (
+            got(auditor.trail_proof(&trail, Part::Whole, None).await),
+            got(auditor.trail(&institution.key(), None, None, None).await),
+        )
+    };
+    assert_eq!(reads(&world).await, (Nothing, Nothing));
+    let issue = |from_year, to_year| {
+        Fields::MandateIssue(Issue {
+            mandate: random16(),
+            auditor: id("auditor"),
+            custodian: id("hospital"),
+            from_year,
+            to_year,
+            seal: Seal { root: Digest([1; 32]), ciphertext: None },
+        })
+    };
+    let end = || Fields::MandateEnd(End { auditor: id("auditor"), custodian: id("hospital") });
+    // A mandate of other years opens the institution's trail, and no subject's of this one.
+    world.record(&world.act("hospital", issue(year + 1, year + 2))).await;
+    assert_eq!(reads(&world).await, (Nothing, It));
+    world.record(&world.act("hospital", end())).await;
+    assert_eq!(reads(&world).await, (Nothing, Nothing));
+    world.record(&world.act("hospital", issue(year - 1, year))).await;
+    assert_eq!(reads(&world).await, (It, It));
+    // Another custodian's trails are none of its business.
+    let practice = TrailName::institution(&id("practice"));
+    assert_eq!(got(world.member("auditor").trail(&practice.key(), None, None, None).await), Nothing);
+    // It rests while the auditor is suspended.
+    let suspend = Fields::ParticipantSuspend(custos_proof::kinds::participant::Suspend {
+        id: owner,
+        reason: custos_proof::kinds::participant::Reason::Breach,
+    });
+    world.record(&world.propose(vec![suspend])).await;
+    assert_eq!(reads(&world).await, (Nothing, Nothing));
     world.stop().await;
 }

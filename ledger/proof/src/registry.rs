@@ -484,7 +484,7 @@ impl Policy {
         };
         within("lag_ms", self.lag_ms, 0, 30 * day)?;
         within("max_lifetime_ms", self.max_lifetime_ms, 60_000, MAX_LIFETIME_MS)?;
-        within("max_nonces", self.max_nonces, 1, 1_000_000_000)?;
+        within("max_nonces", self.max_nonces, 1, u32::MAX.into())?;
         within("trust_period_ms", self.trust_period_ms, day, 3_650 * day)?;
         within("heartbeat_ms", self.heartbeat_ms, 1_000, day)?;
         within("max_open_proposals", self.max_open_proposals.into(), 1, MAX_OPEN_PROPOSALS as u64)?;

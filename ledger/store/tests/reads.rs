@@ -261,8 +261,8 @@ fn what_a_block_takes_back_is_refused_from_the_next_one_on() {
     let now = || store.snapshot().unwrap();
     // A clinic with two keys.
     let items = vec![network.register("clinic"), network.add_key("clinic", "clinic sign")];
-    let block = network.acts(&now(), REGISTRY, items);
-    commit(network.decide(&now(), vec![block]));
+    let block = network.agreed(&now(), items);
+    commit(network.decide(&now(), block));
     let testimony = network.accesses(&now(), "clinic", 1);
     let letter = vec![network.open(sha256(b"a subject"))];
     let act = network.acts(&now(), "clinic", letter);
@@ -275,8 +275,8 @@ fn what_a_block_takes_back_is_refused_from_the_next_one_on() {
         Fields::ParticipantSuspend(Suspend { id: id("clinic"), reason: Reason::Unspecified })
     };
     let suspend = network.item(Kind::ParticipantSuspend, suspend);
-    let suspend = network.acts(&now(), REGISTRY, vec![suspend]);
-    let decided = network.decide(&now(), vec![suspend]);
+    let suspend = network.agreed(&now(), vec![suspend]);
+    let decided = network.decide(&now(), suspend);
     assert_eq!(both(&now()), (None, None), "decided is not committed");
     commit(decided);
     let suspended = now();
@@ -287,8 +287,8 @@ fn what_a_block_takes_back_is_refused_from_the_next_one_on() {
     let clinic = key_id(&common::key("clinic sign").public_key());
     let revoke = Revoke { key: clinic, reason: Reason::Unspecified, compromised_from: None };
     let revoke = network.item(Kind::KeyRevoke, |_, _| Fields::KeyRevoke(revoke));
-    let revoke = network.acts(&now(), REGISTRY, vec![revoke]);
-    commit(network.decide(&now(), vec![revoke]));
+    let revoke = network.agreed(&now(), vec![revoke]);
+    commit(network.decide(&now(), revoke));
     let revoked = now();
     assert_eq!(refused(&revoked, &testimony), Some(RefusalCode::RevokedKey));
     assert_eq!(both(&suspended), (None, Some(RefusalCode::SuspendedAuthor)));
