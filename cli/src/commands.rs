@@ -19,6 +19,7 @@ mod item;
 mod keygen;
 mod node;
 mod participant;
+mod proposal;
 mod receipt;
 mod replay;
 pub(crate) mod rule;
@@ -65,6 +66,8 @@ enum Command {
     #[command(subcommand)]
     Participant(participant::Participant),
     #[command(subcommand)]
+    Proposal(proposal::Proposal),
+    #[command(subcommand)]
     Import(import::Import),
     #[command(subcommand)]
     Item(item::Item),
@@ -96,6 +99,7 @@ impl Arguments {
             Command::Node(command) => command.run(screen),
             Command::Testnet(command) => command.run(screen),
             Command::Participant(command) => command.run(screen),
+            Command::Proposal(command) => command.run(screen),
             Command::Import(command) => command.run(screen),
             Command::Item(command) => command.run(screen),
             Command::Rule(command) => command.run(screen),
