@@ -12,12 +12,14 @@
 use custos_proof::ids::{Height, TimeMs};
 use custos_proof::kinds::Fields;
 use custos_proof::kinds::access::{Basis, Event, Late};
+use custos_proof::policy::Combining;
 use custos_proof::sealed_values::{
     Action, Agent, AgentKind, Agents, Answer as Outcome, Coding, Codings, Concept, Concepts, Decision,
     Meaning, Outcome as Ending, OutcomeKind, Party, Provision, Purposes, Resource, Resources, Stated,
 };
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Ground as Reason};
+use crate::consent;
 use crate::facts::{Content, Eligibility, Facts, ListedRule, Roster};
 use crate::listing::{self, Listing, OpenTrail, field};
 use crate::request::{ActorSet, Item, MAX_ITEMS, Request, Scope, Standing};
@@ -154,9 +156,23 @@ fn replay_event(
     if listing.rules.iter().any(|rule| changes_between(rule, from, to)) {
         return Replayed::cannot(Why::TimeUncertain);
     }
-    let answers: Vec<Answer> =
-        requests.iter().map(|request| answer(ground, &listing, event.at_height, to, request)).collect();
-    let finding = match judge(&answers, shown) {
+    let facts = Facts {
+        height: event.at_height,
+        time: to,
+        rules: listing.rules.clone(),
+        missing_trails: listing.missing_trails,
+        // What an event does not say is not held against it: validators judged key and participant when they
+        // recorded it.
+        eligibility: Eligibility {
+            key_is_valid: true,
+            participant_is_active: true,
+            roster: Roster::NoneCommitted,
+        },
+        ..ground.facts.clone()
+    };
+    let answers: Vec<Answer> = requests.iter().map(|request| crate::decide(&facts, request)).collect();
+    let all_known = consent::unknowns(&facts).is_empty();
+    let finding = match judge(&answers, all_known, shown) {
         // Nothing is said against anybody for what an event has no place for.
         Finding::Contradicts { .. } | Finding::ServedAgainstRules if names_groups(&listing) => {
             Finding::CannotTell(Why::GroupsNotNamed)
@@ -192,42 +208,33 @@ fn asks_for_more(listing: &Listing) -> bool {
     })
 }
 
-fn answer(ground: &Ground<'_>, listing: &Listing, height: Height, time: TimeMs, request: &Request) -> Answer {
-    let facts = Facts {
-        height,
-        time,
-        rules: listing.rules.clone(),
-        missing_trails: listing.missing_trails,
-        // What an event does not say is not held against it: validators judged key and participant when they recorded it.
-        eligibility: Eligibility {
-            key_is_valid: true,
-            participant_is_active: true,
-            roster: Roster::NoneCommitted,
-        },
-        ..ground.facts.clone()
-    };
-    crate::decide(&facts, request)
-}
-
-/// Permit only when every purpose and every item is permitted; deny as soon as one is denied.
-fn together(answers: &[Answer]) -> Result<Outcome, Why> {
-    let items = || answers.iter().flat_map(|answer| answer.items.iter().map(|item| item.outcome));
+/// Permit only when every purpose and every item is permitted; deny as soon as one is denied for certain.
+///
+/// While something is unknown, only a denial by a rule is certain, and only where denials win: what is not
+/// shown may be the permission that the decider saw.
+fn together(answers: &[Answer], all_known: bool) -> Result<Outcome, Why> {
     let varies = |answer: &Answer| {
         answer.residual.as_ref().is_some_and(|list| {
-            let first = list.clauses.first();
-            !first.is_none_or(|clause| clause.when.is_empty() && clause.unless.is_empty())
+            list.clauses.first().is_some_and(|first| !(first.when.is_empty() && first.unless.is_empty()))
         })
     };
+    let denied_for_certain = |answer: &Answer| {
+        let denials_win = matches!(answer.combining, Combining::DenyOverrides | Combining::PermitUnlessDeny);
+        answer.items.iter().any(|item| {
+            item.outcome == Outcome::Deny && (all_known || (denials_win && item.ground == Reason::RuleDenies))
+        })
+    };
+    let permitted = |answer: &Answer| answer.items.iter().all(|item| item.outcome == Outcome::Permit);
     match () {
-        () if items().any(|outcome| outcome == Outcome::Indeterminate) => Err(Why::RulesUnknown),
         () if answers.iter().any(varies) => Err(Why::DataNotNamed),
-        () if items().all(|outcome| outcome == Outcome::Permit) => Ok(Outcome::Permit),
-        () => Ok(Outcome::Deny),
+        () if answers.iter().any(denied_for_certain) => Ok(Outcome::Deny),
+        () if answers.iter().all(permitted) => Ok(Outcome::Permit),
+        () => Err(Why::RulesUnknown),
     }
 }
 
-fn judge(answers: &[Answer], shown: &[custos_proof::disclosure::Shown]) -> Finding {
-    let said = match together(answers) {
+fn judge(answers: &[Answer], all_known: bool, shown: &[custos_proof::disclosure::Shown]) -> Finding {
+    let said = match together(answers, all_known) {
         Ok(outcome) => outcome,
         Err(why) => return Finding::CannotTell(why),
     };
