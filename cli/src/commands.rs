@@ -11,6 +11,7 @@ use crate::screen::Screen;
 mod access;
 mod anchor;
 mod bench;
+mod decide;
 mod fsck;
 mod genesis;
 mod import;
@@ -18,11 +19,14 @@ mod item;
 mod keygen;
 mod node;
 mod participant;
+mod proposal;
 mod receipt;
-mod rule;
+mod replay;
+pub(crate) mod rule;
 mod testnet;
 mod trail;
-mod verify;
+pub(crate) mod verify;
+mod who_can_see;
 
 /// The command line of `custos`.
 #[derive(Debug, Parser)]
@@ -62,6 +66,8 @@ enum Command {
     #[command(subcommand)]
     Participant(participant::Participant),
     #[command(subcommand)]
+    Proposal(proposal::Proposal),
+    #[command(subcommand)]
     Import(import::Import),
     #[command(subcommand)]
     Item(item::Item),
@@ -74,6 +80,10 @@ enum Command {
     #[command(subcommand)]
     Trail(trail::Trail),
     Verify(verify::Verify),
+    Decide(decide::Decide),
+    Replay(replay::Replay),
+    #[command(name = "who-can-see")]
+    WhoCanSee(who_can_see::WhoCanSee),
     #[command(subcommand)]
     Anchor(anchor::Anchor),
 }
@@ -89,6 +99,7 @@ impl Arguments {
             Command::Node(command) => command.run(screen),
             Command::Testnet(command) => command.run(screen),
             Command::Participant(command) => command.run(screen),
+            Command::Proposal(command) => command.run(screen),
             Command::Import(command) => command.run(screen),
             Command::Item(command) => command.run(screen),
             Command::Rule(command) => command.run(screen),
@@ -96,6 +107,9 @@ impl Arguments {
             Command::Receipt(command) => command.run(screen),
             Command::Trail(command) => command.run(screen),
             Command::Verify(command) => command.run(screen),
+            Command::Decide(command) => command.run(screen),
+            Command::Replay(command) => command.run(screen),
+            Command::WhoCanSee(command) => command.run(screen),
             Command::Anchor(command) => command.run(screen),
         }
     }
