@@ -112,7 +112,7 @@ fn path(address: &str) -> &str {
 
 fn add_custodian(config: &mut Config) {
     let dir = config.keys.transport.parent().unwrap().to_owned();
-    key(config.participant.as_deref().unwrap(), KeyPurpose::Sign).write(&dir.join("sign.key")).unwrap();
+    key(config.participant.as_deref().unwrap(), KeyPurpose::Sign).write(&dir.join("custodian.key")).unwrap();
     let token = dir.join("token");
     std::fs::write(&token, format!("{TOKEN}\n")).unwrap();
     std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -120,7 +120,7 @@ fn add_custodian(config: &mut Config) {
         listen: "127.0.0.1:0".into(),
         token_file: Some(token),
         source: Some("https://fhir.hospital.example".into()),
-        ..CustodianSection::new("vault".into(), "vault.key".into(), "sign.key".into())
+        ..CustodianSection::new("vault".into(), "vault.key".into(), "custodian.key".into())
     });
 }
 

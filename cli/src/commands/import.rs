@@ -36,7 +36,7 @@ impl Import {
     }
 }
 
-/// Record FHIR R4 Consents and AuditEvents
+/// Record FHIR Consents and AuditEvents, R4 or R5
 ///
 /// Takes JSON files, bundles and folders. Each Consent becomes rules and each AuditEvent an access
 /// event, or is refused with a reason that names the element; nothing is left out in silence.

@@ -20,7 +20,7 @@ use custos_proof::ids::{Height, ParticipantId, Random16};
 use custos_proof::item::Item;
 use custos_proof::kinds::access::{Basis, Late, Retention};
 use custos_proof::kinds::{Class, Fields, Kind};
-use custos_proof::sealed_values::{InnerKind, ListedTrail, OwnTrail, Party, RuleBody};
+use custos_proof::sealed_values::{Format, InnerKind, ListedTrail, OwnTrail, Party, RuleBody};
 use custos_proof::subject::{epoch_secret, local_id};
 use thiserror::Error;
 
@@ -305,7 +305,7 @@ impl Planner<'_> {
         {
             return Ok(self.again(vec![known]));
         }
-        let subject = match self.subject(&draft.subject, EVENT_SUBJECT)? {
+        let subject = match self.subject(&draft.subject, event_subject(&draft))? {
             Ok(subject) => subject,
             Err(refusal) => return Ok(Planning::Refused(refusal)),
         };
@@ -351,13 +351,13 @@ impl Planner<'_> {
         if let Some(refusal) = other_custodian(self.vault, self.settings, &draft) {
             return Ok(Planning::Refused(refusal));
         }
-        let subject = match self.subject(&draft.subject, RULE_SUBJECT)? {
+        let subject = match self.subject(&draft.subject, rule_subject(&draft))? {
             Ok(Some(subject)) => subject,
-            Ok(None) => return Ok(Planning::Refused(no_patient())),
+            Ok(None) => return Ok(Planning::Refused(no_patient(&draft))),
             Err(refusal) => return Ok(Planning::Refused(refusal)),
         };
         if self.owner_of(&draft.origin.name).is_some_and(|owner| owner != subject) {
-            return Ok(Planning::Refused(other_patient()));
+            return Ok(Planning::Refused(other_patient(&draft)));
         }
         match draft.intent {
             Intent::Put => self.put(&subject, &draft, &custodian),
@@ -653,8 +653,22 @@ pub fn document_of(source: &str) -> Option<&str> {
     is_place.then_some(document)
 }
 
-const EVENT_SUBJECT: &str = "AuditEvent.entity";
-const RULE_SUBJECT: &str = "Consent.patient";
+/// The element that names an event's subject, in the release that the event was written in.
+fn event_subject(draft: &AccessEventDraft) -> &'static str {
+    match draft.values.source.value().and_then(|source| source.format) {
+        Some(Format::FhirR5AuditEvent) => "AuditEvent.patient",
+        _ => "AuditEvent.entity",
+    }
+}
+
+fn is_r5(draft: &RuleDraft) -> bool {
+    draft.evidence.record.as_ref().and_then(|record| record.format) == Some(Format::FhirR5Consent)
+}
+
+/// The element that names a rule's subject.
+fn rule_subject(draft: &RuleDraft) -> &'static str {
+    if is_r5(draft) { "Consent.subject" } else { "Consent.patient" }
+}
 
 fn refused(code: RefusalCode, element: &str, message: impl Into<String>) -> Refusal {
     Refusal { code, element: element.into(), message: message.into() }
@@ -665,13 +679,13 @@ fn conflict(element: &str, subjects: usize) -> Refusal {
     refused(RefusalCode::ConflictingIdentity, element, message)
 }
 
-fn no_patient() -> Refusal {
-    refused(RefusalCode::MissingPatient, RULE_SUBJECT, "a rule is some patient's rule")
+fn no_patient(draft: &RuleDraft) -> Refusal {
+    refused(RefusalCode::MissingPatient, rule_subject(draft), "a rule is some patient's rule")
 }
 
-fn other_patient() -> Refusal {
+fn other_patient(draft: &RuleDraft) -> Refusal {
     let message = "this document was recorded for another patient; end it there, and name the new one anew";
-    refused(RefusalCode::ConflictingIdentity, RULE_SUBJECT, message)
+    refused(RefusalCode::ConflictingIdentity, rule_subject(draft), message)
 }
 
 fn nothing_to_end() -> Refusal {
@@ -684,5 +698,6 @@ fn other_custodian(vault: &Vault, settings: &Settings, draft: &RuleDraft) -> Opt
         draft.organisations.iter().filter_map(|party| settings.organisations.find(party)).collect();
     let is_other = !managed.is_empty() && !managed.contains(&&vault.scope().custodian);
     let message = "another participant manages this consent and records it";
-    is_other.then(|| refused(RefusalCode::OtherCustodian, "Consent.organization[0]", message))
+    let element = if is_r5(draft) { "Consent.manager[0]" } else { "Consent.organization[0]" };
+    is_other.then(|| refused(RefusalCode::OtherCustodian, element, message))
 }

@@ -141,6 +141,41 @@ fn a_document_does_not_wander_from_one_patient_to_another() {
 }
 
 #[test]
+fn a_conflict_is_named_by_the_element_of_the_release() {
+    let (_directory, mut vault) = vault();
+    let mut of = |resource: &Value| {
+        import::plan(&mut vault, inputs(resource), &settings()).unwrap().dispositions.remove(0).result
+    };
+    let named = |id: &str, patient: &str, value: &str| {
+        let mut event = event(id, &[patient], "2026-01-01T00:00:00Z");
+        event["entity"][0]["what"]["identifier"] = json!({"value": value});
+        event
+    };
+    assert!(matches!(of(&named("e1", "1", "A")), Planning::Planned(_)));
+    assert!(matches!(of(&named("e2", "2", "B")), Planning::Planned(_)));
+    let subject = json!({"reference": "Patient/1", "identifier": {"value": "B"}});
+    let mut event = event("e3", &[], "2026-01-01T00:00:00Z");
+    event.as_object_mut().unwrap().remove("type");
+    event.as_object_mut().unwrap().remove("entity");
+    event["code"] = json!({"text": "read"});
+    event["patient"] = subject.clone();
+    let rule = json!({
+        "resourceType": "Consent", "id": "c3", "status": "active", "subject": subject, "decision": "deny"
+    });
+    for (resource, element) in [(event, "AuditEvent.patient"), (rule, "Consent.subject")] {
+        match of(&resource) {
+            Planning::Refused(refusal) => {
+                assert_eq!(
+                    (refusal.code, refusal.element.as_str()),
+                    (RefusalCode::ConflictingIdentity, element)
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn the_catalogue_is_the_same_after_the_vault_was_closed() {
     let (directory, mut vault) = vault();
     let mut live = Catalogue::default();

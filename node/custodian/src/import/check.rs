@@ -9,8 +9,8 @@ use custos_proof::hash::Digest;
 use custos_proof::ids::ParticipantId;
 
 use super::{
-    Draft, EVENT_SUBJECT, Input, RULE_SUBJECT, Settings, conflict, ended_rules, no_patient, nothing_to_end,
-    other_custodian, other_patient, rule_source,
+    Draft, Input, Settings, conflict, ended_rules, event_subject, no_patient, nothing_to_end,
+    other_custodian, other_patient, rule_source, rule_subject,
 };
 use crate::draft::{Intent, RuleDraft, SubjectKey};
 use crate::fhir::Refusal;
@@ -63,19 +63,19 @@ impl Check<'_> {
                     .vault
                     .item_of_source(&draft.origin.name)
                     .is_some_and(|entry| entry.source_digest == draft.origin.digest);
-                if is_known { None } else { self.owner(&draft.subject, EVENT_SUBJECT).err() }
+                if is_known { None } else { self.owner(&draft.subject, event_subject(draft)).err() }
             }
             Draft::Rule(draft) => {
                 if let Some(refusal) = other_custodian(self.vault, self.settings, draft) {
                     return Some(refusal);
                 }
-                let owner = match self.owner(&draft.subject, RULE_SUBJECT) {
+                let owner = match self.owner(&draft.subject, rule_subject(draft)) {
                     Ok(Some(owner)) => owner,
-                    Ok(None) => return Some(no_patient()),
+                    Ok(None) => return Some(no_patient(draft)),
                     Err(refusal) => return Some(refusal),
                 };
                 if self.owner_of(&draft.origin.name).is_some_and(|before| before != owner) {
-                    return Some(other_patient());
+                    return Some(other_patient(draft));
                 }
                 match draft.intent {
                     Intent::Put => {
