@@ -6,6 +6,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::exit::Outcome;
+use crate::language::Language;
 use crate::screen::Screen;
 
 mod access;
@@ -21,7 +22,7 @@ mod receipt;
 mod rule;
 mod testnet;
 mod trail;
-mod verify;
+pub(crate) mod verify;
 
 /// The command line of `custos`.
 #[derive(Debug, Parser)]
@@ -43,6 +44,8 @@ pub(crate) struct Arguments {
     /// Print one JSON document on standard output instead of words
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) language: Language,
     #[command(subcommand)]
     command: Command,
 }
