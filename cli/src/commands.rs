@@ -19,10 +19,12 @@ mod keygen;
 mod node;
 mod participant;
 mod receipt;
+mod report;
 mod rule;
 mod testnet;
 mod trail;
 pub(crate) mod verify;
+mod worklist;
 
 /// The command line of `custos`.
 #[derive(Debug, Parser)]
@@ -76,6 +78,9 @@ enum Command {
     Verify(verify::Verify),
     #[command(subcommand)]
     Anchor(anchor::Anchor),
+    #[command(subcommand)]
+    Report(report::ReportOf),
+    Worklist(worklist::Worklist),
 }
 
 impl Arguments {
@@ -96,6 +101,8 @@ impl Arguments {
             Command::Trail(command) => command.run(screen),
             Command::Verify(command) => command.run(screen),
             Command::Anchor(command) => command.run(screen),
+            Command::Report(command) => command.run(screen),
+            Command::Worklist(command) => command.run(screen),
         }
     }
 }

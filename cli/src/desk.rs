@@ -228,7 +228,7 @@ impl DeskArgs {
 }
 
 /// Whom the key speaks for.
-fn owner(
+pub(crate) fn owner(
     client: &blocking::Client,
     key: &KeyFile,
     wanted: Option<&ParticipantId>,

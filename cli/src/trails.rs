@@ -15,7 +15,7 @@ use custos_people::rule::Rules;
 use custos_people::{say, verified};
 use custos_proof::anchor::{Link, Recency, TRUST_PERIOD_MS, TrustAnchor};
 use custos_proof::disclosure::{self, Shown};
-use custos_proof::hash::{ItemHash, TrailKey};
+use custos_proof::hash::{ChainId, ItemHash, TrailKey};
 use custos_proof::ids::ParticipantId;
 use custos_proof::record::Record;
 use custos_proof::seal::Opening;
@@ -188,6 +188,17 @@ pub(crate) fn item_of(entry: &ProvenEntry) -> Option<&ProvenItem> {
         Content::Item(item) => Some(item),
         Content::Withheld(_) | Content::Pruned => None,
     }
+}
+
+/// What is shown of each entry, in their order; nothing of those whose item is not there.
+pub(crate) fn shown(
+    chain: &ChainId,
+    proven: &ProvenTrail,
+    openings: &[Opening],
+    s: &Speaker,
+) -> Outcome<Vec<Vec<Shown>>> {
+    crate::commands::verify::shown_entries(chain, proven, openings)
+        .map_err(|failure| NotVerified::from(failure).about(Path::new("the openings"), s))
 }
 
 /// An entry, ready to be told.

@@ -175,8 +175,9 @@ impl Telling<'_> {
         told
     }
 
-    /// What for, each purpose once.
-    fn purposes(&self) -> Option<String> {
+    /// What for, each purpose once; `None` when that is sealed or not stated.
+    #[must_use]
+    pub fn purposes(&self) -> Option<String> {
         let (s, names) = (self.manner.speaker, self.manner.names);
         let purposes = self.opened::<Purposes>(4)?;
         let mut said: Vec<String> =
@@ -223,7 +224,8 @@ impl Telling<'_> {
     }
 
     /// What was accessed; `None` when that is sealed.
-    fn object(&self) -> Option<String> {
+    #[must_use]
+    pub fn object(&self) -> Option<String> {
         let (s, names, listener) = (self.manner.speaker, self.manner.names, self.manner.listener.word());
         if let Some(categories) = self.opened::<Concepts>(6) {
             return Some(s.all_of(&value::each(&categories, s, names)));

@@ -12,15 +12,20 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod accounting;
 pub mod catalogue;
 pub mod clean;
 pub mod codes;
+pub mod csv;
 pub mod date;
 pub mod event;
 pub mod failure;
+pub mod html;
 pub mod names;
 pub mod paint;
+pub mod report;
 pub mod rule;
 pub mod value;
 pub mod verified;
 pub mod vocabulary;
+pub mod worklist;

@@ -193,7 +193,7 @@ fn item_of(content: &Content) -> Option<&Item> {
 }
 
 /// What is shown of each entry, in their order; nothing of those whose item is not there.
-fn shown_entries(
+pub(crate) fn shown_entries(
     chain: &ChainId,
     trail: &ProvenTrail,
     openings: &[Opening],
@@ -252,7 +252,7 @@ pub(crate) fn read_anchor(path: &Path) -> Outcome<TrustAnchor> {
 }
 
 /// What participants call themselves, where the anchor is a genesis and says so; an anchor file knows no names.
-fn read_names(path: &Path) -> Names {
+pub(crate) fn read_names(path: &Path) -> Names {
     match files::read(path).map(|bytes| file::decode(&bytes)) {
         Ok(Ok(File::Genesis(genesis))) => Names::of_genesis(&genesis),
         _ => Names::default(),
@@ -269,7 +269,7 @@ pub(crate) fn read_links(path: &Path) -> Outcome<Vec<Link>> {
     }
 }
 
-fn read_openings(path: &Path) -> Outcome<Vec<Opening>> {
+pub(crate) fn read_openings(path: &Path) -> Outcome<Vec<Opening>> {
     match file::decode(&files::read(path)?) {
         Ok(File::Openings(openings)) => Ok(openings.openings.into_inner()),
         Ok(File::Disclosure(disclosed)) => Ok(disclosed.openings.into_inner()),
