@@ -128,10 +128,11 @@ impl Report {
     pub fn text(&self, s: &Speaker, paint: Paint) -> String {
         let mut text = format!("{}\n", paint.head(&self.title));
         self.lines.iter().for_each(|line| text.push_str(&format!("{}\n", clean(line))));
+        let width = self.columns.iter().map(|column| column.head.chars().count()).max().unwrap_or(0);
         for row in &self.rows {
             text.push('\n');
             for (column, cell) in self.columns.iter().zip(row).filter(|(_, cell)| **cell != Cell::Empty) {
-                text.push_str(&format!("  {:<16} {}\n", column.head, cell.said(s)));
+                text.push_str(&format!("  {:<width$}  {}\n", column.head, cell.said(s)));
             }
         }
         if self.rows.is_empty() {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use custos_api::client::Part;
+use custos_custodian::draft::SubjectKey;
 use custos_custodian::vault::Vault;
 use custos_people::report::Report;
 use custos_people::worklist::{self, EndingKey, Material};
@@ -108,7 +109,10 @@ fn patient(vault: &Vault, item: &ItemHash) -> Outcome<Option<String>> {
     let Some(subject) = vault.subject_of(item) else { return Ok(None) };
     // What belongs to no patient is kept under the institution, which has no names.
     let names = vault.names(&subject).could_not(|| "read the vault")?;
-    Ok(names.first().map(|name| name.as_str().to_owned()))
+    // `address|https://...` or `identifier|system|value`: how it is known is no part of the name.
+    let name =
+        |name: &SubjectKey| name.as_str().split_once('|').map_or(name.as_str(), |(_, rest)| rest).to_owned();
+    Ok(names.first().map(name))
 }
 
 fn ending_keys(client: &custos_api::blocking::Client, owner: &ParticipantId) -> Outcome<Vec<EndingKey>> {

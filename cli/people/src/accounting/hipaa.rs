@@ -157,11 +157,12 @@ fn purpose_code(purpose: &custos_proof::sealed_values::Purpose) -> Option<&str> 
     codings.iter().find(|coding| coding.system.as_deref() == Some(ACT_REASON)).map(|coding| &*coding.code)
 }
 
-/// Whether something left the custodian: another organisation acted, it was given out, or a recipient is named.
+/// Whether something left the custodian: another organisation acted, or it was given out.
+///
+/// A recipient among the agents says nothing: IHE's profiles call every user who reads one.
 fn is_disclosure(access: &Access<'_>) -> bool {
     access.event.acting != access.event.custodian
         || access.action().and_then(|action| action.kind) == Some(ActionKind::Export)
-        || access.agents().is_some_and(|agents| agents.iter().any(is_recipient))
 }
 
 fn is_recipient(agent: &Agent) -> bool {
