@@ -372,7 +372,8 @@ fn a_language_of_ones_own_is_a_folder() {
     std::fs::create_dir_all(&french).unwrap();
     write(&french, "trail.ftl", "verified = V\u{c9}RIFI\u{c9}\n".as_bytes());
     let messages = folder.path().join("messages");
-    let verify = ["verify", text(&trail), "--anchor", text(&anchor), "--lang", "fr", "--messages", text(&messages)];
+    let verify =
+        ["verify", text(&trail), "--anchor", text(&anchor), "--lang", "fr", "--messages", text(&messages)];
     let (code, out, _) = run(&verify);
     assert_eq!(code, 0, "{out}");
     assert!(out.starts_with("V\u{c9}RIFI\u{c9} a complete trail"), "what French lacks is English:\n{out}");
@@ -392,9 +393,20 @@ fn an_anchor_older_than_its_trust_period_is_warned_of() {
     let (code, report) = json(&["verify", text(&trail), "--anchor", text(&anchor)]);
     assert_eq!((code, &report["anchor_is_old"]), (0, &true.into()));
     let (_, _, err) = run(&["verify", text(&trail), "--anchor", text(&anchor)]);
-    assert!(err.contains("the anchor is of 12 Mar 2026, 10:00 UTC") && err.contains("anchor update"), "{err}");
+    assert!(
+        err.contains("the anchor is of 12 Mar 2026, 10:00 UTC") && err.contains("anchor update"),
+        "{err}"
+    );
     let (_, _, err) = run(&[
-        "report", "ehds", text(&trail), "--anchor", text(&anchor), "--openings", text(&openings), "--lang", "de",
+        "report",
+        "ehds",
+        text(&trail),
+        "--anchor",
+        text(&anchor),
+        "--openings",
+        text(&openings),
+        "--lang",
+        "de",
     ]);
     assert!(err.contains("Der Anker ist vom 12. M\u{e4}rz 2026"), "{err}");
 }
@@ -405,8 +417,17 @@ fn a_report_is_made_from_files_that_were_handed_over() {
     let (anchor, trail, openings) = story(folder.path());
     let (table, page) = (folder.path().join("a.csv"), folder.path().join("a.html"));
     let ehds = [
-        "report", "ehds", text(&trail), "--anchor", text(&anchor), "--openings", text(&openings), "--csv", text(&table),
-        "--html", text(&page),
+        "report",
+        "ehds",
+        text(&trail),
+        "--anchor",
+        text(&anchor),
+        "--openings",
+        text(&openings),
+        "--csv",
+        text(&table),
+        "--html",
+        text(&page),
     ];
     let (code, report) = json(&ehds);
     assert_eq!(code, 0, "{report}");
@@ -424,7 +445,8 @@ fn a_report_is_made_from_files_that_were_handed_over() {
     let (code, _, err) = run(&ehds);
     assert_eq!(code, 2, "{err}");
 
-    let (code, report) = json(&["report", "hipaa", text(&trail), "--anchor", text(&anchor), "--openings", text(&openings)]);
+    let (code, report) =
+        json(&["report", "hipaa", text(&trail), "--anchor", text(&anchor), "--openings", text(&openings)]);
     assert_eq!(code, 0, "{report}");
     assert_eq!(report["entries"], serde_json::json!([]), "what stays in the house is no disclosure");
     assert_eq!(report["left_out"]["use"], 2);

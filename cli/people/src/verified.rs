@@ -234,7 +234,7 @@ fn place(record: &Record, s: &Speaker) -> String {
 fn signature(item: &ProvenItem, s: &Speaker) -> String {
     let (author, key) = (item.entry.author.to_string(), short(&key_id(&item.key.key).0));
     let mut words = say!(s, "signature", author = author, key = key);
-    if !item.strict {
+    if !item.is_strict() {
         words = say!(s, "signature-not-strict", words = words);
     }
     match item.key.compromised_from {

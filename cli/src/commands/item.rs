@@ -234,7 +234,7 @@ impl Submit {
             hand.record_items(class, documents.into_iter().map(item).collect())?
         };
         screen.result(
-            |_| records.iter().map(words).collect(),
+            |_| records.iter().map(|record| words(record, screen)).collect(),
             || records.iter().map(data).collect::<Vec<_>>().into(),
         );
         Ok(Exit::Done)

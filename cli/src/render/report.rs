@@ -73,7 +73,7 @@ fn item(item: &ProvenItem, shown: &[Shown], rules: &Rules, ground: &Ground<'_>) 
         "reference": item.hash.to_string(),
         "author": item.entry.author.to_string(),
         "key_id": custos_proof::keys::key_id(&item.key.key).to_string(),
-        "strict_signature": item.strict,
+        "strict_signature": item.is_strict(),
         "record": render::of(&item.record),
         "finding": item.entry.verdict.finding.word(),
         "codes": item.entry.verdict.codes.iter().map(|code| code.word()).collect::<Vec<_>>(),

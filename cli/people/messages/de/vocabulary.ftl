@@ -158,6 +158,8 @@ unstated-withheld = von der Quelle zurückgehalten
 format-direct = direkt eingegeben
 format-fhir-r4-audit-event = FHIR R4 AuditEvent
 format-fhir-r4-consent = FHIR R4 Consent
+format-fhir-r5-audit-event = FHIR R5 AuditEvent
+format-fhir-r5-consent = FHIR R5 Consent
 
 ## Regeln
 

@@ -158,6 +158,8 @@ unstated-withheld = withheld by the source
 format-direct = entered directly
 format-fhir-r4-audit-event = FHIR R4 AuditEvent
 format-fhir-r4-consent = FHIR R4 Consent
+format-fhir-r5-audit-event = FHIR R5 AuditEvent
+format-fhir-r5-consent = FHIR R5 Consent
 
 ## Rules
 
