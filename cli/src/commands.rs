@@ -12,6 +12,7 @@ use crate::screen::Screen;
 mod access;
 mod anchor;
 mod bench;
+mod decide;
 mod fsck;
 mod genesis;
 mod import;
@@ -19,12 +20,15 @@ mod item;
 mod keygen;
 mod node;
 mod participant;
+mod proposal;
 mod receipt;
+mod replay;
 mod report;
-mod rule;
+pub(crate) mod rule;
 mod testnet;
 mod trail;
 pub(crate) mod verify;
+mod who_can_see;
 mod worklist;
 
 /// The command line of `custos`.
@@ -67,6 +71,8 @@ enum Command {
     #[command(subcommand)]
     Participant(participant::Participant),
     #[command(subcommand)]
+    Proposal(proposal::Proposal),
+    #[command(subcommand)]
     Import(import::Import),
     #[command(subcommand)]
     Item(item::Item),
@@ -79,6 +85,10 @@ enum Command {
     #[command(subcommand)]
     Trail(trail::Trail),
     Verify(verify::Verify),
+    Decide(decide::Decide),
+    Replay(replay::Replay),
+    #[command(name = "who-can-see")]
+    WhoCanSee(who_can_see::WhoCanSee),
     #[command(subcommand)]
     Anchor(anchor::Anchor),
     #[command(subcommand)]
@@ -97,6 +107,7 @@ impl Arguments {
             Command::Node(command) => command.run(screen),
             Command::Testnet(command) => command.run(screen),
             Command::Participant(command) => command.run(screen),
+            Command::Proposal(command) => command.run(screen),
             Command::Import(command) => command.run(screen),
             Command::Item(command) => command.run(screen),
             Command::Rule(command) => command.run(screen),
@@ -104,6 +115,9 @@ impl Arguments {
             Command::Receipt(command) => command.run(screen),
             Command::Trail(command) => command.run(screen),
             Command::Verify(command) => command.run(screen),
+            Command::Decide(command) => command.run(screen),
+            Command::Replay(command) => command.run(screen),
+            Command::WhoCanSee(command) => command.run(screen),
             Command::Anchor(command) => command.run(screen),
             Command::Report(command) => command.run(screen),
             Command::Worklist(command) => command.run(screen),

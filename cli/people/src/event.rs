@@ -143,10 +143,80 @@ impl Telling<'_> {
             Fields::KeyRevoke(k) => {
                 say!(s, "did-key-revoke", author = author, key = short(&k.key.0), reason = s.word(k.reason))
             }
-            #[allow(unreachable_patterns)] // Kinds without a sentence of their own are named.
-            _ => say!(s, "did-kind", author = author, kind = s.word(self.item.kind())),
+            _ => self.governance(author),
         };
         say!(s, "entry", time = s.minute(self.recorded), what = what)
+    }
+
+    /// What validators, auditors and institutions record besides subjects' trails. Kinds without a sentence of
+    /// their own are named.
+    fn governance(&self, author: String) -> String {
+        let s = self.manner.speaker;
+        let name = |id| self.manner.names.of(id, s);
+        match &self.item.fields {
+            Fields::ProposalOpen(f) => {
+                let acts: Vec<String> = f.acts.iter().map(|act| s.word(act.item().kind())).collect();
+                say!(s, "did-propose", author = author, acts = s.all_of(&acts), id = short(&f.proposal.0))
+            }
+            Fields::ProposalVote(f) => {
+                say!(s, "did-vote", author = author, choice = s.word(f.vote), id = short(&f.proposal.0))
+            }
+            Fields::MisbehaviourReport(f) => {
+                let (key, height) = (short(&f.key.0), f.height.to_string());
+                say!(
+                    s,
+                    "did-report-misbehaviour",
+                    author = author,
+                    key = key,
+                    vote = s.word(f.vote),
+                    height = height
+                )
+            }
+            Fields::RosterCommit(f) => {
+                let (count, until) = (f.count.to_string(), s.minute(f.until));
+                say!(s, "did-commit-roster", author = author, count = count, until = until)
+            }
+            Fields::MandateIssue(f) => {
+                let (auditor, custodian) = (name(&f.auditor), name(&f.custodian));
+                let (from, to) = (f.from_year.to_string(), f.to_year.to_string());
+                say!(
+                    s,
+                    "did-mandate",
+                    author = author,
+                    auditor = auditor,
+                    custodian = custodian,
+                    from = from,
+                    to = to
+                )
+            }
+            Fields::MandateEnd(f) => {
+                let (auditor, custodian) = (name(&f.auditor), name(&f.custodian));
+                say!(s, "did-mandate-end", author = author, auditor = auditor, custodian = custodian)
+            }
+            Fields::Notarise(f) => {
+                say!(s, "did-notarise", author = author, schema = &*f.schema, digest = short(&f.digest.0))
+            }
+            Fields::FindingRecord(f) => {
+                say!(s, "did-finding", author = author, name = name(&f.institution), rule = &*f.rule)
+            }
+            Fields::DisputeOpen(f) => {
+                say!(s, "did-dispute", author = author, id = short(&f.dispute.0), name = name(&f.institution))
+            }
+            Fields::DisputeAnswer(f) => {
+                say!(s, "did-dispute-answer", author = author, id = short(&f.dispute.0))
+            }
+            Fields::DisputeResolve(f) => {
+                let resolution = s.word(f.resolution);
+                say!(
+                    s,
+                    "did-dispute-resolve",
+                    author = author,
+                    id = short(&f.dispute.0),
+                    resolution = resolution
+                )
+            }
+            _ => say!(s, "did-kind", author = author, kind = s.word(self.item.kind())),
+        }
     }
 
     fn access(&self, event: &Event, author: String) -> String {

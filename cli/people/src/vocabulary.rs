@@ -6,10 +6,13 @@
 
 use std::fmt::Debug;
 
+use custos_proof::certificate::VoteType;
 use custos_proof::keys::KeyPurpose;
 use custos_proof::kinds::Kind;
 use custos_proof::kinds::access::{Basis, Late, Retention};
+use custos_proof::kinds::dispute::Resolution;
 use custos_proof::kinds::participant::Reason as SuspendReason;
+use custos_proof::kinds::proposal::Choice;
 use custos_proof::kinds::rule::Collected;
 use custos_proof::record::{Check, Code, Finding};
 use custos_proof::registry::Role;
@@ -80,6 +83,9 @@ words! {
     Meaning = "meaning", word;
     Format = "format", word;
     Reason = "unstated", word;
+    Choice = "choice", word;
+    VoteType = "vote", word;
+    Resolution = "resolution", word;
 }
 
 /// The message of a value: `code-rule-ended`.

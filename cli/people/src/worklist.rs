@@ -176,7 +176,7 @@ pub fn report(material: &Material<'_>) -> Report {
 /// Why an access is to be looked at.
 fn reasons(event: &Event, entry: &ItemEntry, shown: &[Shown]) -> Vec<Why> {
     let verdict = &entry.verdict;
-    let has = |code: Code| verdict.codes.iter().any(|found| *found == code);
+    let has = |code: Code| verdict.codes.contains(&code);
     let is_imported = event.late == Late::ImportedHistory;
     let mut found = Vec::new();
     let mut add = |is: bool, why: Why| found.extend(is.then_some(why));

@@ -269,6 +269,7 @@ pub(crate) fn read_links(path: &Path) -> Outcome<Vec<Link>> {
     }
 }
 
+/// Reads openings of sealed fields.
 pub(crate) fn read_openings(path: &Path) -> Outcome<Vec<Opening>> {
     match file::decode(&files::read(path)?) {
         Ok(File::Openings(openings)) => Ok(openings.openings.into_inner()),

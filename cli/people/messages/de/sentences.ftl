@@ -216,3 +216,17 @@ evidence-verified = { $count ->
     [one] einmal mit der betroffenen Person oder Angehörigen geprüft
    *[other] { $count }-mal mit der betroffenen Person oder Angehörigen geprüft
 }
+
+## Verwaltung des Netzes
+
+did-propose = { $author } hat vorgeschlagen: { $acts } (Vorschlag { $id })
+did-vote = { $author } hat über Vorschlag { $id } abgestimmt: { $choice }
+did-report-misbehaviour = { $author } hat gemeldet, dass der Validator mit Schlüssel { $key } in Höhe { $height } zwei Stimmen ({ $vote }) unterschrieben hat
+did-commit-roster = { $author } hat sich auf eine Personalliste mit { $count } Einträgen festgelegt, bis { $until }
+did-mandate = { $author } hat { $auditor } ein Mandat für die Spuren von { $custodian } gegeben, von { $from } bis { $to }
+did-mandate-end = { $author } hat das Mandat von { $auditor } für die Spuren von { $custodian } beendet
+did-notarise = { $author } hat ein Dokument ({ $schema }) mit Prüfsumme { $digest } beurkundet
+did-finding = { $author } hat eine Feststellung über { $name } aufgezeichnet, nach Regel { $rule }
+did-dispute = { $author } hat Streitfall { $id } mit { $name } eröffnet
+did-dispute-answer = { $author } hat auf Streitfall { $id } geantwortet
+did-dispute-resolve = { $author } hat Streitfall { $id } beendet: { $resolution }

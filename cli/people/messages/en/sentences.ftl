@@ -216,3 +216,17 @@ evidence-verified = { $count ->
     [one] verified once with the subject or family
    *[other] verified { $count } times with the subject or family
 }
+
+## Governance
+
+did-propose = { $author } proposed: { $acts } (proposal { $id })
+did-vote = { $author } voted on proposal { $id }: { $choice }
+did-report-misbehaviour = { $author } reported that the validator with key { $key } signed two votes ({ $vote }) at height { $height }
+did-commit-roster = { $author } bound itself to a staff list of { $count } entries until { $until }
+did-mandate = { $author } gave { $auditor } a mandate for the trails of { $custodian } from { $from } to { $to }
+did-mandate-end = { $author } ended the mandate of { $auditor } for the trails of { $custodian }
+did-notarise = { $author } notarised a document ({ $schema }) with digest { $digest }
+did-finding = { $author } recorded a finding about { $name } by rule { $rule }
+did-dispute = { $author } opened dispute { $id } with { $name }
+did-dispute-answer = { $author } answered dispute { $id }
+did-dispute-resolve = { $author } ended dispute { $id }: { $resolution }
