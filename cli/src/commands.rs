@@ -6,6 +6,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::exit::Outcome;
+use crate::language::Language;
 use crate::screen::Screen;
 
 mod access;
@@ -22,11 +23,13 @@ mod participant;
 mod proposal;
 mod receipt;
 mod replay;
+mod report;
 pub(crate) mod rule;
 mod testnet;
 mod trail;
 pub(crate) mod verify;
 mod who_can_see;
+mod worklist;
 
 /// The command line of `custos`.
 #[derive(Debug, Parser)]
@@ -48,6 +51,8 @@ pub(crate) struct Arguments {
     /// Print one JSON document on standard output instead of words
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) language: Language,
     #[command(subcommand)]
     command: Command,
 }
@@ -86,6 +91,9 @@ enum Command {
     WhoCanSee(who_can_see::WhoCanSee),
     #[command(subcommand)]
     Anchor(anchor::Anchor),
+    #[command(subcommand)]
+    Report(report::ReportOf),
+    Worklist(worklist::Worklist),
 }
 
 impl Arguments {
@@ -111,6 +119,8 @@ impl Arguments {
             Command::Replay(command) => command.run(screen),
             Command::WhoCanSee(command) => command.run(screen),
             Command::Anchor(command) => command.run(screen),
+            Command::Report(command) => command.run(screen),
+            Command::Worklist(command) => command.run(screen),
         }
     }
 }

@@ -385,12 +385,11 @@ impl EvidenceArgs {
         let read = |path: &PathBuf| -> Outcome<Opened> {
             let bytes = files::read(path)?;
             let trail = |openings: &[Opening]| match verify(&bytes, openings, &basis)
-                .map_err(|why| why.about(path))?
+                .map_err(|why| why.about(path, screen.speaker()))?
             {
                 Verified::Trail(trail, shown) => Ok(Opened { trail, shown }),
-                Verified::Receipts(_) => {
-                    Err(NotVerified::OtherType("a receipt: a trail proof is needed").about(path))
-                }
+                Verified::Receipts(_) => Err(NotVerified::OtherType("a receipt: a trail proof is needed")
+                    .about(path, screen.speaker())),
             };
             let opened = trail(&openings)?;
             match &vault {

@@ -245,7 +245,7 @@ impl DeskArgs {
 }
 
 /// Whom the key speaks for.
-fn owner(
+pub(crate) fn owner(
     client: &blocking::Client,
     key: &KeyFile,
     wanted: Option<&ParticipantId>,

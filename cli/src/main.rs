@@ -5,7 +5,7 @@
 //! not tell or could not do.
 //!
 //! Deliberately absent: everything else. Commands are in [`commands`], words for people in
-//! [`render`], and rules, proofs and formats in the crates below.
+//! `custos_people`, and rules, proofs and formats in the crates below.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -20,16 +20,27 @@ mod exit;
 mod files;
 mod hand_in;
 mod keyfile;
+mod language;
 mod network;
 mod render;
 mod screen;
 mod subject;
 mod time;
+mod trails;
 mod words;
 
 fn main() -> ExitCode {
     let arguments = commands::Arguments::parse();
-    let screen = screen::Screen::new(arguments.json);
-    let exit = arguments.run(&screen).unwrap_or_else(|failed| screen.failed(&failed));
+    let json = arguments.json;
+    let (speaker, failed) = match arguments.language.speaker() {
+        Ok(speaker) => (speaker, None),
+        Err(failed) => (language::english(), Some(failed)),
+    };
+    // One for the whole run, so that commands hand it to threads and closures as they like.
+    let screen = screen::Screen::new(json, Box::leak(Box::new(speaker)));
+    let exit = match failed {
+        Some(failed) => screen.failed(&failed),
+        None => arguments.run(&screen).unwrap_or_else(|failed| screen.failed(&failed)),
+    };
     exit.into()
 }

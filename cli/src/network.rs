@@ -6,11 +6,11 @@ use std::sync::Arc;
 use clap::Args;
 use custos_api::blocking::Client;
 use custos_api::client::ClientError;
+use custos_people::names::{Name, Names};
 use custos_proof::keys::KeyPurpose;
 
 use crate::exit::{Failed, Outcome};
 use crate::keyfile;
-use crate::render::event::Names;
 
 /// Which node is asked, and as whom.
 #[derive(Debug, Clone, Args)]
@@ -65,9 +65,15 @@ pub(crate) fn refused(error: ClientError) -> Failed {
 pub(crate) fn names(client: &Client) -> Outcome<Names> {
     let mut names = Names::default();
     for participant in client.registry().map_err(refused)?.participants {
-        if let Some(name) = participant.name {
-            names.add(participant.id, &name);
-        }
+        let by_language = participant.display_names.into_iter().map(|shown| (shown.language, shown.name));
+        names.add(
+            participant.id,
+            Name {
+                name: participant.name,
+                by_language: by_language.collect(),
+                jurisdiction: Some(participant.jurisdiction),
+            },
+        );
     }
     Ok(names)
 }

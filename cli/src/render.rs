@@ -1,9 +1,7 @@
-//! Words for people: pure functions from what was proven to what is printed.
-//!
-//! One rule above all: never "B read", always "A states that B read".
+//! What is printed: tables and JSON here, words for people in `custos_people`.
 
-pub(crate) mod event;
 pub(crate) mod json;
-pub(crate) mod paint;
 pub(crate) mod report;
 pub(crate) mod table;
+
+pub(crate) use custos_people::paint;

@@ -7,6 +7,7 @@
 use std::env;
 use std::io::{self, IsTerminal as _, Write as _};
 
+use custos_people::catalogue::Speaker;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -20,11 +21,12 @@ pub(crate) struct Screen {
     data: Paint,
     talk: Paint,
     progress: bool,
+    speaker: &'static Speaker,
 }
 
 impl Screen {
     /// The streams of this process.
-    pub(crate) fn new(json: bool) -> Self {
+    pub(crate) fn new(json: bool, speaker: &'static Speaker) -> Self {
         let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             && env::var_os("TERM").is_none_or(|term| term != "dumb");
         Self {
@@ -32,7 +34,18 @@ impl Screen {
             data: Paint::new(wanted && !json && io::stdout().is_terminal()),
             talk: Paint::new(wanted && io::stderr().is_terminal()),
             progress: io::stderr().is_terminal(),
+            speaker,
         }
+    }
+
+    /// The reader's language.
+    pub(crate) fn speaker(&self) -> &'static Speaker {
+        self.speaker
+    }
+
+    /// A warning to the person at the terminal.
+    pub(crate) fn warn(&self, text: impl AsRef<str>) {
+        self.talk(self.talk.warn(text.as_ref()));
     }
 
     /// The result of the command, in the form that was asked for.

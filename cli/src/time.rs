@@ -57,18 +57,6 @@ pub(crate) fn words(time: TimeMs) -> String {
     format!("{} {} UTC", &text[..10], &text[11..19])
 }
 
-/// A length of time: `90 days`, `3 hours`.
-pub(crate) fn span(ms: u64) -> String {
-    let (count, unit) = match ms {
-        0..1_000 => return format!("{ms} ms"),
-        1_000..120_000 => (ms / 1_000, "second"),
-        120_000..7_200_000 => (ms / 60_000, "minute"),
-        7_200_000..172_800_000 => (ms / 3_600_000, "hour"),
-        _ => (ms / 86_400_000, "day"),
-    };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,7 +87,5 @@ mod tests {
     fn times_read_as_utc() {
         assert_eq!(words(TimeMs(951_782_400_000)), "2000-02-29 00:00:00 UTC");
         assert_eq!(words(FAR), "without end");
-        assert_eq!(span(90 * 86_400_000), "90 days");
-        assert_eq!(span(1_000), "1 second");
     }
 }

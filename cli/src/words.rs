@@ -4,7 +4,7 @@
 //! everything else is words. No terminology is looked up: what is typed is what is sealed.
 
 use custos_proof::cbor::List;
-use custos_proof::sealed_values::{Coding, Concept, Describe as _, Prose, Token};
+use custos_proof::sealed_values::{Coding, Concept, Prose, Token};
 
 /// HL7 v3 ActReason: purposes of use.
 const PURPOSES: &str = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
@@ -60,18 +60,6 @@ pub(crate) fn purpose_coding(text: &str) -> Result<Coding, String> {
         .ok_or_else(|| format!("{text:?} is no code; write TREAT, or system|code"))
 }
 
-/// A purpose in words: those of its source, or this program's for a code that it knows.
-pub(crate) fn of_purpose(concept: &Concept) -> String {
-    let known = concept.codings.iter().find_map(|coding| {
-        let by_code = KNOWN_PURPOSES.iter().find(|(code, _)| coding.is(PURPOSES, code));
-        by_code.filter(|_| coding.display.is_none())
-    });
-    match (known, &concept.text) {
-        (Some((_, words)), None) => (*words).to_owned(),
-        _ => concept.describe(),
-    }
-}
-
 fn coded(coding: Coding) -> Concept {
     Concept { codings: List::new(vec![coding]).unwrap_or_default(), text: None }
 }
@@ -79,14 +67,12 @@ fn coded(coding: Coding) -> Concept {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use custos_proof::sealed_values::Describe as _;
 
     #[test]
     fn codes_and_words_are_told_apart() {
         assert!(purpose("TREAT").unwrap().has(PURPOSES, "TREAT"));
         assert_eq!(purpose("TREAT").unwrap().describe(), "treatment");
-        let bare =
-            Coding { system: Token::new(PURPOSES), code: Token::new("PATRQT").unwrap(), display: None };
-        assert_eq!(of_purpose(&coded(bare)), "the patient's request");
         assert_eq!(purpose("to be kind").unwrap().describe(), "to be kind");
         assert!(
             concept("http://loinc.org|26436-6|laboratory results")

@@ -57,9 +57,7 @@ fn openings_are_shown_only_where_they_fit() {
         run(&["verify", text(&receipt), "--anchor", text(&anchor), "--openings", text(&openings)]);
     assert_eq!(code, 0, "{out}");
     assert!(
-        out.contains(
-            "2026-03-12 10:14 UTC: hospital-1.example states that somebody at hospital-1.example read"
-        ),
+        out.contains("12 Mar 2026, 10:14 UTC: hospital-1.example states that somebody there read data"),
         "{out}"
     );
     assert!(!out.contains("sealed, not shown"));
@@ -313,4 +311,155 @@ fn help_is_words_on_standard_output() {
     let (code, out, _) = run(&["help", "verify"]);
     assert_eq!(code, 0);
     assert!(out.contains("Examples:") && out.contains("Exit codes:"), "{out}");
+}
+
+/// The story's own trail and its openings, as files.
+fn story(folder: &Path) -> (std::path::PathBuf, std::path::PathBuf, std::path::PathBuf) {
+    let (chain, _) = Chain::with_a_story(0);
+    let name = TrailName::subject(&hospital(), own());
+    (
+        write(folder, "anchor", &chain.anchor().to_bytes()),
+        write(folder, "trail", &chain.trail(&name).to_bytes()),
+        write(folder, "openings", &chain.all_openings().to_bytes()),
+    )
+}
+
+#[test]
+fn a_report_speaks_the_readers_language() {
+    let folder = tempfile::tempdir().unwrap();
+    let (anchor, trail, openings) = story(folder.path());
+    let verify = ["verify", text(&trail), "--anchor", text(&anchor), "--openings", text(&openings)];
+    let (code, german, _) = run(&[&verify[..], &["--lang", "de"]].concat());
+    assert_eq!(code, 0, "{german}");
+    for words in [
+        "BESTÄTIGT eine vollständige Spur: alle 5 Einträge",
+        "12. März 2026, 10:14 UTC: hospital-1.example gibt an, dass jemand dort Daten gelesen hat",
+        "aufgrund der Einwilligung der betroffenen Person vom 12. März (Regel 1)",
+        "WIDERSPRUCH: die angeführte Regel war schon beendet",
+        "Nicht bewiesen",
+    ] {
+        assert!(german.contains(words), "{words:?} is not in:\n{german}");
+    }
+    // The locale decides when nobody says otherwise, and the flag before it.
+    let with_locale = |arguments: &[&str], locale: &str| {
+        let program = std::process::Command::new(env!("CARGO_BIN_EXE_custos"))
+            .args(arguments)
+            .env("LC_ALL", locale)
+            .env_remove("CUSTOS_MESSAGES")
+            .output()
+            .unwrap();
+        String::from_utf8(program.stdout).unwrap()
+    };
+    assert_eq!(with_locale(&verify, "de_AT.UTF-8"), german);
+    assert!(with_locale(&verify, "xx_XX").starts_with("VERIFIED"));
+    assert!(with_locale(&[&verify[..], &["--lang", "en"]].concat(), "de_DE.UTF-8").starts_with("VERIFIED"));
+    // JSON keeps ISO 8601 and the words of the formats.
+    let (_, report) = json(&[&verify[..], &["--lang", "de"]].concat());
+    assert_eq!(report["entries"][4]["item"]["finding"], "contradicted");
+    assert_eq!(report["entries"][4]["item"]["record"]["time"], "2026-03-12T10:05:00.000Z");
+    assert!(report["entries"][2]["item"]["words"].as_str().unwrap().contains("gibt an, dass"));
+
+    let (code, _, err) = run(&[&verify[..], &["--lang", "tlh"]].concat());
+    assert_eq!(code, 2);
+    assert!(err.contains("there are: de, en"), "{err}");
+}
+
+#[test]
+fn a_language_of_ones_own_is_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let (anchor, trail, _) = story(folder.path());
+    let french = folder.path().join("messages/fr");
+    std::fs::create_dir_all(&french).unwrap();
+    write(&french, "trail.ftl", "verified = V\u{c9}RIFI\u{c9}\n".as_bytes());
+    let messages = folder.path().join("messages");
+    let verify =
+        ["verify", text(&trail), "--anchor", text(&anchor), "--lang", "fr", "--messages", text(&messages)];
+    let (code, out, _) = run(&verify);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.starts_with("V\u{c9}RIFI\u{c9} a complete trail"), "what French lacks is English:\n{out}");
+    write(&french, "broken.ftl", b"verified = { $\n");
+    let (code, _, err) = run(&verify);
+    assert_eq!(code, 2);
+    assert!(err.contains("broken.ftl") && err.contains("not well formed"), "{err}");
+    let (code, _, err) = run(&["anchor", "show", text(&anchor), "--messages", "/nonexistent"]);
+    assert_eq!(code, 2, "{err}");
+}
+
+#[test]
+fn an_anchor_older_than_its_trust_period_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let (anchor, trail, openings) = story(folder.path());
+    // The story is of March 2026, long ago by any clock that runs this.
+    let (code, report) = json(&["verify", text(&trail), "--anchor", text(&anchor)]);
+    assert_eq!((code, &report["anchor_is_old"]), (0, &true.into()));
+    let (_, _, err) = run(&["verify", text(&trail), "--anchor", text(&anchor)]);
+    assert!(
+        err.contains("the anchor is of 12 Mar 2026, 10:00 UTC") && err.contains("anchor update"),
+        "{err}"
+    );
+    let (_, _, err) = run(&[
+        "report",
+        "ehds",
+        text(&trail),
+        "--anchor",
+        text(&anchor),
+        "--openings",
+        text(&openings),
+        "--lang",
+        "de",
+    ]);
+    assert!(err.contains("Der Anker ist vom 12. M\u{e4}rz 2026"), "{err}");
+}
+
+#[test]
+fn a_report_is_made_from_files_that_were_handed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let (anchor, trail, openings) = story(folder.path());
+    let (table, page) = (folder.path().join("a.csv"), folder.path().join("a.html"));
+    let ehds = [
+        "report",
+        "ehds",
+        text(&trail),
+        "--anchor",
+        text(&anchor),
+        "--openings",
+        text(&openings),
+        "--csv",
+        text(&table),
+        "--html",
+        text(&page),
+    ];
+    let (code, report) = json(&ehds);
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(report["entries"].as_array().unwrap().len(), 2);
+    assert_eq!(report["entries"][0]["time"], "2026-03-12T10:14:00Z");
+    assert_eq!(report["sources"][0]["complete"], true);
+    assert_eq!(report["sources"][0]["entries"], 5);
+    for path in [&table, &page] {
+        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600, "personal data");
+    }
+    assert!(std::fs::read_to_string(&page).unwrap().contains("CONTRADICTED: the cited rule had been ended"));
+    let table = std::fs::read_to_string(&table).unwrap();
+    assert!(table.lines().all(|line| !line.is_empty()) && table.ends_with("\r\n"));
+    // Nothing is overwritten.
+    let (code, _, err) = run(&ehds);
+    assert_eq!(code, 2, "{err}");
+
+    let (code, report) =
+        json(&["report", "hipaa", text(&trail), "--anchor", text(&anchor), "--openings", text(&openings)]);
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(report["entries"], serde_json::json!([]), "what stays in the house is no disclosure");
+    assert_eq!(report["left_out"]["use"], 2);
+
+    // A receipt is no trail, and a trail that lacks an entry is evidence.
+    let (chain, items) = Chain::with_a_story(0);
+    let receipt = write(folder.path(), "receipt", &chain.receipt(&items[2]).to_bytes());
+    assert_eq!(run(&["report", "ehds", text(&receipt), "--anchor", text(&anchor)]).0, 2);
+    let mut lacking = chain.trail(&TrailName::subject(&hospital(), own()));
+    let mut entries = lacking.entries.into_inner();
+    entries.remove(2);
+    lacking.entries = List::new(entries).unwrap();
+    let lacking = write(folder.path(), "lacking", &lacking.to_bytes());
+    assert_eq!(run(&["report", "ehds", text(&lacking), "--anchor", text(&anchor)]).0, 1);
+    assert_eq!(run(&["report", "ehds", "--anchor", text(&anchor)]).0, 2);
 }

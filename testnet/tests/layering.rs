@@ -43,8 +43,10 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "custos-node",
             "custos-api",
             "custos-custodian",
+            "custos-people",
         ],
     ),
+    ("custos-people", &["custos-proof"]),
     (
         "custos-testnet",
         &[

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use custos_custodian::draft::{AccessEventDraft, AccessValues};
 use custos_custodian::import::{self, Draft, Input, Organisations, Planning, Settings, Timing};
+use custos_people::event::finding;
 use custos_proof::cbor::List;
 use custos_proof::ids::{Height, ParticipantId, Random16};
 use custos_proof::kinds::access::Basis;
@@ -17,7 +18,6 @@ use serde_json::json;
 use crate::commands::rule::{entered_here, moment, new_origin};
 use crate::desk::{DeskArgs, PatientArgs};
 use crate::exit::{Exit, Failed, Outcome, While as _};
-use crate::render::event::finding;
 use crate::screen::Screen;
 use crate::{time, words};
 
@@ -128,7 +128,7 @@ impl Record {
         let record = sent.recorded.get(&item).ok_or_else(|| Failed::unable("the node gave no receipt"))?;
         let entry =
             record.as_item().ok_or_else(|| Failed::unable("the node gave the receipt of another item"))?;
-        let words = finding(&entry.verdict);
+        let words = finding(&entry.verdict, screen.speaker());
         screen.result(
             |paint| {
                 let words = if entry.verdict.finding == Finding::Contradicted {

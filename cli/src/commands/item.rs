@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use custos_custodian::draft::Origin;
 use custos_custodian::import::{Batch, Plan, Planned, Settings};
 use custos_custodian::seal;
+use custos_people::event::finding;
 use custos_proof::cbor::Wire as _;
 use custos_proof::given::{Form, Given, GivenError};
 use custos_proof::hash::{Digest, sha256};
@@ -26,7 +27,6 @@ use serde_json::{Map, Value, json};
 use crate::desk::{Desk, OptionalVault};
 use crate::exit::{Exit, Failed, Outcome, While as _};
 use crate::hand_in::{Hand, random};
-use crate::render::event::finding;
 use crate::render::json::tree;
 use crate::render::table::table;
 use crate::screen::Screen;
@@ -234,7 +234,7 @@ impl Submit {
             hand.record_items(class, documents.into_iter().map(item).collect())?
         };
         screen.result(
-            |_| records.iter().map(words).collect(),
+            |_| records.iter().map(|record| words(record, screen)).collect(),
             || records.iter().map(data).collect::<Vec<_>>().into(),
         );
         Ok(Exit::Done)
@@ -289,14 +289,14 @@ fn record_sealed(
         .ok_or_else(|| Failed::unable("the node gave no receipt"))
 }
 
-fn words(record: &Record) -> String {
+fn words(record: &Record, screen: &Screen) -> String {
     let Some(entry) = record.as_item() else { return String::new() };
     format!(
         "item     {}\nstate    recorded in block {}, {}\nfinding  {}\n",
         entry.item,
         record.height,
         time::words(record.time),
-        finding(&entry.verdict)
+        finding(&entry.verdict, screen.speaker())
     )
 }
 

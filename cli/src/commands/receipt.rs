@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use custos_people::say;
 use custos_proof::anchor::Recency;
 use custos_proof::hash::ItemHash;
 use custos_proof::verify::Basis;
@@ -66,14 +67,19 @@ impl Get {
         if let Some(path) = &self.anchor {
             let anchor = read_anchor(path)?;
             let basis = Basis { anchor: &anchor, links: &[], recency: Recency::default() };
-            verify(&bytes, &[], &basis).map_err(|failure| failure.about(&self.out))?;
+            verify(&bytes, &[], &basis).map_err(|failure| failure.about(&self.out, screen.speaker()))?;
         }
         files::write(&self.out, &bytes)?;
         let verified = self.anchor.is_some();
         screen.result(
             |paint| {
-                let state = if verified { paint.good("verified") } else { "not verified yet: custos verify".to_owned() };
-                format!("{}  {} bytes, {state}\n", self.out.display(), bytes.len())
+                let s = screen.speaker();
+                let state = match verified {
+                    true => paint.good(say!(s, "receipt-verified")),
+                    false => say!(s, "receipt-not-verified-yet"),
+                };
+                let written = say!(s, "receipt-written", count = bytes.len());
+                format!("{}  {written}, {state}\n", self.out.display())
             },
             || json!({ "item": self.item.to_string(), "file": self.out, "bytes": bytes.len(), "verified": verified }),
         );

@@ -6,6 +6,11 @@ use clap::{ArgGroup, Args, Subcommand};
 use custos_custodian::draft::{Intent, Origin, RuleDraft, expiry_after};
 use custos_custodian::import::{self, Draft, Input, Organisations, Planning, Settings};
 use custos_custodian::vault::{ItemEntry, ItemState, SubjectId, Vault};
+use custos_people::catalogue::Speaker;
+use custos_people::event::finding;
+use custos_people::names::Names;
+use custos_people::rule::short_rule;
+use custos_people::{say, value};
 use custos_proof::cbor::{List, Wire as _};
 use custos_proof::hash::{Digest, ItemHash, sha256};
 use custos_proof::ids::{ParticipantId, Random16};
@@ -22,7 +27,6 @@ use crate::commands::import::collected;
 use crate::desk::{Desk, DeskArgs, PatientArgs, Sent, VaultArgs};
 use crate::exit::{Exit, Failed, Outcome, While as _};
 use crate::files;
-use crate::render::event::{finding, short_rule};
 use crate::render::json as render;
 use crate::screen::Screen;
 use crate::words;
@@ -210,10 +214,13 @@ impl Show {
             }
             (None, None) => return Err(Failed::unable("name a rule or a patient")),
         };
-        let rules = entries.iter().map(|entry| Shown::of(&vault, entry)).collect::<Outcome<Vec<_>>>()?;
+        let rules = entries
+            .iter()
+            .map(|entry| Shown::of(&vault, entry, screen.speaker()))
+            .collect::<Outcome<Vec<_>>>()?;
         screen.result(
-            |_| rules.iter().map(Shown::words).collect::<Vec<_>>().join("\n"),
-            || json!({ "rules": rules.iter().map(Shown::json).collect::<Vec<_>>() }),
+            |_| rules.iter().map(|rule| rule.words(screen.speaker())).collect::<Vec<_>>().join("\n"),
+            || json!({ "rules": rules.iter().map(|rule| rule.json(screen.speaker())).collect::<Vec<_>>() }),
         );
         Ok(Exit::Done)
     }
@@ -234,7 +241,7 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(vault: &Vault, entry: &ItemEntry) -> Outcome<Self> {
+    fn of(vault: &Vault, entry: &ItemEntry, s: &Speaker) -> Outcome<Self> {
         let stored = vault.item(&entry.hash).could_not(|| "read the rule")?;
         let item = Item::from_bytes(&stored.bytes).could_not(|| "read the rule's item")?;
         let Fields::RulePut(put) = &item.fields else {
@@ -242,10 +249,10 @@ impl Shown {
         };
         let subject = vault.subject_of(&entry.hash);
         let ended = subject.map(|subject| import::ended_rules(vault, &subject)).unwrap_or_default();
+        let names = Names::default();
         let field = |number: u8| {
             let value = stored.values.get(usize::from(number) - 1).map_or(&[][..], Vec::as_slice);
-            sealed_values::describe(item.kind(), number, value)
-                .unwrap_or_else(|error| format!("unreadable: {error}"))
+            value::field(item.kind(), number, value, s, &names)
         };
         Ok(Self {
             rule: put.rule,
@@ -256,43 +263,45 @@ impl Shown {
             body: field(2),
             evidence: field(3),
             ends: put.ends.to_vec(),
-            expiry: crate::time::words(put.expiry),
+            expiry: s.minute(put.expiry),
             clear: render::of(&item),
         })
     }
 
-    fn state(&self) -> String {
+    fn state(&self, s: &Speaker) -> String {
         match (self.state, self.is_ended) {
             (ItemState::Recorded(height), false) => {
-                format!("recorded in block {height}, not ended by this custodian")
+                say!(s, "rule-state-recorded", height = height.to_string())
             }
-            (ItemState::Recorded(height), true) => format!("recorded in block {height}, ended since"),
-            (ItemState::Prepared, _) => "sealed; not known to be recorded".into(),
-            (ItemState::Dropped, _) => "refused by the ledger".into(),
+            (ItemState::Recorded(height), true) => say!(s, "rule-state-ended", height = height.to_string()),
+            (ItemState::Prepared, _) => say!(s, "rule-state-prepared"),
+            (ItemState::Dropped, _) => say!(s, "rule-state-dropped"),
         }
     }
 
-    fn words(&self) -> String {
-        let ends: Vec<String> = self.ends.iter().map(short_rule).collect();
-        let ends =
-            if ends.is_empty() { String::new() } else { format!("  ends       {}\n", ends.join(", ")) };
-        format!(
-            "rule {}\n  kind       {}\n  says       {}\n  expires    {}\n{ends}  evidence   {}\n  state      {}\n  item       {}\n",
-            self.rule,
-            self.inner,
-            self.body,
-            self.expiry,
-            self.evidence,
-            self.state(),
-            self.item,
-        )
+    fn words(&self, s: &Speaker) -> String {
+        let mut lines = vec![
+            (say!(s, "label-kind"), self.inner.clone()),
+            (say!(s, "label-says"), self.body.clone()),
+            (say!(s, "label-expires"), self.expiry.clone()),
+        ];
+        if !self.ends.is_empty() {
+            let ends: Vec<String> = self.ends.iter().map(short_rule).collect();
+            lines.push((say!(s, "label-ends"), s.all_of(&ends)));
+        }
+        lines.push((say!(s, "label-evidence"), self.evidence.clone()));
+        lines.push((say!(s, "label-state"), self.state(s)));
+        lines.push((say!(s, "label-item"), self.item.to_string()));
+        let width = lines.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
+        let lines = lines.iter().map(|(label, words)| format!("  {label:<width$}  {words}\n"));
+        format!("{}\n{}", say!(s, "rule-id", id = self.rule.to_string()), lines.collect::<String>())
     }
 
-    fn json(&self) -> Value {
+    fn json(&self, s: &Speaker) -> Value {
         json!({
             "rule": self.rule.to_string(),
             "item": self.item.to_string(),
-            "state": self.state(),
+            "state": self.state(s),
             "ended": self.is_ended,
             "kind": self.inner,
             "says": self.body,
@@ -330,7 +339,9 @@ fn report(vault: &Vault, items: &[ItemHash], sent: &Sent, screen: &Screen) -> Ou
         items.iter().map(|item| (*item, vault.entry(item).and_then(|entry| entry.rule))).collect();
     let record = |item: &ItemHash| sent.recorded.get(item);
     let verdict = |item: &ItemHash| {
-        record(item).and_then(|r| r.as_item()).map_or_else(String::new, |entry| finding(&entry.verdict))
+        record(item)
+            .and_then(|r| r.as_item())
+            .map_or_else(String::new, |entry| finding(&entry.verdict, screen.speaker()))
     };
     screen.result(
         |_| {

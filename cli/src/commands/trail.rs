@@ -7,30 +7,27 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use custos_api::blocking::Client;
 use custos_api::client::Part;
-use custos_custodian::vault::Vault;
-use custos_proof::anchor::{Link, Recency, TrustAnchor};
+use custos_people::event::{self, Listener, Manner};
+use custos_people::say;
 use custos_proof::cbor::{List, Wire as _};
-use custos_proof::disclosure::{self, Openings, Shown};
-use custos_proof::hash::{ItemHash, TrailKey, short};
-use custos_proof::ids::{ParticipantId, TimeMs};
-use custos_proof::record::{Finding, Record};
+use custos_proof::disclosure::Openings;
+use custos_proof::hash::TrailKey;
+use custos_proof::ids::TimeMs;
+use custos_proof::record::Finding;
 use custos_proof::seal::Opening;
-use custos_proof::trail_proof::TrailProof;
-use custos_proof::verify::{self, Basis, Content, ProvenEntry, ProvenItem, ProvenTrail};
+use custos_proof::verify::ProvenTrail;
 use serde_json::{Value, json};
 
-use crate::commands::verify::{NotVerified, read_anchor};
 use crate::desk::OptionalVault;
-use crate::exit::{Exit, Failed, Outcome, While as _};
+use crate::exit::{Exit, Failed, Outcome};
 use crate::network::{self, Node};
-use crate::render::event::{Listener, Names, Telling, finding};
 use crate::render::json as render;
 use crate::render::paint::Paint;
 use crate::render::table::table;
 use crate::screen::Screen;
-use crate::subject::{ByCode, Readable};
+use crate::subject::ByCode;
+use crate::trails::{self, Found, Ground, Line};
 use crate::{files, time};
 
 /// List, read or prove trails
@@ -137,26 +134,46 @@ pub(crate) struct Prove {
 
 impl List_ {
     fn run(&self, screen: &Screen) -> Outcome {
+        let s = screen.speaker();
         let client = self.node.client()?;
         let ground = Ground::of(&client, self.anchor.as_ref())?;
+        ground.warn(screen);
+        let names = network::names(&client)?;
         let own = self
             .subject
             .trail(&client)?
             .ok_or_else(|| Failed::unable("a list needs a code").hint("--code @code.txt"))?;
-        let found = all_of(&client, &self.subject, own, &ground)?;
-        let rows: Vec<(&str, &ProvenTrail)> =
-            found.iter().map(|found| (found.grantee_word(), &found.proven)).collect();
+        let found = trails::all_of(&client, &self.subject, own, &ground, s)?;
         screen.result(
             |_| {
-                let cells: Vec<_> = rows
-                    .iter()
-                    .map(|(grantee, trail)| vec![(*grantee).to_owned(), trail.size.to_string(), trail.key.to_string()])
-                    .collect();
-                format!("{}\n\n{}\n", table(&["accesses by", "entries", "trail"], &cells), ground.words())
+                let row = |found: &Found| {
+                    let by = match &found.grantee {
+                        Some(grantee) => names.of(grantee, s),
+                        None => say!(s, "trail-own"),
+                    };
+                    let id = found.grantee.as_ref().map_or_else(String::new, ToString::to_string);
+                    vec![by, id, found.proven.size.to_string(), found.proven.key.to_string()]
+                };
+                let cells: Vec<_> = found.iter().map(row).collect();
+                let head = [
+                    say!(s, "trail-head-by"),
+                    say!(s, "trail-head-participant"),
+                    say!(s, "trail-head-entries"),
+                    say!(s, "trail-head-trail"),
+                ];
+                let head: Vec<&str> = head.iter().map(String::as_str).collect();
+                format!("{}\n\n{}\n", table(&head, &cells), ground.words(s))
             },
             || {
-                let row = |(grantee, trail): &(&str, &ProvenTrail)| json!({ "grantee": grantee, "entries": trail.size, "trail": trail.key.to_string() });
-                json!({ "trails": rows.iter().map(row).collect::<Vec<_>>(), "anchored": ground.is_own })
+                let row = |found: &Found| {
+                    let grantee = found.grantee.as_ref().map_or("(own trail)", |grantee| grantee.as_str());
+                    json!({ "grantee": grantee, "entries": found.proven.size, "trail": found.proven.key.to_string() })
+                };
+                json!({
+                    "trails": found.iter().map(row).collect::<Vec<_>>(),
+                    "anchored": ground.is_own,
+                    "anchor_is_old": ground.is_old(),
+                })
             },
         );
         Ok(Exit::Done)
@@ -165,29 +182,29 @@ impl List_ {
 
 impl Show {
     fn run(&self, screen: &Screen) -> Outcome {
+        let s = screen.speaker();
         let client = self.node.client()?;
         let ground = Ground::of(&client, self.anchor.as_ref())?;
+        ground.warn(screen);
         let vault = self.vault.open()?;
         let names = network::names(&client)?;
         let (found, listener) = match (self.subject.trail(&client)?, &self.trail) {
-            (Some(one), _) if self.own || self.subject.grantee.is_some() => (
-                vec![fetch(&client, &one, self.subject.grantee.clone(), Part::Whole, &ground)?],
-                Listener::Subject,
-            ),
-            (Some(own), _) => (all_of(&client, &self.subject, own, &ground)?, Listener::Subject),
-            (None, Some(key)) => (vec![fetch_by_key(&client, key, Part::Whole, &ground)?], Listener::Other),
+            (Some(one), _) if self.own || self.subject.grantee.is_some() => {
+                let grantee = self.subject.grantee.clone();
+                (vec![trails::fetch(&client, &one, grantee, Part::Whole, &ground, s)?], Listener::Subject)
+            }
+            (Some(own), _) => (trails::all_of(&client, &self.subject, own, &ground, s)?, Listener::Subject),
+            (None, Some(key)) => {
+                (vec![trails::fetch_by_key(&client, key, Part::Whole, &ground, s)?], Listener::Other)
+            }
             (None, None) => return Err(Failed::unable("name a trail or give a code")),
         };
-        let mut entries: Vec<Line> = Vec::new();
-        for found in &found {
-            for entry in &found.proven.entries {
-                entries.push(Line::of(entry, found, vault.as_ref(), &ground)?);
-            }
-        }
-        entries.sort_by_key(|line| line.record.index);
+        let lines = trails::lines(&found, vault.as_ref(), &ground)?;
+        let rules = trails::rules(&lines);
+        let manner = Manner { speaker: s, names: &names, rules: &rules, listener };
         screen.result(
-            |paint| words(&found, &entries, &names, listener, &ground, paint),
-            || document(&found, &entries, &names, listener, &ground),
+            |paint| words(&found, &lines, manner, &ground, paint),
+            || document(&found, &lines, manner, &ground),
         );
         Ok(Exit::Done)
     }
@@ -195,23 +212,25 @@ impl Show {
 
 impl Prove {
     fn run(&self, screen: &Screen) -> Outcome {
+        let s = screen.speaker();
         let client = self.node.client()?;
         let ground = Ground::of(&client, self.anchor.as_ref())?;
+        ground.warn(screen);
         let part = match (self.from, self.to) {
             (Some(from), Some(to)) => Part::Times(from, to),
             _ => Part::Whole,
         };
         let found = match (self.subject.trail(&client)?, &self.trail) {
-            (Some(one), _) => fetch(&client, &one, self.subject.grantee.clone(), part, &ground)?,
-            (None, Some(key)) => fetch_by_key(&client, key, part, &ground)?,
+            (Some(one), _) => trails::fetch(&client, &one, self.subject.grantee.clone(), part, &ground, s)?,
+            (None, Some(key)) => trails::fetch_by_key(&client, key, part, &ground, s)?,
             (None, None) => return Err(Failed::unable("name a trail or give a code")),
         };
         files::write(&self.out, &found.bytes)?;
         let mut opened = 0;
         if let (Some(path), Some(vault)) = (&self.openings, self.vault.open()?) {
-            let items = found.proven.entries.iter().filter_map(ProvenEntryExt::item);
+            let items = found.proven.entries.iter().filter_map(trails::item_of);
             let openings: Vec<Opening> =
-                items.map(|item| openings(&vault, &item.hash)).collect::<Outcome<Vec<_>>>()?.concat();
+                items.map(|item| trails::openings(&vault, &item.hash)).collect::<Outcome<Vec<_>>>()?.concat();
             opened = openings.len();
             let openings = List::new(openings)
                 .ok_or_else(|| Failed::unable("too many openings for one file; prove a part of the trail"))?;
@@ -260,249 +279,54 @@ impl Prove {
     }
 }
 
-/// What proofs are judged by.
-struct Ground {
-    anchor: TrustAnchor,
-    links: Vec<Link>,
-    recency: Recency,
-    is_own: bool,
-}
-
-impl Ground {
-    /// The caller's anchor; or, said plainly, what the node itself says.
-    fn of(client: &Client, anchor: Option<&PathBuf>) -> Outcome<Self> {
-        let (anchor, recency, is_own) = match anchor {
-            Some(path) => (read_anchor(path)?, Recency::default(), true),
-            None => {
-                let genesis = client.genesis().map_err(network::refused)?;
-                let anchor = TrustAnchor::from_genesis(&genesis).could_not(|| "use the node's genesis")?;
-                (anchor, Recency { trust_period_ms: u64::MAX, not_older_than: None }, false)
-            }
-        };
-        let links = client.links(anchor.height).map_err(network::refused)?.links.into_inner();
-        Ok(Self { anchor, links, recency, is_own })
-    }
-
-    fn basis(&self) -> Basis<'_> {
-        Basis { anchor: &self.anchor, links: &self.links, recency: self.recency }
-    }
-
-    fn words(&self) -> &'static str {
-        if self.is_own {
-            "Verified from your anchor."
-        } else {
-            "Verified from the node's own genesis only: with --anchor you need not believe the node."
-        }
-    }
-}
-
-/// A trail, fetched and verified.
-struct Found {
-    grantee: Option<ParticipantId>,
-    bytes: Vec<u8>,
-    proven: ProvenTrail,
-}
-
-impl Found {
-    fn grantee_word(&self) -> &str {
-        self.grantee.as_ref().map_or("(own trail)", |grantee| grantee.as_str())
-    }
-}
-
-fn fetch(
-    client: &Client,
-    trail: &Readable,
-    grantee: Option<ParticipantId>,
-    part: Part,
-    ground: &Ground,
-) -> Outcome<Found> {
-    let (bytes, proof) =
-        client.trail_proof(&trail.name, part, Some(&trail.reader)).map_err(network::refused)?;
-    if proof.name != trail.name {
-        return Err(Failed::against("the node proved another trail than the one asked for"));
-    }
-    verified(bytes, &proof, grantee, ground)
-}
-
-fn fetch_by_key(client: &Client, key: &TrailKey, part: Part, ground: &Ground) -> Outcome<Found> {
-    let (bytes, proof) = client.trail_proof_by_key(key, part, None).map_err(network::refused)?;
-    if proof.name.key() != *key {
-        return Err(Failed::against("the node proved another trail than the one asked for"));
-    }
-    verified(bytes, &proof, None, ground)
-}
-
-fn verified(
-    bytes: Vec<u8>,
-    proof: &TrailProof,
-    grantee: Option<ParticipantId>,
-    ground: &Ground,
-) -> Outcome<Found> {
-    let proven = verify::trail(proof, &ground.basis())
-        .map_err(|failure| NotVerified::from(failure).about(std::path::Path::new("the node's proof")))?;
-    Ok(Found { grantee, bytes, proven })
-}
-
-/// The own trail and those of all participants that have one.
-fn all_of(client: &Client, subject: &ByCode, own: Readable, ground: &Ground) -> Outcome<Vec<Found>> {
-    let mut found = vec![fetch(client, &own, None, Part::Whole, ground)?];
-    for participant in client.registry().map_err(network::refused)?.participants {
-        if participant.id == own.name.owner {
-            continue;
-        }
-        let by_grantee = ByCode { grantee: Some(participant.id.clone()), ..subject.clone() };
-        let Some(trail) = by_grantee.trail(client)? else { continue };
-        let trail = fetch(client, &trail, Some(participant.id), Part::Whole, ground)?;
-        if trail.proven.size > 0 {
-            found.push(trail);
-        }
-    }
-    Ok(found)
-}
-
-/// All openings of an item that the vault has; none when it does not know the item.
-fn openings(vault: &Vault, item: &ItemHash) -> Outcome<Vec<Opening>> {
-    match vault.entry(item) {
-        Some(_) => vault.openings(item, None).could_not(|| "read openings from the vault"),
-        None => Ok(Vec::new()),
-    }
-}
-
-trait ProvenEntryExt {
-    fn item(&self) -> Option<&ProvenItem>;
-}
-
-impl ProvenEntryExt for ProvenEntry {
-    fn item(&self) -> Option<&ProvenItem> {
-        match &self.content {
-            Content::Item(item) => Some(item),
-            Content::Withheld(_) | Content::Pruned => None,
-        }
-    }
-}
-
-/// An entry, ready to be told.
-struct Line<'a> {
-    record: &'a Record,
-    content: &'a Content,
-    trail: &'a Found,
-    position: u64,
-    shown: Vec<Shown>,
-}
-
-impl<'a> Line<'a> {
-    fn of(entry: &'a ProvenEntry, trail: &'a Found, vault: Option<&Vault>, ground: &Ground) -> Outcome<Self> {
-        let shown = match entry.item() {
-            Some(item) => {
-                let openings =
-                    vault.map(|vault| openings(vault, &item.hash)).transpose()?.unwrap_or_default();
-                disclosure::show(&ground.anchor.chain, &item.item, &openings).map_err(Failed::against)?
-            }
-            None => Vec::new(),
-        };
-        Ok(Self { record: &entry.record, content: &entry.content, trail, position: entry.position, shown })
-    }
-
-    fn sentence(&self, names: &Names, listener: Listener) -> String {
-        match self.content {
-            Content::Item(item) => {
-                let telling = Telling {
-                    author: &item.entry.author,
-                    recorded: item.record.time,
-                    item: &item.item,
-                    shown: &self.shown,
-                    names,
-                    listener,
-                };
-                telling.sentence()
-            }
-            Content::Withheld(warrant) => format!(
-                "recorded {}: withheld, on the order of item {}",
-                time::words(self.record.time),
-                short(&warrant.0)
-            ),
-            Content::Pruned => {
-                format!("recorded {}: its content is no longer kept", time::words(self.record.time))
-            }
-        }
-    }
-
-    fn verdict(&self) -> Option<(Finding, String)> {
-        let entry = self.record.as_item()?;
-        Some((entry.verdict.finding, finding(&entry.verdict)))
-    }
-}
-
-fn words(
-    found: &[Found],
-    lines: &[Line<'_>],
-    names: &Names,
-    listener: Listener,
-    ground: &Ground,
-    paint: Paint,
-) -> String {
+fn words(found: &[Found], lines: &[Line<'_>], manner: Manner<'_>, ground: &Ground, paint: Paint) -> String {
+    let s = manner.speaker;
     let mut text = String::new();
     for line in lines {
-        text.push_str(&format!("{}\n", line.sentence(names, listener)));
-        if let Some((finding, words)) = line.verdict() {
-            match finding {
-                Finding::Contradicted => text.push_str(&format!("    {}\n", paint.bad(words))),
+        let sentence = event::entry(line.entry, &line.shown, manner);
+        text.push_str(&format!("{sentence}\n"));
+        if let Some(entry) = line.record().as_item() {
+            let found = event::finding(&entry.verdict, s);
+            match entry.verdict.finding {
+                Finding::Contradicted => text.push_str(&format!("    {}\n", paint.bad(found))),
                 Finding::NotEvaluated | Finding::Consistent => {
-                    text.push_str(&format!("    {}\n", paint.dim(words)))
+                    text.push_str(&format!("    {}\n", paint.dim(found)));
                 }
             }
         }
-        if let Content::Item(item) = line.content {
-            text.push_str(&format!(
-                "    {}\n",
-                paint.dim(format!("item {}, block {}", item.hash, line.record.height))
-            ));
+        if let Some(item) = line.item() {
+            let height = line.record().height.to_string();
+            let place = say!(s, "trail-place", item = item.hash.to_string(), height = height);
+            text.push_str(&format!("    {}\n", paint.dim(place)));
         }
     }
     if lines.is_empty() {
-        text.push_str("Nothing is recorded here.\n");
+        text.push_str(&format!("{}\n", say!(s, "trail-empty")));
     }
     text.push('\n');
     for trail in found {
-        let whose = match (&trail.grantee, listener) {
-            (Some(grantee), _) => format!("accesses by {}", names.of(grantee)),
-            (None, Listener::Subject) => "your own trail".into(),
-            (None, Listener::Other) => {
-                format!("{} trail of {}", trail.proven.name.kind, names.of(&trail.proven.name.owner))
-            }
-        };
-        let size = trail.proven.size;
-        text.push_str(&format!(
-            "{} {whose}: all {size} entries up to block {}\n",
-            paint.good("complete"),
-            trail.proven.header.header.height
-        ));
+        let height = trail.proven.header.header.height.to_string();
+        let extent =
+            say!(s, "trail-extent", trail = trail.name(manner), count = trail.proven.size, height = height);
+        text.push_str(&format!("{} {extent}\n", paint.good(say!(s, "trail-complete"))));
     }
-    text.push_str(&format!("{}\n", ground.words()));
+    text.push_str(&format!("{}\n", ground.words(s)));
     text
 }
 
-fn document(
-    found: &[Found],
-    lines: &[Line<'_>],
-    names: &Names,
-    listener: Listener,
-    ground: &Ground,
-) -> Value {
+fn document(found: &[Found], lines: &[Line<'_>], manner: Manner<'_>, ground: &Ground) -> Value {
     let line = |line: &Line<'_>| {
-        let item = match line.content {
-            Content::Item(item) => {
-                json!({ "reference": item.hash.to_string(), "stated": render::of(&item.item), "author": item.entry.author.to_string() })
-            }
-            Content::Withheld(_) | Content::Pruned => Value::Null,
-        };
+        let item = line.item().map(|item| {
+            json!({ "reference": item.hash.to_string(), "stated": render::of(&item.item), "author": item.entry.author.to_string() })
+        });
+        let verdict = line.record().as_item().map(|entry| &entry.verdict);
         json!({
             "trail": line.trail.proven.key.to_string(),
-            "position": line.position,
-            "words": line.sentence(names, listener),
-            "finding": line.verdict().map(|(finding, _)| finding.word()),
-            "codes": line.record.as_item().map(|entry| entry.verdict.codes.iter().map(|code| code.word()).collect::<Vec<_>>()),
-            "record": render::of(line.record),
+            "position": line.entry.position,
+            "words": event::entry(line.entry, &line.shown, manner),
+            "finding": verdict.map(|verdict| verdict.finding.word()),
+            "codes": verdict.map(|verdict| verdict.codes.iter().map(|code| code.word()).collect::<Vec<_>>()),
+            "record": render::of(line.record()),
             "item": item,
         })
     };
@@ -519,5 +343,6 @@ fn document(
         "trails": found.iter().map(trail).collect::<Vec<_>>(),
         "entries": lines.iter().map(line).collect::<Vec<_>>(),
         "anchored": ground.is_own,
+        "anchor_is_old": ground.is_old(),
     })
 }

@@ -5,6 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use custos_people::catalogue::Speaker;
+use custos_people::names::Names;
+use custos_people::verified::{self, Ground};
+use custos_people::{failure, say};
 use custos_proof::anchor::{Link, Recency, TRUST_PERIOD_MS, TrustAnchor};
 use custos_proof::disclosure::{self, Shown};
 use custos_proof::file::{self, File, FileError};
@@ -17,9 +21,8 @@ use custos_proof::verify::{self as proof, Basis, Content, Failure, ProvenReceipt
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failed, Outcome};
-use crate::render::event::Names;
 use crate::render::paint::Paint;
-use crate::render::report::{self, Ground};
+use crate::render::report;
 use crate::screen::Screen;
 use crate::{files, time};
 
@@ -65,15 +68,29 @@ impl Verify {
         let recency = Recency { trust_period_ms: TRUST_PERIOD_MS, not_older_than: self.not_older_than };
         let basis = Basis { anchor: &anchor, links: &links, recency };
         let bytes = files::read(&self.file)?;
-        let verified = verify(&bytes, &openings, &basis).map_err(|failure| failure.about(&self.file))?;
-        let names = Names::default();
+        let speaker = screen.speaker();
+        let verified =
+            verify(&bytes, &openings, &basis).map_err(|failure| failure.about(&self.file, speaker))?;
+        let names = read_names(&self.anchor);
+        let old = verified::old_anchor(&anchor, recency.trust_period_ms, time::now(), speaker);
         let ground = Ground {
             anchor: &anchor,
             links: &links,
             trust_period_ms: recency.trust_period_ms,
             names: &names,
+            speaker,
         };
-        screen.result(|paint| verified.words(&ground, paint), || verified.json(&ground));
+        screen.result(
+            |paint| verified.words(&ground, paint),
+            || {
+                let mut report = verified.json(&ground);
+                report["anchor_is_old"] = json!(old.is_some());
+                report
+            },
+        );
+        if let Some(warning) = &old {
+            screen.warn(warning);
+        }
         Ok(Exit::Done)
     }
 }
@@ -99,19 +116,23 @@ pub(crate) enum NotVerified {
 
 impl NotVerified {
     /// The failure of a command about this file.
-    pub(crate) fn about(self, path: &Path) -> Failed {
-        let path = path.display();
+    pub(crate) fn about(self, path: &Path, s: &Speaker) -> Failed {
+        let path = path.display().to_string();
         match self {
             NotVerified::File(error @ FileError::Unknown) => Failed::unable(format!("{path}: {error}")),
-            NotVerified::File(error) => Failed::against(format!("NOT VERIFIED: {path}: {error}")),
+            NotVerified::File(error) => {
+                Failed::against(say!(s, "not-verified", file = path, why = error.to_string()))
+            }
             NotVerified::OtherType(what) => {
                 Failed::unable(format!("{path} is {what}: there is nothing in it to verify"))
             }
             NotVerified::Proof(failure) if failure.is_evidence() => {
-                Failed::against(format!("NOT VERIFIED: {path}: {failure}"))
-                    .hint("this is evidence: keep the file, and ask whoever gave it to you for another")
+                Failed::against(say!(s, "not-verified", file = path, why = failure::words(&failure, s)))
+                    .hint(say!(s, "hint-evidence"))
             }
-            NotVerified::Proof(failure) => Failed::unable(format!("could not tell: {path}: {failure}")),
+            NotVerified::Proof(failure) => {
+                Failed::unable(say!(s, "could-not-tell", file = path, why = failure::words(&failure, s)))
+            }
         }
     }
 }
@@ -172,7 +193,7 @@ fn item_of(content: &Content) -> Option<&Item> {
 }
 
 /// What is shown of each entry, in their order; nothing of those whose item is not there.
-fn shown_entries(
+pub(crate) fn shown_entries(
     chain: &ChainId,
     trail: &ProvenTrail,
     openings: &[Opening],
@@ -190,11 +211,11 @@ impl Verified {
             Verified::Receipts(receipts) => {
                 let reports: Vec<_> = receipts
                     .iter()
-                    .map(|(proven, shown)| report::receipt(proven, shown, ground, paint))
+                    .map(|(proven, shown)| verified::receipt(proven, shown, ground, paint))
                     .collect();
                 reports.join("\n")
             }
-            Verified::Trail(proven, shown) => report::trail(proven, shown, ground, paint),
+            Verified::Trail(proven, shown) => verified::trail(proven, shown, ground, paint),
         }
     }
 
@@ -202,14 +223,14 @@ impl Verified {
     pub(crate) fn json(&self, ground: &Ground<'_>) -> Value {
         match self {
             Verified::Receipts(receipts) => match &receipts[..] {
-                [(proven, shown)] => report::receipt_json(proven, shown, ground),
+                [(proven, shown)] => report::receipt(proven, shown, ground),
                 _ => json!({
                     "outcome": "verified",
                     "file": "receipts",
-                    "receipts": receipts.iter().map(|(proven, shown)| report::receipt_json(proven, shown, ground)).collect::<Vec<_>>(),
+                    "receipts": receipts.iter().map(|(proven, shown)| report::receipt(proven, shown, ground)).collect::<Vec<_>>(),
                 }),
             },
-            Verified::Trail(proven, shown) => report::trail_json(proven, shown, ground),
+            Verified::Trail(proven, shown) => report::trail(proven, shown, ground),
         }
     }
 }
@@ -227,6 +248,14 @@ pub(crate) fn read_anchor(path: &Path) -> Outcome<TrustAnchor> {
         }
         Ok(_) => Err(unusable("it is a Custos file of another type".into())),
         Err(error) => Err(unusable(error.to_string())),
+    }
+}
+
+/// What participants call themselves, where the anchor is a genesis and says so; an anchor file knows no names.
+pub(crate) fn read_names(path: &Path) -> Names {
+    match files::read(path).map(|bytes| file::decode(&bytes)) {
+        Ok(Ok(File::Genesis(genesis))) => Names::of_genesis(&genesis),
+        _ => Names::default(),
     }
 }
 

@@ -412,9 +412,14 @@ impl Chain {
     }
 }
 
-/// Runs the binary under test.
+/// Runs the binary under test, in English whatever the machine speaks.
 pub fn custos(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_custos")).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_custos"))
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .env_remove("CUSTOS_MESSAGES")
+        .output()
+        .unwrap()
 }
 
 /// Its exit code, standard output and standard error.

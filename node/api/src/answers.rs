@@ -311,6 +311,9 @@ pub struct ParticipantAnswer {
     /// Its name; absent for a natural person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Names for display, by language.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub display_names: Vec<DisplayNameAnswer>,
     /// Where its node or gateway is reached.
     pub endpoint: String,
     /// The log index since which it is suspended.
@@ -318,6 +321,15 @@ pub struct ParticipantAnswer {
     pub suspended: Option<u64>,
     /// Its keys.
     pub keys: Vec<KeyAnswer>,
+}
+
+/// A participant's name in one language.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DisplayNameAnswer {
+    /// BCP 47 language tag.
+    pub language: String,
+    /// The name in that language.
+    pub name: String,
 }
 
 /// A key of the registry.

@@ -7,9 +7,9 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use custos_api::answers::{
-    CertificateAnswer, CheckpointAnswer, ConsistencyAnswer, HeaderAnswer, Health, HealthStatus, KeyAnswer,
-    ParticipantAnswer, PolicyAnswer, ProposalAnswer, ProposalsAnswer, Ready, RegistryAnswer, Status,
-    validators,
+    CertificateAnswer, CheckpointAnswer, ConsistencyAnswer, DisplayNameAnswer, HeaderAnswer, Health,
+    HealthStatus, KeyAnswer, ParticipantAnswer, PolicyAnswer, ProposalAnswer, ProposalsAnswer, Ready,
+    RegistryAnswer, Status, validators,
 };
 use custos_api::problem::Problem;
 use custos_consensus::State as Consensus;
@@ -372,6 +372,14 @@ fn participant(snapshot: &Snapshot<'_>, id: &ParticipantId) -> Result<Participan
             .collect(),
         jurisdiction: entry.jurisdiction.to_string(),
         name: entry.name.as_ref().map(|name| name.to_string()),
+        display_names: entry
+            .display_names
+            .iter()
+            .map(|shown| DisplayNameAnswer {
+                language: shown.language.to_string(),
+                name: shown.name.to_string(),
+            })
+            .collect(),
         endpoint: entry.endpoint.to_string(),
         suspended: entry.suspended.map(|index| index.0),
         keys,

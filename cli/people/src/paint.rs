@@ -1,4 +1,6 @@
-//! Colour, where it is wanted.
+//! Colour, where it is wanted: around whole lines and words that were said already.
+//!
+//! Painted text is never passed into a message: a message cleans what it is given of escape codes.
 
 use std::fmt::Display;
 
@@ -6,36 +8,42 @@ use anstyle::{AnsiColor, Effects, Style};
 
 /// Whether and how words are coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Paint(bool);
+pub struct Paint(bool);
 
 impl Paint {
     /// Colour or none.
-    pub(crate) const fn new(colour: bool) -> Self {
+    #[must_use]
+    pub const fn new(colour: bool) -> Self {
         Self(colour)
     }
 
     /// Good news.
-    pub(crate) fn good(self, text: impl Display) -> String {
+    #[must_use]
+    pub fn good(self, text: impl Display) -> String {
         self.with(AnsiColor::Green.on_default().effects(Effects::BOLD), text)
     }
 
     /// Bad news.
-    pub(crate) fn bad(self, text: impl Display) -> String {
+    #[must_use]
+    pub fn bad(self, text: impl Display) -> String {
         self.with(AnsiColor::Red.on_default().effects(Effects::BOLD), text)
     }
 
     /// Something to look at.
-    pub(crate) fn warn(self, text: impl Display) -> String {
+    #[must_use]
+    pub fn warn(self, text: impl Display) -> String {
         self.with(AnsiColor::Yellow.on_default(), text)
     }
 
     /// A heading.
-    pub(crate) fn head(self, text: impl Display) -> String {
+    #[must_use]
+    pub fn head(self, text: impl Display) -> String {
         self.with(Style::new().effects(Effects::BOLD), text)
     }
 
     /// Beside the point.
-    pub(crate) fn dim(self, text: impl Display) -> String {
+    #[must_use]
+    pub fn dim(self, text: impl Display) -> String {
         self.with(Style::new().effects(Effects::DIMMED), text)
     }
 

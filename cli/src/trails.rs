@@ -1,0 +1,265 @@
+//! Trails, fetched from a node, verified before anything is made of them, and opened from a vault.
+//!
+//! `trail`, `report` and `worklist` read the same way: a proof per trail, judged from the caller's anchor if
+//! there is one, each opening checked against its seal.
+
+use std::path::{Path, PathBuf};
+
+use custos_api::blocking::Client;
+use custos_api::client::Part;
+use custos_custodian::vault::Vault;
+use custos_people::catalogue::Speaker;
+use custos_people::event::Listener;
+use custos_people::event::Manner;
+use custos_people::rule::Rules;
+use custos_people::{say, verified};
+use custos_proof::anchor::{Link, Recency, TRUST_PERIOD_MS, TrustAnchor};
+use custos_proof::disclosure::{self, Shown};
+use custos_proof::hash::{ChainId, ItemHash, TrailKey};
+use custos_proof::ids::ParticipantId;
+use custos_proof::record::Record;
+use custos_proof::seal::Opening;
+use custos_proof::trail_proof::TrailProof;
+use custos_proof::verify::{self, Basis, Content, ProvenEntry, ProvenItem, ProvenTrail};
+
+use crate::commands::verify::{NotVerified, read_anchor};
+use crate::exit::{Failed, Outcome, While as _};
+use crate::network;
+use crate::screen::Screen;
+use crate::subject::{ByCode, Readable};
+use crate::time;
+
+/// What proofs are judged by.
+pub(crate) struct Ground {
+    pub(crate) anchor: TrustAnchor,
+    pub(crate) links: Vec<Link>,
+    recency: Recency,
+    /// Whether the anchor is the caller's own.
+    pub(crate) is_own: bool,
+}
+
+impl Ground {
+    /// The caller's anchor; or, said plainly, what the node itself says.
+    pub(crate) fn of(client: &Client, anchor: Option<&PathBuf>) -> Outcome<Self> {
+        let (anchor, recency, is_own) = match anchor {
+            Some(path) => (read_anchor(path)?, Recency::default(), true),
+            None => {
+                let genesis = client.genesis().map_err(network::refused)?;
+                let anchor = TrustAnchor::from_genesis(&genesis).could_not(|| "use the node's genesis")?;
+                (anchor, Recency { trust_period_ms: u64::MAX, not_older_than: None }, false)
+            }
+        };
+        let links = client.links(anchor.height).map_err(network::refused)?.links.into_inner();
+        Ok(Self { anchor, links, recency, is_own })
+    }
+
+    fn basis(&self) -> Basis<'_> {
+        Basis { anchor: &self.anchor, links: &self.links, recency: self.recency }
+    }
+
+    /// From what it was verified, in words.
+    pub(crate) fn words(&self, s: &Speaker) -> String {
+        match self.is_own {
+            true => say!(s, "ground-own"),
+            false => say!(s, "ground-node"),
+        }
+    }
+
+    /// Whether the caller's anchor is older than its trust period by this machine's clock.
+    pub(crate) fn is_old(&self) -> bool {
+        self.is_own && time::now().0.saturating_sub(self.anchor.time.0) > TRUST_PERIOD_MS
+    }
+
+    /// Warns when it is.
+    pub(crate) fn warn(&self, screen: &Screen) {
+        if !self.is_own {
+            return;
+        }
+        if let Some(old) = verified::old_anchor(&self.anchor, TRUST_PERIOD_MS, time::now(), screen.speaker())
+        {
+            screen.warn(old);
+        }
+    }
+}
+
+/// A trail, fetched and verified.
+pub(crate) struct Found {
+    /// Whose accesses it lists; none for the subject's own, and where that is not known.
+    pub(crate) grantee: Option<ParticipantId>,
+    /// The proof's file.
+    pub(crate) bytes: Vec<u8>,
+    /// What it proves.
+    pub(crate) proven: ProvenTrail,
+}
+
+impl Found {
+    /// What the trail is called.
+    pub(crate) fn name(&self, manner: Manner<'_>) -> String {
+        let s = manner.speaker;
+        match (&self.grantee, manner.listener) {
+            (Some(grantee), _) => say!(s, "trail-of-grantee", name = manner.names.of(grantee, s)),
+            (None, Listener::Subject) => say!(s, "trail-your-own"),
+            (None, Listener::Other) => {
+                let (kind, owner) = (s.word(self.proven.name.kind), &self.proven.name.owner);
+                say!(s, "trail-of", kind = kind, owner = manner.names.of(owner, s))
+            }
+        }
+    }
+}
+
+/// A subject's trail by name.
+pub(crate) fn fetch(
+    client: &Client,
+    trail: &Readable,
+    grantee: Option<ParticipantId>,
+    part: Part,
+    ground: &Ground,
+    s: &Speaker,
+) -> Outcome<Found> {
+    let (bytes, proof) =
+        client.trail_proof(&trail.name, part, Some(&trail.reader)).map_err(network::refused)?;
+    if proof.name != trail.name {
+        return Err(Failed::against("the node proved another trail than the one asked for"));
+    }
+    verified(bytes, &proof, grantee, ground, s)
+}
+
+/// A trail by its key, as a member reads it.
+pub(crate) fn fetch_by_key(
+    client: &Client,
+    key: &TrailKey,
+    part: Part,
+    ground: &Ground,
+    s: &Speaker,
+) -> Outcome<Found> {
+    let (bytes, proof) = client.trail_proof_by_key(key, part, None).map_err(network::refused)?;
+    if proof.name.key() != *key {
+        return Err(Failed::against("the node proved another trail than the one asked for"));
+    }
+    verified(bytes, &proof, None, ground, s)
+}
+
+fn verified(
+    bytes: Vec<u8>,
+    proof: &TrailProof,
+    grantee: Option<ParticipantId>,
+    ground: &Ground,
+    s: &Speaker,
+) -> Outcome<Found> {
+    let proven = verify::trail(proof, &ground.basis())
+        .map_err(|failure| NotVerified::from(failure).about(Path::new("the node's proof"), s))?;
+    Ok(Found { grantee, bytes, proven })
+}
+
+/// The own trail and those of all participants that have one.
+pub(crate) fn all_of(
+    client: &Client,
+    subject: &ByCode,
+    own: Readable,
+    ground: &Ground,
+    s: &Speaker,
+) -> Outcome<Vec<Found>> {
+    let mut found = vec![fetch(client, &own, None, Part::Whole, ground, s)?];
+    for participant in client.registry().map_err(network::refused)?.participants {
+        if participant.id == own.name.owner {
+            continue;
+        }
+        let by_grantee = ByCode { grantee: Some(participant.id.clone()), ..subject.clone() };
+        let Some(trail) = by_grantee.trail(client)? else { continue };
+        let trail = fetch(client, &trail, Some(participant.id), Part::Whole, ground, s)?;
+        if trail.proven.size > 0 {
+            found.push(trail);
+        }
+    }
+    Ok(found)
+}
+
+/// All openings of an item that the vault has; none when it does not know the item.
+pub(crate) fn openings(vault: &Vault, item: &ItemHash) -> Outcome<Vec<Opening>> {
+    match vault.entry(item) {
+        Some(_) => vault.openings(item, None).could_not(|| "read openings from the vault"),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The item of an entry, if it is shown.
+pub(crate) fn item_of(entry: &ProvenEntry) -> Option<&ProvenItem> {
+    match &entry.content {
+        Content::Item(item) => Some(item),
+        Content::Withheld(_) | Content::Pruned => None,
+    }
+}
+
+/// What is shown of each entry, in their order; nothing of those whose item is not there.
+pub(crate) fn shown(
+    chain: &ChainId,
+    proven: &ProvenTrail,
+    openings: &[Opening],
+    s: &Speaker,
+) -> Outcome<Vec<Vec<Shown>>> {
+    crate::commands::verify::shown_entries(chain, proven, openings)
+        .map_err(|failure| NotVerified::from(failure).about(Path::new("the openings"), s))
+}
+
+/// An entry, ready to be told.
+pub(crate) struct Line<'a> {
+    /// The entry.
+    pub(crate) entry: &'a ProvenEntry,
+    /// Its trail.
+    pub(crate) trail: &'a Found,
+    /// Its sealed fields.
+    pub(crate) shown: Vec<Shown>,
+}
+
+impl<'a> Line<'a> {
+    fn of(entry: &'a ProvenEntry, trail: &'a Found, vault: Option<&Vault>, ground: &Ground) -> Outcome<Self> {
+        let shown = match item_of(entry) {
+            Some(item) => {
+                let openings =
+                    vault.map(|vault| openings(vault, &item.hash)).transpose()?.unwrap_or_default();
+                disclosure::show(&ground.anchor.chain, &item.item, &openings).map_err(Failed::against)?
+            }
+            None => Vec::new(),
+        };
+        Ok(Self { entry, trail, shown })
+    }
+
+    /// Its record.
+    pub(crate) fn record(&self) -> &'a Record {
+        &self.entry.record
+    }
+
+    /// Its item, if it is shown.
+    pub(crate) fn item(&self) -> Option<&'a ProvenItem> {
+        item_of(self.entry)
+    }
+}
+
+/// The entries of all trails in the order of the log, opened from the vault.
+pub(crate) fn lines<'a>(
+    found: &'a [Found],
+    vault: Option<&Vault>,
+    ground: &Ground,
+) -> Outcome<Vec<Line<'a>>> {
+    let mut lines = Vec::new();
+    for found in found {
+        for entry in &found.proven.entries {
+            lines.push(Line::of(entry, found, vault, ground)?);
+        }
+    }
+    lines.sort_by_key(|line| line.record().index);
+    Ok(lines)
+}
+
+/// The rules among the entries by number; none when a trail is shown in part.
+pub(crate) fn rules(lines: &[Line<'_>]) -> Rules {
+    let mut rules = Rules::default();
+    if lines.iter().all(|line| line.trail.proven.begin == 0) {
+        for line in lines {
+            if let Some(item) = line.item() {
+                rules.count(line.record(), &item.item, &line.shown);
+            }
+        }
+    }
+    rules
+}
