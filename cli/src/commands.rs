@@ -11,6 +11,7 @@ use crate::screen::Screen;
 mod access;
 mod anchor;
 mod bench;
+mod feed;
 mod fsck;
 mod genesis;
 mod import;
@@ -52,6 +53,7 @@ enum Command {
     Keygen(keygen::Keygen),
     Fsck(fsck::Fsck),
     Bench(bench::Bench),
+    Feed(feed::Feed),
     #[command(subcommand)]
     Genesis(genesis::Genesis),
     #[command(subcommand)]
@@ -82,6 +84,7 @@ impl Arguments {
             Command::Keygen(command) => command.run(screen),
             Command::Fsck(command) => command.run(screen),
             Command::Bench(command) => command.run(screen),
+            Command::Feed(command) => command.run(screen),
             Command::Genesis(command) => command.run(screen),
             Command::Node(command) => command.run(screen),
             Command::Testnet(command) => command.run(screen),

@@ -12,7 +12,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which of our crates each of our crates may name in `[dependencies]`.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("custos-proof", &[]),
     ("custos-state", &["custos-proof"]),
     ("custos-store", &["custos-proof", "custos-state"]),
@@ -21,10 +21,19 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("custos-consensus", &["custos-proof", "custos-engine", "custos-network"]),
     ("custos-api", &["custos-proof"]),
     ("custos-custodian", &["custos-proof"]),
+    ("custos-feed", &["custos-proof", "custos-custodian", "custos-api"]),
     ("custos-node", &["custos-proof", "custos-state", "custos-store", "custos-consensus", "custos-api"]),
     (
         "custos",
-        &["custos-proof", "custos-state", "custos-store", "custos-node", "custos-api", "custos-custodian"],
+        &[
+            "custos-proof",
+            "custos-state",
+            "custos-store",
+            "custos-node",
+            "custos-api",
+            "custos-custodian",
+            "custos-feed",
+        ],
     ),
     (
         "custos-testnet",

@@ -29,6 +29,8 @@ use crate::fhir::{Refusal, RefusalCode};
 use crate::seal::{self, EventPlace, RulePlace, SealingError};
 use crate::vault::{ItemEntry, ItemState, StoredItem, SubjectId, Trail, Vault, VaultError, random};
 
+pub mod stream;
+
 /// The most bytes of items in one batch: room for the envelope below the bound of a submission.
 pub const MAX_BATCH_BYTES: usize = custos_proof::submission::MAX_SUBMISSION_BYTES - 64 * 1024;
 
