@@ -15,6 +15,7 @@ mod feed;
 mod fsck;
 mod genesis;
 mod import;
+mod item;
 mod keygen;
 mod node;
 mod participant;
@@ -65,6 +66,8 @@ enum Command {
     #[command(subcommand)]
     Import(import::Import),
     #[command(subcommand)]
+    Item(item::Item),
+    #[command(subcommand)]
     Rule(rule::Rule),
     #[command(subcommand)]
     Access(access::Access),
@@ -90,6 +93,7 @@ impl Arguments {
             Command::Testnet(command) => command.run(screen),
             Command::Participant(command) => command.run(screen),
             Command::Import(command) => command.run(screen),
+            Command::Item(command) => command.run(screen),
             Command::Rule(command) => command.run(screen),
             Command::Access(command) => command.run(screen),
             Command::Receipt(command) => command.run(screen),

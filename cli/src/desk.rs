@@ -114,6 +114,23 @@ impl OptionalVault {
         let Some(vault) = &self.vault else { return Ok(None) };
         VaultArgs { vault: vault.clone(), vault_key: self.vault_key.clone() }.open().map(Some)
     }
+
+    /// A desk with the vault, which is needed now; a new one when there is none.
+    pub(crate) fn desk(
+        &self,
+        url: &str,
+        key: &Path,
+        participant: Option<&ParticipantId>,
+        screen: &Screen,
+    ) -> Outcome<Desk> {
+        let vault = self.vault.clone().ok_or_else(|| {
+            Failed::unable("there are sealed fields, and no vault to keep their openings in")
+                .hint("name the author's vault with --vault; a new one is made when there is none")
+        })?;
+        let vault = VaultArgs { vault, vault_key: self.vault_key.clone() };
+        let participant = participant.cloned();
+        DeskArgs { url: url.into(), key: key.into(), vault, participant }.open(screen)
+    }
 }
 
 /// A custodian at work.

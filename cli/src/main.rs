@@ -17,6 +17,7 @@ mod commands;
 mod desk;
 mod exit;
 mod files;
+mod hand_in;
 mod keyfile;
 mod network;
 mod render;

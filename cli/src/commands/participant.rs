@@ -1,30 +1,23 @@
 //! `custos participant`: who takes part, and admitting others as long as a registrar does it.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use custos_api::blocking::Client;
-use custos_api::client::Submitted;
-use custos_proof::cbor::{Ascii, List, Text, Wire as _};
-use custos_proof::ids::{ItemId, ParticipantId, Random16};
-use custos_proof::item::Item;
-use custos_proof::keys::{KeyPurpose, PublicKey, Signature, Signer as _, key_id};
+use custos_proof::cbor::{Ascii, List, Text};
+use custos_proof::ids::ParticipantId;
+use custos_proof::keys::{KeyPurpose, PublicKey, Signature, key_id};
 use custos_proof::kinds::key::Add;
 use custos_proof::kinds::participant::Register as Registration;
 use custos_proof::kinds::{Class, Fields};
 use custos_proof::registry::{Role, Roles};
-use custos_proof::submission::{Author, Draft, Submission};
 use serde_json::json;
 
-use crate::exit::{Exit, Failed, Outcome, While as _};
-use crate::network::{self, refused};
+use crate::exit::{Exit, Failed, Outcome};
+use crate::hand_in::Hand;
+use crate::network::refused;
 use crate::render::table::table;
 use crate::screen::Screen;
-use crate::{keyfile, time};
-
-/// How long a node is asked to wait for a commit.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// See who takes part, or admit somebody
 #[derive(Debug, Subcommand)]
@@ -125,7 +118,7 @@ impl ListAll {
 
 impl Register {
     fn run(&self, screen: &Screen) -> Outcome {
-        let client = network::member(&self.url, &self.key)?;
+        let hand = Hand::new(&self.url, &self.key)?;
         let mut acts = vec![Fields::ParticipantRegister(self.registration()?)];
         if let (Some(key), Some(possession)) = (self.public_key, self.possession) {
             acts.push(Fields::KeyAdd(Add {
@@ -135,7 +128,7 @@ impl Register {
                 possession,
             }));
         }
-        let height = self.record(&client, acts)?;
+        let height = hand.record(Class::Act, acts)?.first().map_or(0, |record| record.height.0);
         let id = &self.id;
         screen.result(
             |_| format!("{id} is registered, in block {height}\n"),
@@ -160,42 +153,4 @@ impl Register {
             display_names: List::default(),
         })
     }
-
-    /// Signs the acts as one submission and waits for the block that records them.
-    fn record(&self, client: &Client, acts: Vec<Fields>) -> Outcome<u64> {
-        let key = keyfile::read(&self.key, KeyPurpose::Sign)?;
-        let chain = client.status().map_err(refused)?.chain;
-        let id = key_id(&key.public_key());
-        let registry = client.registry().map_err(refused)?;
-        let author = registry
-            .participants
-            .into_iter()
-            .find(|participant| participant.keys.iter().any(|key| key.id == id));
-        let author = author
-            .ok_or_else(|| Failed::unable(format!("{} is not a key of the registry", self.key.display())))?;
-        let item = |fields: Fields| Ok(Item { item_id: ItemId(random()?), fields }.to_bytes());
-        let draft = Draft {
-            chain: &chain,
-            author: Author::Participant(author.id),
-            class: Class::Act,
-            nonce: Random16(random()?),
-            not_after: time::now().plus(5 * 60 * 1000),
-        };
-        let items = acts.into_iter().map(item).collect::<Outcome<Vec<_>>>()?;
-        let submission = Submission::sign(&draft, items, &key).could_not(|| "sign the registration")?;
-        match client.submit_and_wait(submission.bytes(), PATIENCE).map_err(refused)? {
-            Submitted::Committed { receipts, .. } => {
-                Ok(receipts.receipts.first().map_or(0, |receipt| receipt.header.height.0))
-            }
-            Submitted::Pending(_) => {
-                Err(Failed::unable("not recorded yet; look again with `custos participant list`"))
-            }
-        }
-    }
-}
-
-fn random() -> Outcome<[u8; 16]> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).could_not(|| "draw random bytes")?;
-    Ok(bytes)
 }

@@ -7,7 +7,7 @@
 //!
 //! Writing is `minicbor`'s job; reading is ours, because general decoders accept what the profile
 //! forbids. There is no generic value tree here: foreign bytes are read into types that know their
-//! bounds. [`View`] is the other direction only: a typed value as a tree for people and JSON.
+//! bounds. [`View`] is a typed value as a tree for people and JSON; [`crate::given`] is the way back.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,6 +15,8 @@ use core::ops::Deref;
 
 use minicbor::Encoder;
 use thiserror::Error;
+
+use crate::given::{Form, Given, GivenError, number_words};
 
 /// The deepest nesting that any format of the profile may have.
 pub const MAX_DEPTH: usize = 16;
@@ -32,6 +34,19 @@ pub trait Wire: Sized {
 
     /// The value as people and JSON see it.
     fn view(&self) -> View;
+
+    /// The value that a person wrote: the way back from [`Wire::view`].
+    ///
+    /// # Errors
+    /// The place, and what belongs there. Formats that only programs write (headers, proofs) take nothing.
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        Err(GivenError::expected(Self::form().is, given))
+    }
+
+    /// How a person writes the value.
+    fn form() -> Form {
+        Form::unwritten()
+    }
 
     /// The deterministic encoding.
     fn to_bytes(&self) -> Vec<u8> {
@@ -508,6 +523,12 @@ impl<T: Wire, const MAX: usize> Wire for List<T, MAX> {
     fn view(&self) -> View {
         View::List(self.0.iter().map(Wire::view).collect())
     }
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        read_list(given, MAX).map(Self)
+    }
+    fn form() -> Form {
+        list_form::<T>(MAX, "")
+    }
 }
 
 /// At most `MAX` different values of one type, strictly ascending.
@@ -558,6 +579,38 @@ impl<T: Wire + Ord, const MAX: usize> Wire for Set<T, MAX> {
     fn view(&self) -> View {
         View::List(self.0.iter().map(Wire::view).collect())
     }
+    /// In any order; each value once.
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        let mut values: Vec<T> = read_list(given, MAX)?;
+        values.sort();
+        match values.windows(2).any(|pair| pair[0] == pair[1]) {
+            true => Err(GivenError::expected("each value once", given)),
+            false => Ok(Self(values)),
+        }
+    }
+    fn form() -> Form {
+        list_form::<T>(MAX, " different")
+    }
+}
+
+/// Reads at most `max` values; nothing at all is an empty list.
+fn read_list<T: Wire>(given: &Given, max: usize) -> Result<Vec<T>, GivenError> {
+    let read =
+        |(index, value)| T::from_given(value).map_err(|error| error.within(&alloc::format!("{index}")));
+    match given {
+        Given::Nothing => Ok(Vec::new()),
+        given => given.list(max)?.iter().enumerate().map(read).collect(),
+    }
+}
+
+fn list_form<T: Wire>(max: usize, different: &str) -> Form {
+    let each = T::form();
+    Form {
+        is: alloc::format!("a list of at most {max}{different}; each {}", each.is),
+        sample: View::List(Vec::new()),
+        parts: each.parts,
+        is_optional: true,
+    }
 }
 
 /// A byte string of at most `MAX` bytes.
@@ -589,6 +642,29 @@ impl<const MAX: usize> Wire for Bytes<MAX> {
     fn view(&self) -> View {
         View::Text(self.0.iter().map(|b| alloc::format!("{b:02x}")).collect())
     }
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        let expected = bytes_words(MAX);
+        given.parse(&expected, |text| {
+            let digits = text.as_bytes();
+            let lower = digits.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b));
+            if digits.len() > 2 * MAX || digits.len() % 2 != 0 || !lower {
+                return None;
+            }
+            let pairs = (0..digits.len()).step_by(2);
+            pairs.map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok()).collect::<Option<_>>().map(Self)
+        })
+    }
+    fn form() -> Form {
+        Form::of(bytes_words(MAX), View::Text(String::new()))
+    }
+}
+
+fn bytes_words(max: usize) -> String {
+    alloc::format!("lower-case hexadecimal digits, two for each of at most {max} bytes")
+}
+
+fn text_words(max: usize, characters: &str) -> String {
+    alloc::format!("text of at most {max} bytes of {characters}")
 }
 
 /// Text of at most `MAX` bytes of printable ASCII: addresses, codes, never prose.
@@ -619,6 +695,12 @@ impl<const MAX: usize> Wire for Ascii<MAX> {
     }
     fn view(&self) -> View {
         View::Text(self.0.clone())
+    }
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        given.parse(&text_words(MAX, "ASCII"), Self::new)
+    }
+    fn form() -> Form {
+        Form::of(text_words(MAX, "ASCII"), View::Text(String::new()))
     }
 }
 
@@ -651,6 +733,12 @@ impl<const MAX: usize> Wire for Text<MAX> {
     fn view(&self) -> View {
         View::Text(self.0.clone())
     }
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        given.parse(&text_words(MAX, "UTF-8 without line breaks"), Self::new)
+    }
+    fn form() -> Form {
+        Form::of(text_words(MAX, "UTF-8 without line breaks"), View::Text(String::new()))
+    }
 }
 
 /// An optional value in a fixed structure: an array of none or one.
@@ -670,6 +758,15 @@ impl<T: Wire> Wire for Option<T> {
     fn view(&self) -> View {
         self.as_ref().map_or(View::Absent, Wire::view)
     }
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        match given {
+            Given::Nothing => Ok(None),
+            given => T::from_given(given).map(Some),
+        }
+    }
+    fn form() -> Form {
+        T::form().optional()
+    }
 }
 
 macro_rules! wire_unsigned {
@@ -684,6 +781,14 @@ macro_rules! wire_unsigned {
             }
             fn view(&self) -> View {
                 View::Number(i128::from(*self))
+            }
+            fn from_given(given: &Given) -> Result<Self, GivenError> {
+                let most = i128::from(<$t>::MAX);
+                let number = given.number(0, most)?;
+                <$t>::try_from(number).map_err(|_| GivenError::expected(number_words(0, most), given))
+            }
+            fn form() -> Form {
+                Form::of(number_words(0, i128::from(<$t>::MAX)), View::Number(1))
             }
         }
     )*};
@@ -700,6 +805,15 @@ impl Wire for bool {
     fn view(&self) -> View {
         View::Bool(*self)
     }
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        match given {
+            Given::Bool(value) => Ok(*value),
+            given => Err(GivenError::expected("true or false", given)),
+        }
+    }
+    fn form() -> Form {
+        Form::of("true or false", View::Bool(false))
+    }
 }
 
 /// Defines a structure whose wire form is the array of its fields, in order; with `= N`, the number
@@ -708,13 +822,13 @@ macro_rules! wire_struct {
     (
         $(#[$meta:meta])*
         pub struct $name:ident $(= $constant:literal)? {
-            $( $(#[$fmeta:meta])* pub $field:ident : $type:ty ),* $(,)?
+            $( $(#[doc = $doc:expr])* pub $field:ident : $type:ty ),* $(,)?
         }
     ) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct $name {
-            $( $(#[$fmeta])* pub $field: $type, )*
+            $( $(#[doc = $doc])* pub $field: $type, )*
         }
 
         impl $crate::cbor::Wire for $name {
@@ -732,6 +846,17 @@ macro_rules! wire_struct {
                 $crate::cbor::View::Fields(alloc::vec![
                     $( (stringify!($field), $crate::cbor::Wire::view(&self.$field)), )*
                 ])
+            }
+            fn from_given(given: &$crate::given::Given) -> Result<Self, $crate::given::GivenError> {
+                let named = given.fields(&[$( stringify!($field) ),*])?;
+                Ok(Self { $( $field: named.field(stringify!($field), $crate::cbor::Wire::from_given)?, )* })
+            }
+            fn form() -> $crate::given::Form {
+                $crate::given::Form::structure(alloc::vec![$( $crate::given::Part {
+                    name: stringify!($field),
+                    doc: &[$( $doc ),*],
+                    form: <$type as $crate::cbor::Wire>::form,
+                } ),*])
             }
         }
     };
@@ -833,6 +958,17 @@ macro_rules! wire_enum {
             }
             fn view(&self) -> $crate::cbor::View {
                 $crate::cbor::View::Text(self.word().into())
+            }
+            fn from_given(given: &$crate::given::Given) -> Result<Self, $crate::given::GivenError> {
+                given.parse(&<Self as $crate::cbor::Wire>::form().is, Self::from_word)
+            }
+            fn form() -> $crate::given::Form {
+                let words: alloc::vec::Vec<&str> = Self::ALL.iter().map(|value| value.word()).collect();
+                let sample = words.first().copied().unwrap_or_default();
+                $crate::given::Form::of(
+                    alloc::format!("one of: {}", words.join(", ")),
+                    $crate::cbor::View::Text(sample.into()),
+                )
             }
         }
     };

@@ -127,6 +127,11 @@ pub(crate) fn read_hex<const N: usize>(text: &str) -> Result<[u8; N], NotHex> {
     Ok(out)
 }
 
+/// The words for `len` bytes as text.
+pub(crate) fn hex_words(len: usize) -> String {
+    alloc::format!("{} lower-case hexadecimal digits", 2 * len)
+}
+
 /// Defines a fixed-size byte string with hexadecimal text form and a CBOR byte-string wire form.
 macro_rules! fixed_bytes {
     ($($(#[$meta:meta])* $name:ident[$len:literal];)*) => {$(
@@ -168,6 +173,15 @@ macro_rules! fixed_bytes {
             }
             fn view(&self) -> $crate::cbor::View {
                 $crate::cbor::View::Text(alloc::format!("{self}"))
+            }
+            fn from_given(given: &$crate::given::Given) -> Result<Self, $crate::given::GivenError> {
+                given.parse(&$crate::hash::hex_words($len), |text| text.parse().ok())
+            }
+            fn form() -> $crate::given::Form {
+                $crate::given::Form::of(
+                    $crate::hash::hex_words($len),
+                    $crate::cbor::View::Text("0".repeat(2 * $len)),
+                )
             }
         }
     )*};

@@ -10,6 +10,7 @@ use core::str::FromStr;
 use thiserror::Error;
 
 use crate::cbor::{DecodeError, Reader, View, Wire, Writer};
+use crate::given::{Form, Given, GivenError, TIME_WORDS};
 use crate::hash::fixed_bytes;
 
 macro_rules! counter {
@@ -33,6 +34,12 @@ macro_rules! counter {
             }
             fn view(&self) -> View {
                 View::Number(i128::from(self.0))
+            }
+            fn from_given(given: &Given) -> Result<Self, GivenError> {
+                Wire::from_given(given).map(Self)
+            }
+            fn form() -> Form {
+                <$inner>::form()
             }
         }
     )*};
@@ -90,6 +97,38 @@ impl TimeMs {
         (year, month, day)
     }
 
+    /// The instant that ISO 8601 spells: `2030-01-01T00:00:00Z`, with or without milliseconds, UTC only.
+    #[must_use]
+    pub fn from_iso(text: &str) -> Option<TimeMs> {
+        let digits = |from: usize, to: usize| {
+            let part = text.get(from..to)?;
+            if part.bytes().all(|b| b.is_ascii_digit()) { part.parse::<u64>().ok() } else { None }
+        };
+        let stand = |at: &[(usize, u8)]| at.iter().all(|(i, byte)| text.as_bytes().get(*i) == Some(byte));
+        if !stand(&[(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')]) {
+            return None;
+        }
+        let ms = match text.len() {
+            20 if stand(&[(19, b'Z')]) => 0,
+            24 if stand(&[(19, b'.'), (23, b'Z')]) => digits(20, 23)?,
+            _ => return None,
+        };
+        let (year, month, day) = (digits(0, 4)?, digits(5, 7)?, digits(8, 10)?);
+        let (hour, minute, second) = (digits(11, 13)?, digits(14, 16)?, digits(17, 19)?);
+        if year < 1970 || hour > 23 || minute > 59 || second > 59 || !(1..=12).contains(&month) || day == 0 {
+            return None;
+        }
+        // Days from civil: years begin on 1 March, so that the leap day is their last.
+        let shifted_year = if month <= 2 { year - 1 } else { year };
+        let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+        let days =
+            365 * shifted_year + shifted_year / 4 - shifted_year / 100 + shifted_year / 400 + day_of_year
+                - 719_468;
+        let time = TimeMs(days * MS_PER_DAY + hour * 3_600_000 + minute * 60_000 + second * 1_000 + ms);
+        // A day that the month does not have came out as one of the next month.
+        (time.date() == (year, month, day)).then_some(time)
+    }
+
     /// The calendar year in UTC: the epoch of subject trails.
     #[must_use]
     pub const fn year(self) -> u64 {
@@ -138,6 +177,12 @@ impl Wire for TimeMs {
     fn view(&self) -> View {
         View::Time(self.0)
     }
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        given.time()
+    }
+    fn form() -> Form {
+        Form::of(TIME_WORDS, View::Time(1_893_456_000_000))
+    }
 }
 
 fixed_bytes! {
@@ -150,6 +195,8 @@ fixed_bytes! {
 /// The name of a participant: lower-case ASCII letters, digits, dots and dashes, at most 63.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ParticipantId(String);
+
+const PARTICIPANT_WORDS: &str = "a participant id, such as hospital.example";
 
 /// A text that is not a participant id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -197,6 +244,12 @@ impl Wire for ParticipantId {
     }
     fn view(&self) -> View {
         View::Text(self.0.clone())
+    }
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        given.parse(PARTICIPANT_WORDS, |text| text.parse().ok())
+    }
+    fn form() -> Form {
+        Form::of(PARTICIPANT_WORDS, View::Text("hospital.example".into()))
     }
 }
 

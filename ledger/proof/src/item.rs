@@ -8,6 +8,7 @@
 use alloc::vec::Vec;
 
 use crate::cbor::{DecodeError, Reader, View, Wire, Writer};
+use crate::given::{Given, GivenError};
 use crate::hash::ItemHash;
 use crate::ids::ItemId;
 use crate::kinds::{Fields, Kind};
@@ -86,6 +87,14 @@ impl Wire for Item {
             ("item_id", self.item_id.view()),
             ("fields", self.fields.view()),
         ])
+    }
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        let named = given.fields(&["kind", "item_id", "fields"])?;
+        let kind = named.field("kind", |kind| kind.parse("a kind of item", Kind::from_name))?;
+        Ok(Self {
+            item_id: named.field("item_id", Wire::from_given)?,
+            fields: named.field("fields", |fields| Fields::from_given(kind, fields))?,
+        })
     }
 }
 

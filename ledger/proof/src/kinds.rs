@@ -11,6 +11,7 @@
 use alloc::vec::Vec;
 
 use crate::cbor::{DecodeError, Reader, View, Wire, Writer};
+use crate::given::{Form, Given, GivenError};
 use crate::seal::Seal;
 
 pub mod access;
@@ -63,10 +64,17 @@ impl Wire for Class {
     fn view(&self) -> View {
         View::Text(self.word().into())
     }
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        let word = |text: &str| [Class::Act, Class::Testimony].into_iter().find(|class| class.word() == text);
+        given.parse(&Self::form().is, word)
+    }
+    fn form() -> Form {
+        Form::of("one of: act, testimony", View::Text("act".into()))
+    }
 }
 
 macro_rules! table {
-    ($( $variant:ident($type:ty) = $name:literal, $class:ident, $sealed:expr; )*) => {
+    ($( $variant:ident($type:ty) = $name:literal, $class:ident, $sealed:expr $(, $seal:ident)?; )*) => {
         /// A kind of item.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Kind {
@@ -102,6 +110,18 @@ macro_rules! table {
                 match self { $( Kind::$variant => $sealed, )* }
             }
 
+            /// The name of the clear field that holds the seal.
+            #[must_use]
+            pub const fn seal_field(self) -> Option<&'static str> {
+                match self { $( Kind::$variant => seal_name!($($seal)?), )* }
+            }
+
+            /// How a person writes the fields, the seal included.
+            #[must_use]
+            pub fn form(self) -> Form {
+                match self { $( Kind::$variant => <$type>::form(), )* }
+            }
+
             /// The kind of this name.
             #[must_use]
             pub fn from_name(name: &str) -> Option<Kind> {
@@ -134,39 +154,75 @@ macro_rules! table {
             pub fn view(&self) -> View {
                 match self { $( Fields::$variant(fields) => fields.view(), )* }
             }
+
+            /// The fields that a person wrote: the way back from [`Fields::view`].
+            ///
+            /// # Errors
+            /// The field, and what belongs there.
+            pub fn from_given(kind: Kind, given: &Given) -> Result<Self, GivenError> {
+                match kind { $( Kind::$variant => Wire::from_given(given).map(Fields::$variant), )* }
+            }
+
+            /// The seal over the sealed fields, if the item has any.
+            #[must_use]
+            pub fn seal(&self) -> Option<&Seal> {
+                match self { $( Fields::$variant(_fields) => seal_of!(_fields $(, $seal)?), )* }
+            }
+
+            /// Replaces the seal; nothing happens where the kind has none.
+            pub fn set_seal(&mut self, _seal: Seal) {
+                match self { $( Fields::$variant(_fields) => { $( _fields.$seal = _seal.into(); )? } )* }
+            }
         }
     };
 }
 
+macro_rules! seal_name {
+    () => {
+        None
+    };
+    ($seal:ident) => {
+        Some(stringify!($seal))
+    };
+}
+
+macro_rules! seal_of {
+    ($fields:ident) => {
+        None
+    };
+    ($fields:ident, $seal:ident) => {
+        $fields.$seal.as_seal()
+    };
+}
+
+// Variant(structure) = name on the wire, class, sealed fields, and the clear field that holds their seal.
 table! {
-    ParticipantRegister(participant::Register) = "participant.register", Act, participant::SEALED;
-    ParticipantUpdate(participant::Update) = "participant.update", Act, participant::SEALED;
+    ParticipantRegister(participant::Register) = "participant.register", Act, participant::SEALED, sealed_name;
+    ParticipantUpdate(participant::Update) = "participant.update", Act, participant::SEALED, sealed_name;
     ParticipantSuspend(participant::Suspend) = "participant.suspend", Act, &[];
     KeyAdd(key::Add) = "key.add", Act, &[];
     KeyRotate(key::Rotate) = "key.rotate", Act, &[];
     KeyRevoke(key::Revoke) = "key.revoke", Act, &[];
-    TrailOpen(trail::Open) = "trail.open", Act, trail::SEALED;
+    TrailOpen(trail::Open) = "trail.open", Act, trail::SEALED, seal;
     TrailClose(trail::Close) = "trail.close", Act, &[];
-    RulePut(rule::Put) = "rule.put", Act, rule::SEALED;
-    AccessEvent(access::Event) = "access.event", Testimony, access::SEALED;
+    RulePut(rule::Put) = "rule.put", Act, rule::SEALED, seal;
+    AccessEvent(access::Event) = "access.event", Testimony, access::SEALED, seal;
 }
 
-impl Fields {
-    /// The seal over the sealed fields, if the item has any.
-    #[must_use]
-    pub fn seal(&self) -> Option<&Seal> {
-        match self {
-            Fields::ParticipantRegister(f) => f.sealed_name.as_ref(),
-            Fields::ParticipantUpdate(f) => f.sealed_name.as_ref(),
-            Fields::TrailOpen(f) => Some(&f.seal),
-            Fields::RulePut(f) => Some(&f.seal),
-            Fields::AccessEvent(f) => Some(&f.seal),
-            Fields::ParticipantSuspend(_)
-            | Fields::KeyAdd(_)
-            | Fields::KeyRotate(_)
-            | Fields::KeyRevoke(_)
-            | Fields::TrailClose(_) => None,
-        }
+/// A field that holds a seal, or may hold one.
+trait HoldsSeal {
+    fn as_seal(&self) -> Option<&Seal>;
+}
+
+impl HoldsSeal for Seal {
+    fn as_seal(&self) -> Option<&Seal> {
+        Some(self)
+    }
+}
+
+impl HoldsSeal for Option<Seal> {
+    fn as_seal(&self) -> Option<&Seal> {
+        self.as_ref()
     }
 }
 
@@ -185,6 +241,7 @@ mod tests {
         for kind in Kind::ALL {
             assert_eq!(Kind::from_name(kind.name()), Some(*kind));
             assert!(kind.sealed_fields().len() <= crate::seal::MAX_SEALED_FIELDS);
+            assert_eq!(kind.seal_field().is_some(), !kind.sealed_fields().is_empty(), "{}", kind.name());
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod certificate;
 pub mod disclosure;
 pub mod file;
 pub mod genesis;
+pub mod given;
 pub mod hash;
 pub mod header;
 pub mod ids;

@@ -4,9 +4,12 @@
 //! CBOR of one of the structures here. Proofs of them ride in receipts (an author's key) and trail
 //! proofs (a trail's size and root). Only the head's version of the map is kept.
 
+use alloc::format;
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::cbor::{Ascii, DecodeError, List, Reader, Text, View, Wire, Writer, wire_struct};
+use crate::given::{Form, Given, GivenError};
 use crate::hash::{Digest, ItemHash, KeyId, StateKey, Tag, TrailKey, tagged};
 use crate::ids::{Height, LogIndex, ParticipantId, Random16, TimeMs};
 use crate::keys::{KeyPurpose, PublicKey};
@@ -346,5 +349,14 @@ impl Wire for Roles {
                 .map(|role| View::Text(role.word().into()))
                 .collect(),
         )
+    }
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        let words = given.list(Role::ALL.len())?.iter().map(|role| role.text(&Self::form().is));
+        let words = words.collect::<Result<Vec<_>, _>>()?;
+        Self::from_words(words).ok_or_else(|| GivenError::expected(Self::form().is, given))
+    }
+    fn form() -> Form {
+        let words: Vec<_> = Role::ALL.iter().map(|role| role.word()).collect();
+        Form::of(format!("a list of roles: {}", words.join(", ")), Self::new(&[Role::Recipient]).view())
     }
 }

@@ -18,6 +18,7 @@ use sha2::Sha256;
 use thiserror::Error;
 
 use crate::cbor::{Bytes, DecodeError, List, Reader, View, Wire, Writer, wire_struct};
+use crate::given::{Form, Given, GivenError, Part};
 use crate::hash::{ChainId, Digest};
 use crate::ids::ItemId;
 use crate::kinds::Kind;
@@ -63,6 +64,23 @@ impl Wire for Seal {
     }
     fn view(&self) -> View {
         View::Fields(alloc::vec![("root", self.root.view()), ("ciphertext", self.ciphertext.view())])
+    }
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        let named = given.fields(&["root", "ciphertext"])?;
+        Ok(Self {
+            root: named.field("root", Wire::from_given)?,
+            ciphertext: named.field("ciphertext", Wire::from_given)?,
+        })
+    }
+    fn form() -> Form {
+        Form::structure(alloc::vec![
+            Part { name: "root", doc: &["The root over the sealed fields' leaves."], form: Digest::form },
+            Part {
+                name: "ciphertext",
+                doc: &["SHA-256 of the ciphertext of all openings for the escrow recipients."],
+                form: Option::<Digest>::form,
+            },
+        ])
     }
 }
 

@@ -20,6 +20,7 @@ use alloc::vec::Vec;
 use core::ops::Deref;
 
 use crate::cbor::{Bytes, DecodeError, List, Reader, Text, View, Wire, Writer, wire_enum, wire_struct};
+use crate::given::{Form, Given, GivenError};
 use crate::hash::{Digest, ItemHash};
 use crate::ids::ParticipantId;
 use crate::kinds::Kind;
@@ -29,7 +30,7 @@ use crate::kinds::Kind;
 /// # Errors
 /// Bytes that are not a value of that field, or a field that the kind does not have.
 pub fn view(kind: Kind, field: u8, value: &[u8]) -> Result<View, DecodeError> {
-    decode(kind, field, value).map(|(view, _)| view)
+    (codec(kind, field)?.decode)(value).map(|(view, _)| view)
 }
 
 /// What a sealed field says, in plain words.
@@ -37,38 +38,72 @@ pub fn view(kind: Kind, field: u8, value: &[u8]) -> Result<View, DecodeError> {
 /// # Errors
 /// Bytes that are not a value of that field, or a field that the kind does not have.
 pub fn describe(kind: Kind, field: u8, value: &[u8]) -> Result<String, DecodeError> {
-    decode(kind, field, value).map(|(_, words)| words)
+    (codec(kind, field)?.decode)(value).map(|(_, words)| words)
+}
+
+/// How a person writes a sealed field.
+///
+/// # Errors
+/// A field that the kind does not have.
+pub fn form(kind: Kind, field: u8) -> Result<Form, DecodeError> {
+    codec(kind, field).map(|codec| (codec.form)())
+}
+
+/// The bytes of a sealed field that a person wrote.
+///
+/// # Errors
+/// What was written is not a value of that field, or the kind does not have it.
+pub fn from_given(kind: Kind, field: u8, given: &Given) -> Result<Vec<u8>, GivenError> {
+    match codec(kind, field) {
+        Ok(codec) => (codec.encode)(given),
+        Err(_) => Err(GivenError::expected(format!("no sealed field {field} of {}", kind.name()), given)),
+    }
+}
+
+/// What can be done with the type of a sealed field.
+#[derive(Clone, Copy)]
+struct Codec {
+    decode: fn(&[u8]) -> Result<(View, String), DecodeError>,
+    encode: fn(&Given) -> Result<Vec<u8>, GivenError>,
+    form: fn() -> Form,
+}
+
+impl Codec {
+    const fn of<T: Wire + Describe>() -> Self {
+        Self {
+            decode: |value| T::from_bytes(value).map(|value| (value.view(), value.describe())),
+            encode: |given| T::from_given(given).map(|value| value.to_bytes()),
+            form: T::form,
+        }
+    }
 }
 
 /// The table of sealed fields and their types, for every kind that has any.
-fn decode(kind: Kind, field: u8, value: &[u8]) -> Result<(View, String), DecodeError> {
-    fn as_type<T: Wire + Describe>(value: &[u8]) -> Result<(View, String), DecodeError> {
-        T::from_bytes(value).map(|value| (value.view(), value.describe()))
-    }
-    match (kind, field) {
-        (Kind::AccessEvent, 1) => as_type::<Stated<Action>>(value),
-        (Kind::AccessEvent, 2) => as_type::<Stated<Outcome>>(value),
-        (Kind::AccessEvent, 3) => as_type::<Stated<When>>(value),
-        (Kind::AccessEvent, 4) => as_type::<Stated<Purposes>>(value),
-        (Kind::AccessEvent, 5) => as_type::<Stated<LegalBasis>>(value),
-        (Kind::AccessEvent, 6) => as_type::<Stated<Concepts>>(value),
-        (Kind::AccessEvent, 7) => as_type::<Stated<Parties>>(value),
-        (Kind::AccessEvent, 8) => as_type::<Stated<Agents>>(value),
-        (Kind::AccessEvent, 9) => as_type::<Stated<Relationship>>(value),
-        (Kind::AccessEvent, 10) => as_type::<Stated<Resources>>(value),
-        (Kind::AccessEvent, 11) => as_type::<Stated<Codings>>(value),
-        (Kind::AccessEvent, 12) => as_type::<Stated<Justification>>(value),
-        (Kind::AccessEvent, 13) => as_type::<Stated<Decision>>(value),
-        (Kind::AccessEvent, 14) => as_type::<Stated<Identifiers>>(value),
-        (Kind::AccessEvent, 15) => as_type::<Stated<Group>>(value),
-        (Kind::AccessEvent, 16) => as_type::<Stated<Source>>(value),
-        (Kind::RulePut, 1) => as_type::<InnerKind>(value),
-        (Kind::RulePut, 2) => as_type::<RuleBody>(value),
-        (Kind::RulePut, 3) => as_type::<Evidence>(value),
-        (Kind::TrailOpen, 1) => as_type::<Option<OwnTrail>>(value),
-        (Kind::ParticipantRegister | Kind::ParticipantUpdate, 1) => as_type::<Prose<MAX_PROSE>>(value),
-        _ => Err(DecodeError::OutOfBounds { at: 0, what: "sealed field number" }),
-    }
+fn codec(kind: Kind, field: u8) -> Result<Codec, DecodeError> {
+    Ok(match (kind, field) {
+        (Kind::AccessEvent, 1) => Codec::of::<Stated<Action>>(),
+        (Kind::AccessEvent, 2) => Codec::of::<Stated<Outcome>>(),
+        (Kind::AccessEvent, 3) => Codec::of::<Stated<When>>(),
+        (Kind::AccessEvent, 4) => Codec::of::<Stated<Purposes>>(),
+        (Kind::AccessEvent, 5) => Codec::of::<Stated<LegalBasis>>(),
+        (Kind::AccessEvent, 6) => Codec::of::<Stated<Concepts>>(),
+        (Kind::AccessEvent, 7) => Codec::of::<Stated<Parties>>(),
+        (Kind::AccessEvent, 8) => Codec::of::<Stated<Agents>>(),
+        (Kind::AccessEvent, 9) => Codec::of::<Stated<Relationship>>(),
+        (Kind::AccessEvent, 10) => Codec::of::<Stated<Resources>>(),
+        (Kind::AccessEvent, 11) => Codec::of::<Stated<Codings>>(),
+        (Kind::AccessEvent, 12) => Codec::of::<Stated<Justification>>(),
+        (Kind::AccessEvent, 13) => Codec::of::<Stated<Decision>>(),
+        (Kind::AccessEvent, 14) => Codec::of::<Stated<Identifiers>>(),
+        (Kind::AccessEvent, 15) => Codec::of::<Stated<Group>>(),
+        (Kind::AccessEvent, 16) => Codec::of::<Stated<Source>>(),
+        (Kind::RulePut, 1) => Codec::of::<InnerKind>(),
+        (Kind::RulePut, 2) => Codec::of::<RuleBody>(),
+        (Kind::RulePut, 3) => Codec::of::<Evidence>(),
+        (Kind::TrailOpen, 1) => Codec::of::<Option<OwnTrail>>(),
+        (Kind::ParticipantRegister | Kind::ParticipantUpdate, 1) => Codec::of::<Prose<MAX_PROSE>>(),
+        _ => return Err(DecodeError::OutOfBounds { at: 0, what: "sealed field number" }),
+    })
 }
 
 /// Plain words for people, in English.
@@ -146,6 +181,24 @@ impl<T: Wire> Wire for Stated<T> {
             Stated::Value(value) => value.view(),
         }
     }
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        match given.fields(&["unknown"]) {
+            Ok(named) if named.has("unknown") => {
+                named.field("unknown", Wire::from_given).map(Stated::Unknown)
+            }
+            _ if *given == Given::Nothing => Ok(Stated::Unknown(Reason::NotStated)),
+            _ => T::from_given(given).map(Stated::Value),
+        }
+    }
+    fn form() -> Form {
+        let unknown = Stated::<T>::Unknown(Reason::NotStated).view();
+        let value = T::form();
+        Form {
+            is: format!("{{\"unknown\": {}}}, or {}", Reason::form().is, value.is),
+            sample: unknown,
+            ..value
+        }
+    }
 }
 
 impl<T: Describe> Describe for Stated<T> {
@@ -162,13 +215,13 @@ macro_rules! wire_map {
     (
         $(#[$meta:meta])*
         pub struct $name:ident {
-            $( $(#[$fmeta:meta])* pub $field:ident : $type:ty = $key:literal ),* $(,)?
+            $( $(#[doc = $doc:expr])* pub $field:ident : $type:ty = $key:literal ),* $(,)?
         }
     ) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, Eq, Default)]
         pub struct $name {
-            $( $(#[$fmeta])* pub $field: $type, )*
+            $( $(#[doc = $doc])* pub $field: $type, )*
         }
 
         impl Wire for $name {
@@ -207,6 +260,17 @@ macro_rules! wire_map {
                         .map(|(name, _, view)| (name, view))
                         .collect(),
                 )
+            }
+            fn from_given(given: &Given) -> Result<Self, GivenError> {
+                let named = given.fields(&[$( stringify!($field) ),*])?;
+                Ok(Self { $( $field: named.field(stringify!($field), Wire::from_given)?, )* })
+            }
+            fn form() -> Form {
+                Form::structure(alloc::vec![$( crate::given::Part {
+                    name: stringify!($field),
+                    doc: &[$( $doc ),*],
+                    form: <$type as Wire>::form,
+                } ),*])
             }
         }
     };
@@ -287,6 +351,21 @@ macro_rules! wire_list {
             }
             fn view(&self) -> View {
                 Wire::view(&self.0)
+            }
+            fn from_given(given: &Given) -> Result<Self, GivenError> {
+                match List::from_given(given)? {
+                    list if list.is_empty() => Err(GivenError::expected(Self::form().is, given)),
+                    list => Ok(Self(list)),
+                }
+            }
+            fn form() -> Form {
+                let each = <$item as Wire>::form();
+                Form {
+                    is: format!("a list of 1 to {}; each {}", { $max }, each.is),
+                    sample: View::List(alloc::vec![each.sample]),
+                    parts: each.parts,
+                    is_optional: false,
+                }
             }
         }
 
@@ -881,6 +960,21 @@ impl Wire for RuleBody {
             RuleBody::ListsTrail(trail) => trail.view(),
         }
     }
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        match given {
+            Given::Nothing => Ok(RuleBody::Nothing),
+            Given::Fields(fields) if fields.iter().any(|(name, _)| name == "local_id") => {
+                Wire::from_given(given).map(RuleBody::ListsTrail)
+            }
+            given => Wire::from_given(given).map(RuleBody::Rule),
+        }
+    }
+    fn form() -> Form {
+        let (trail, rule) = (ListedTrail::form(), Rule::form());
+        let names: Vec<&str> = trail.parts.iter().map(|part| part.name).collect();
+        let is = format!("nothing, or a rule, or a listed trail ({})", names.join(", "));
+        Form { is, sample: View::Absent, is_optional: true, ..rule }
+    }
 }
 
 impl Describe for RuleBody {
@@ -1205,6 +1299,12 @@ impl Wire for Token {
     fn view(&self) -> View {
         self.0.view()
     }
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        given.parse(&Self::form().is, Self::new)
+    }
+    fn form() -> Form {
+        Form::of(format!("text of 1 to {MAX_TOKEN} bytes without line breaks"), View::Text("code".into()))
+    }
 }
 
 impl Describe for Token {
@@ -1245,6 +1345,12 @@ impl<const MAX: usize> Wire for Prose<MAX> {
     }
     fn view(&self) -> View {
         View::Text(self.0.clone())
+    }
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        given.parse(&Self::form().is, Self::new)
+    }
+    fn form() -> Form {
+        Form::of(format!("text of 1 to {MAX} bytes"), View::Text("words".into()))
     }
 }
 
@@ -1304,6 +1410,29 @@ impl Wire for Coding {
         fields.push(("code", self.code.view()));
         fields.extend(self.display.as_ref().map(|display| ("display", display.view())));
         View::Fields(fields)
+    }
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        let named = given.fields(&["system", "code", "display"])?;
+        Ok(Self {
+            system: named.field("system", Wire::from_given)?,
+            code: named.field("code", Wire::from_given)?,
+            display: named.field("display", Wire::from_given)?,
+        })
+    }
+    fn form() -> Form {
+        Form::structure(alloc::vec![
+            crate::given::Part {
+                name: "system",
+                doc: &["The system's URI, if stated."],
+                form: Option::<Token>::form
+            },
+            crate::given::Part { name: "code", doc: &["The code."], form: Token::form },
+            crate::given::Part {
+                name: "display",
+                doc: &["Its words."],
+                form: Option::<Prose<MAX_TOKEN>>::form
+            },
+        ])
     }
 }
 
@@ -1513,6 +1642,12 @@ impl Wire for Moment {
     }
     fn view(&self) -> View {
         View::Text(self.text.clone())
+    }
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        given.parse(&Self::form().is, Self::new)
+    }
+    fn form() -> Form {
+        Form::of("a FHIR date or time", View::Text("2030-01-01".into()))
     }
 }
 

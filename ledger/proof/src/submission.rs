@@ -12,6 +12,7 @@
 //! [`Submission::decode`] judges form only; [`Signed::verify`] makes a [`Verified`], the only way to
 //! get one. Whether the author may say it is decided in `custos-state`.
 
+use alloc::format;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Deref;
@@ -19,6 +20,7 @@ use core::ops::Deref;
 use thiserror::Error;
 
 use crate::cbor::{DecodeError, Reader, View, Wire, Writer, wire_struct};
+use crate::given::{Form, Given, GivenError};
 use crate::hash::{ChainId, Digest, ItemHash, KeyId, SubmissionId, Tag, TrailKey, tagged};
 use crate::ids::{ParticipantId, Random16, TimeMs};
 use crate::item::{MAX_ITEM_BYTES, items_root};
@@ -81,6 +83,18 @@ impl Wire for Author {
             Author::Participant(id) => id.view(),
             Author::Subject(trail) => trail.view(),
         }
+    }
+    /// A participant's id has fewer characters than a trail's key has digits.
+    fn from_given(given: &Given) -> Result<Self, GivenError> {
+        let expected = Self::form().is;
+        given.parse(&expected, |text| {
+            let id = text.parse().map(Author::Participant).ok();
+            id.or_else(|| text.parse().map(Author::Subject).ok())
+        })
+    }
+    fn form() -> Form {
+        let id = ParticipantId::form();
+        Form { is: format!("{}, or {} for a subject", id.is, TrailKey::form().is), ..id }
     }
 }
 

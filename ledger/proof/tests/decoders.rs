@@ -16,12 +16,13 @@ use custos_proof::certificate::{Certificate, Validator, ValidatorSet};
 use custos_proof::disclosure::{Disclosure, Openings};
 use custos_proof::file::{self, File, Receipts};
 use custos_proof::genesis::Genesis;
+use custos_proof::given::{Form, Given, Part};
 use custos_proof::hash::{ChainId, TrailKey};
 use custos_proof::header::{Block, Header};
 use custos_proof::ids::{ParticipantId, Random16, TimeMs};
 use custos_proof::item::Item;
 use custos_proof::keys::{PublicKey, SignError, Signature, Signer};
-use custos_proof::kinds::{Class, Kind};
+use custos_proof::kinds::{Class, Fields, Kind};
 use custos_proof::receipt::{ProvenKey, Receipt};
 use custos_proof::record::Record;
 use custos_proof::registry::{Bucket, KeyEntry, Participant, Policy, RuleStatus, SubjectTrail, TrailHead};
@@ -128,6 +129,90 @@ fn what_sealed_fields_say_is_plain_text() {
         assert_eq!(described, kind.sealed_fields().len(), "{kind:?}");
         for field in [0, kind.sealed_fields().len() as u8 + 1, u8::MAX] {
             assert!(sealed::view(*kind, field, &[0x80]).is_err());
+        }
+    }
+}
+
+#[test]
+fn what_is_shown_of_an_item_reads_back_as_the_same_item() {
+    for kind in Kind::ALL {
+        let format = formats().into_iter().find(|format| format.name == kind.name()).unwrap();
+        for bytes in format.samples() {
+            let item = Item::from_bytes(bytes).unwrap();
+            let given = Given::from(&item.view());
+            assert_eq!(Item::from_given(&given).as_ref(), Ok(&item), "{}", format.name);
+            assert_eq!(Fields::from_given(*kind, &Given::from(&item.fields.view())), Ok(item.fields));
+        }
+    }
+    for (kind, field, format) in sealed_formats() {
+        for bytes in format.samples() {
+            let given = Given::from(&sealed::view(kind, field, bytes).unwrap());
+            assert_eq!(sealed::from_given(kind, field, &given).as_ref(), Ok(bytes), "{}", format.name);
+        }
+    }
+}
+
+#[test]
+fn the_sample_of_every_form_is_a_value() {
+    fn walk(parts: &[Part], place: &str, depth: usize) {
+        for part in parts {
+            assert!(!part.words().is_empty(), "{place}: {} says what it is", part.name);
+            let form = (part.form)();
+            assert_ne!(form.is, Form::unwritten().is, "{place}: a person can write {}", part.name);
+            if depth < 8 {
+                walk(&form.parts, &format!("{place}.{}", part.name), depth + 1);
+            }
+        }
+    }
+    for kind in Kind::ALL {
+        let form = kind.form();
+        Fields::from_given(*kind, &Given::from(&form.sample)).unwrap();
+        walk(&form.parts, kind.name(), 0);
+        for field in 1..=kind.sealed_fields().len() as u8 {
+            let form = sealed::form(*kind, field).unwrap();
+            sealed::from_given(*kind, field, &Given::from(&form.sample)).unwrap();
+            walk(&form.parts, &format!("{} field {field}", kind.name()), 0);
+        }
+    }
+}
+
+/// Goes down to some place and puts something else there.
+fn put_somewhere(given: &mut Given, other: Given, rng: &mut Rng) {
+    let goes_down = rng.below(4) > 0;
+    match given {
+        Given::Fields(fields) if goes_down && !fields.is_empty() => {
+            let at = rng.below(fields.len());
+            put_somewhere(&mut fields[at].1, other, rng);
+        }
+        Given::List(values) if goes_down && !values.is_empty() => {
+            let at = rng.below(values.len());
+            put_somewhere(&mut values[at], other, rng);
+        }
+        place => *place = other,
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_value_put_somewhere_else_is_refused_or_is_a_value(seed in any::<u64>()) {
+        let mut rng = Rng(seed);
+        let kind = Kind::ALL[rng.below(Kind::ALL.len())];
+        let format = formats().into_iter().find(|format| format.name == kind.name()).unwrap();
+        let mut given = Given::from(&Item::from_bytes(&format.samples()[rng.below(SAMPLES as usize)]).unwrap().view());
+        let others = [
+            Given::Nothing,
+            Given::Number(-1),
+            Given::Number(i128::MAX),
+            Given::Bool(true),
+            Given::Text("\u{1b}[2J".repeat(100)),
+            Given::List(vec![Given::Nothing; 5000]),
+            Given::Fields(vec![("x".into(), Given::Nothing)]),
+        ];
+        let other = others[rng.below(others.len())].clone();
+        put_somewhere(&mut given, other, &mut rng);
+        match Item::from_given(&given) {
+            Ok(item) => prop_assert_eq!(Item::from_bytes(&item.to_bytes()).unwrap(), item),
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
         }
     }
 }

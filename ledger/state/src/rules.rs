@@ -2,13 +2,13 @@
 //!
 //! An act is refused when it is invalid. Testimony is recorded whatever it says, and comes back with
 //! a verdict: which checkable facts agree with it and which contradict it. One file for each group
-//! of kinds; [`judge`] is the table.
+//! of kinds, with what is said of them ([`About`]) beside the rule; `docs/spec/items.md` is made of that.
 
 use custos_proof::hash::ItemHash;
 use custos_proof::ids::{Height, LogIndex, ParticipantId, TimeMs};
 use custos_proof::item::Item;
-use custos_proof::kinds::Fields;
 use custos_proof::kinds::participant::Register;
+use custos_proof::kinds::{Fields, Kind};
 use custos_proof::record::{Check, Finding, Verdict, verdict};
 use custos_proof::registry::{Participant, Role};
 use custos_proof::submission::Author;
@@ -51,29 +51,61 @@ pub(crate) enum Outcome {
     Before(LogIndex),
 }
 
-/// Applies the rules of an item's kind to the overlay.
-pub(crate) fn judge(
-    overlay: &mut Overlay<'_>,
-    saying: &Saying<'_>,
-    item: &Item,
-) -> Result<Outcome, AdmitError> {
-    match &item.fields {
-        Fields::ParticipantRegister(f) => participant::register(overlay, saying, f).map(act),
-        Fields::ParticipantUpdate(f) => participant::update(overlay, saying, f).map(act),
-        Fields::ParticipantSuspend(f) => participant::suspend(overlay, saying, f).map(act),
-        Fields::KeyAdd(f) => key::add(overlay, saying, f).map(act),
-        Fields::KeyRotate(f) => key::rotate(overlay, saying, f).map(act),
-        Fields::KeyRevoke(f) => key::revoke(overlay, saying, f).map(act),
-        Fields::TrailOpen(f) => trail::open(overlay, saying, f).map(act),
-        Fields::TrailClose(f) => trail::close(overlay, saying, f).map(act),
-        Fields::RulePut(f) => rule::put(overlay, saying, f).map(act),
-        Fields::AccessEvent(f) => Ok(access::event(overlay, saying, f)?),
-    }
+/// What is said of a kind's rules to those who write items or a second implementation.
+#[derive(Debug, Clone, Copy)]
+pub struct About {
+    /// One sentence: what the kind does or states.
+    pub says: &'static str,
+    /// Who may write it.
+    pub author: &'static str,
+    /// In which trails it is listed.
+    pub listed: &'static str,
+    /// What is refused, in the order of the checks.
+    pub refuses: &'static [(RefusalCode, &'static str)],
+    /// What it changes, and conventions; Markdown, may be empty.
+    pub notes: &'static str,
 }
 
-/// An act that was admitted: its author's right was checked, and nothing else is stated.
-fn act(trails: Vec<TrailName>) -> Outcome {
-    Outcome::Recorded { verdict: verdict(&[Check::Author], &[], Finding::Consistent), trails }
+/// The table of kinds: `Kind => rule, what is said of it`.
+macro_rules! table {
+    ($( $variant:ident => $rule:path, $about:path; )*) => {
+        /// Applies the rules of an item's kind to the overlay.
+        pub(crate) fn judge(
+            overlay: &mut Overlay<'_>,
+            saying: &Saying<'_>,
+            item: &Item,
+        ) -> Result<Outcome, AdmitError> {
+            match &item.fields {
+                $( Fields::$variant(f) => Ok($rule(overlay, saying, f)?.into()), )*
+            }
+        }
+
+        /// What is said of a kind's rules.
+        #[must_use]
+        pub const fn about(kind: Kind) -> &'static About {
+            match kind { $( Kind::$variant => &$about, )* }
+        }
+    };
+}
+
+table! {
+    ParticipantRegister => participant::register, participant::REGISTER;
+    ParticipantUpdate => participant::update, participant::UPDATE;
+    ParticipantSuspend => participant::suspend, participant::SUSPEND;
+    KeyAdd => key::add, key::ADD;
+    KeyRotate => key::rotate, key::ROTATE;
+    KeyRevoke => key::revoke, key::REVOKE;
+    TrailOpen => trail::open, trail::OPEN;
+    TrailClose => trail::close, trail::CLOSE;
+    RulePut => rule::put, rule::PUT;
+    AccessEvent => access::event, access::EVENT;
+}
+
+/// An act that was admitted is listed in these trails: its author's right was checked, and nothing else is stated.
+impl From<Vec<TrailName>> for Outcome {
+    fn from(trails: Vec<TrailName>) -> Self {
+        Outcome::Recorded { verdict: verdict(&[Check::Author], &[], Finding::Consistent), trails }
+    }
 }
 
 /// Refuses.

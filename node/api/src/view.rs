@@ -1,8 +1,10 @@
 //! The JSON view of formats: one conversion for every type of the formats crate.
 //!
-//! A view is for reading. It has no way back: what is verified are the bytes.
+//! A view is for reading: what is verified are the bytes. The way back ([`given`]) is for those who
+//! write items by hand.
 
 use custos_proof::cbor::View;
+use custos_proof::given::{Given, GivenError};
 use custos_proof::ids::TimeMs;
 use serde_json::{Map, Number, Value};
 
@@ -24,6 +26,45 @@ pub fn json(view: &View) -> Value {
             fields.iter().map(|(name, value)| ((*name).to_owned(), json(value))).collect::<Map<_, _>>(),
         ),
     }
+}
+
+/// What somebody wrote as JSON, to be read into a type of the formats crate.
+///
+/// # Errors
+/// A number that is not whole: no format has one. The error names the place.
+pub fn given(value: &Value) -> Result<Given, GivenError> {
+    Ok(match value {
+        Value::Null => Given::Nothing,
+        Value::Bool(value) => Given::Bool(*value),
+        Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+            (Some(number), _) => Given::Number(number.into()),
+            (_, Some(number)) => Given::Number(number.into()),
+            _ => {
+                return Err(GivenError {
+                    path: Vec::new(),
+                    expected: "a whole number".into(),
+                    found: number.to_string(),
+                });
+            }
+        },
+        Value::String(text) => Given::Text(text.clone()),
+        Value::Array(values) => Given::List(
+            values
+                .iter()
+                .enumerate()
+                .map(|(at, value)| given(value).map_err(|error| error.within(&at.to_string())))
+                .collect::<Result<_, _>>()?,
+        ),
+        Value::Object(fields) => Given::Fields(
+            fields
+                .iter()
+                .map(|(name, value)| match given(value) {
+                    Ok(value) => Ok((name.clone(), value)),
+                    Err(error) => Err(error.within(name)),
+                })
+                .collect::<Result<_, _>>()?,
+        ),
+    })
 }
 
 #[cfg(test)]

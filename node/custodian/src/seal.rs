@@ -6,7 +6,7 @@
 //!
 //! Deliberately absent: signing, and any decision about which trail an item belongs to.
 
-use custos_proof::cbor::{Set, Wire as _};
+use custos_proof::cbor::{Set, View, Wire as _};
 use custos_proof::hash::Digest;
 use custos_proof::ids::{Height, ItemId, ParticipantId, Random16};
 use custos_proof::item::Item;
@@ -195,6 +195,39 @@ pub fn open_trail(
     let sealed = seal(scope, Kind::TrailOpen, vec![own.to_bytes()], clear)?;
     let origin = Origin { name: format!("trail {local_id} is opened"), digest: Digest::ZERO };
     Ok(sealed.stored(Some(local_id), None, &origin))
+}
+
+/// Seals an item that somebody wrote by hand: its clear fields with any seal, and the values to seal.
+///
+/// # Errors
+/// Values that are not those of the kind or beyond their bound, or no randomness.
+pub fn by_hand(
+    scope: &Scope,
+    item_id: ItemId,
+    mut fields: Fields,
+    values: Vec<Vec<u8>>,
+    origin: &Origin,
+) -> Result<StoredItem, SealingError> {
+    let seed: [u8; 32] = random()?;
+    let kind = fields.kind();
+    fields.set_seal(Place { chain: &scope.chain, kind, item_id: &item_id }.seal(&seed, &values)?);
+    let rule = match &fields {
+        Fields::RulePut(put) => Some(put.rule),
+        _ => None,
+    };
+    // The name that every kind of a subject's trail gives its place in the trail.
+    let local_id = match fields.view() {
+        View::Fields(parts) => {
+            parts.into_iter().find(|(name, _)| *name == "local_id").map(|(_, value)| value)
+        }
+        _ => None,
+    };
+    let local_id = match local_id {
+        Some(View::Text(text)) => text.parse().ok(),
+        _ => None,
+    };
+    let bytes = Item { item_id, fields }.to_bytes();
+    Ok(Sealed { kind, bytes, seed, values }.stored(local_id, rule, origin))
 }
 
 struct Sealed {

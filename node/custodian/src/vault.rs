@@ -542,6 +542,13 @@ impl Vault {
         self.by_item.get(hash).map(|place| place.subject)
     }
 
+    /// The subject of a trail that was prepared here.
+    #[must_use]
+    pub fn subject_of_trail(&self, local_id: &Digest) -> Option<SubjectId> {
+        let holds = |subject: &Subject| subject.trails.iter().any(|trail| trail.local_id == *local_id);
+        self.subjects.iter().find(|(_, subject)| holds(subject)).map(|(id, _)| *id)
+    }
+
     /// An item with its seed and values.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use custos_proof::record::{Check, Code, Finding, verdict};
 use custos_proof::registry::{Role, RuleStatus, SubjectTrail};
 use custos_proof::trail::TrailName;
 
-use super::{Outcome, Saying, time_at};
+use super::{About, Outcome, Saying, time_at};
 use crate::overlay::Overlay;
 use crate::view::ViewError;
 
@@ -22,6 +22,14 @@ const MARKS: [Code; 5] = [Code::Late, Code::Gap, Code::OutOfOrder, Code::CitedIn
 
 /// Roles that may state accesses.
 const STATING: [Role; 3] = [Role::Custodian, Role::Recipient, Role::DataUser];
+
+pub(super) const EVENT: About = About {
+    says: "Somebody accessed, or tried to access, a subject's data.",
+    author: "any participant",
+    listed: "see below",
+    refuses: &[],
+    notes: "",
+};
 
 #[derive(Default)]
 struct Findings {

@@ -10,7 +10,7 @@ use custos_proof::kinds::key::{Add, Revoke, Rotate, possession_preimage};
 use custos_proof::registry::KeyEntry;
 use custos_proof::trail::TrailName;
 
-use super::{Saying, refuse, registry_trail};
+use super::{About, Saying, refuse, registry_trail};
 use crate::error::{AdmitError, RefusalCode};
 use crate::overlay::Overlay;
 
@@ -19,6 +19,58 @@ const MAX_OVERLAP_MS: u64 = 30 * 86_400_000;
 
 /// How far back an owner may date a compromise: 72 hours.
 const MAX_BACK_MS: u64 = 72 * 3_600_000;
+
+pub(super) const ADD: About = About {
+    says: "A new key for a participant.",
+    author: "the owner or the registrar",
+    listed: "registry",
+    refuses: &[
+        (RefusalCode::NotAllowed, "the author is neither owner nor registrar"),
+        (RefusalCode::NotFound, "the owner is not registered"),
+        (RefusalCode::BadKey, "the key is not registrable ([hashing.md](hashing.md#signatures))"),
+        (
+            RefusalCode::NoPossession,
+            "no valid signature of the new key over the tag `custos/1/possession` and possession-preimage",
+        ),
+        (RefusalCode::Exists, "the key is registered"),
+    ],
+    notes: "The new entry is valid from the index after its record's, and signs submissions from the next block on; \
+        it has no end. A key has one owner and one purpose, for ever.",
+};
+
+pub(super) const ROTATE: About = About {
+    says: "A new key takes over from an old one of the same owner and purpose.",
+    author: "the owner or the registrar",
+    listed: "registry",
+    refuses: &[
+        (RefusalCode::NotFound, "the old key is not registered"),
+        (RefusalCode::NotAllowed, "the author is neither its owner nor the registrar"),
+        (RefusalCode::ByVoteOnly, "the key is in the current validator set"),
+        (RefusalCode::RevokedKey, "the old key is not valid at this index and t"),
+        (RefusalCode::OutOfRange, "the overlap is above 30 days (2592000000 ms)"),
+        (RefusalCode::BadKey, "as `key.add`"),
+        (RefusalCode::NoPossession, "as `key.add`"),
+        (RefusalCode::Exists, "as `key.add`"),
+    ],
+    notes: "The old key's not-after becomes the smaller of itself and t + overlap. Then as `key.add`, for the old \
+        key's owner and purpose.",
+};
+
+pub(super) const REVOKE: About = About {
+    says: "A key ends now.",
+    author: "the owner or the registrar",
+    listed: "registry",
+    refuses: &[
+        (RefusalCode::NotFound, "the key is not registered"),
+        (RefusalCode::NotAllowed, "the author is neither its owner nor the registrar"),
+        (RefusalCode::ByVoteOnly, "the key is in the current validator set"),
+        (RefusalCode::RevokedKey, "the key is not valid at this index and t"),
+        (RefusalCode::OutOfRange, "`compromised_from` is after t"),
+        (RefusalCode::TooFarBack, "`compromised_from` is more than 72 hours before t"),
+    ],
+    notes: "The entry's `revoked` becomes the index after the record's (the revocation itself may be signed with \
+        it), and `compromised_from` is entered. It marks; it unmakes nothing.",
+};
 
 pub(super) fn add(
     overlay: &mut Overlay<'_>,

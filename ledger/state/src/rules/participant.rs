@@ -8,9 +8,49 @@ use custos_proof::kinds::participant::{Register, Suspend, Update};
 use custos_proof::registry::{Participant, Role};
 use custos_proof::trail::TrailName;
 
-use super::{Saying, is_validator, refuse, registry_trail};
+use super::{About, Saying, is_validator, refuse, registry_trail};
 use crate::error::{AdmitError, RefusalCode};
 use crate::overlay::Overlay;
+
+pub(super) const REGISTER: About = About {
+    says: "A participant enters the registry.",
+    author: "the registrar",
+    listed: "registry",
+    refuses: &[
+        (RefusalCode::NotAllowed, "the author is not the registrar"),
+        (RefusalCode::Exists, "the id is registered"),
+        (RefusalCode::MalformedItem, "not exactly one of `name` and `sealed_name` is present"),
+    ],
+    notes: "",
+};
+
+pub(super) const UPDATE: About = About {
+    says: "A participant's entry is replaced, suspension apart.",
+    author: "the registrar",
+    listed: "registry",
+    refuses: &[
+        (RefusalCode::NotAllowed, "the author is not the registrar"),
+        (RefusalCode::NotFound, "the id is not registered"),
+        (RefusalCode::ByVoteOnly, "a current validator would lose the role validator"),
+        (RefusalCode::NotAllowed, "the registrar would lose its role"),
+        (RefusalCode::MalformedItem, "not exactly one of `name` and `sealed_name` is present"),
+    ],
+    notes: "",
+};
+
+pub(super) const SUSPEND: About = About {
+    says: "A participant loses the right to write acts; what it states is still recorded, and marked.",
+    author: "the registrar",
+    listed: "registry",
+    refuses: &[
+        (RefusalCode::NotAllowed, "the author is not the registrar"),
+        (RefusalCode::NotFound, "the id is not registered"),
+        (RefusalCode::ByVoteOnly, "it is a current validator"),
+        (RefusalCode::NotAllowed, "it is the registrar itself"),
+        (RefusalCode::Exists, "it is suspended already"),
+    ],
+    notes: "Writes the index of its record into the participant's entry.",
+};
 
 pub(super) fn register(
     overlay: &mut Overlay<'_>,

@@ -6,9 +6,34 @@ use custos_proof::kinds::rule::{Collected, Put};
 use custos_proof::registry::{RuleStatus, SubjectTrail};
 use custos_proof::trail::TrailName;
 
-use super::{Saying, refuse};
+use super::{About, Saying, refuse};
 use crate::error::{AdmitError, RefusalCode};
 use crate::overlay::Overlay;
+
+pub(super) const PUT: About = About {
+    says: "A rule enters a subject's trail, whatever it says, and others may cease.",
+    author: "the trail's custodian",
+    listed: "the subject's trail",
+    refuses: &[
+        (RefusalCode::NotAllowed, "`custodian` is not the author"),
+        (RefusalCode::NotFound, "the trail was not opened"),
+        (RefusalCode::TrailClosed, "the trail is closed"),
+        (RefusalCode::NotAllowed, "`collected` is custodian although the trail has a grantee"),
+        (
+            RefusalCode::BadExpiry,
+            "the expiry is not the first millisecond of a January, April, July or October (UTC), nor the largest time",
+        ),
+        (RefusalCode::BadExpiry, "the expiry is not after t"),
+        (RefusalCode::Exists, "the rule id was used in this trail"),
+        (RefusalCode::NotFound, "one of `ends` is no rule of this trail"),
+        (RefusalCode::Exists, "one of `ends` has ended"),
+    ],
+    notes: "Enters a rule-status and ends those of `ends`, at this block's height.\n\n\
+        Clear fields do not tell what a rule says: permits, restrictions and revocations look alike. By convention, \
+        an entry of the own trail that lists a grantee's trail has `collected` custodian and the sealed inner kind \
+        `lists-trail`; it is not in one submission with items of that grantee's trail, and no submission holds items \
+        of two trails of one subject.",
+};
 
 pub(super) fn put(
     overlay: &mut Overlay<'_>,

@@ -4,9 +4,34 @@ use custos_proof::kinds::trail::{Close, Open};
 use custos_proof::registry::{Role, SubjectTrail};
 use custos_proof::trail::TrailName;
 
-use super::{Saying, refuse};
+use super::{About, Saying, refuse};
 use crate::error::{AdmitError, RefusalCode};
 use crate::overlay::Overlay;
+
+pub(super) const OPEN: About = About {
+    says: "A custodian opens a trail for one subject, for one grantee or the subject's own, for one year.",
+    author: "a custodian",
+    listed: "the subject's trail, the custodian's",
+    refuses: &[
+        (RefusalCode::NotAllowed, "the author has not the role custodian"),
+        (RefusalCode::WrongEpoch, "the epoch is not the calendar year (UTC) of t"),
+        (RefusalCode::NotAllowed, "the grantee is the author"),
+        (RefusalCode::NotFound, "the grantee is not registered"),
+        (RefusalCode::Exists, "the trail was opened before"),
+    ],
+    notes: "",
+};
+
+pub(super) const CLOSE: About = About {
+    says: "No further rule is put into a trail; testimony is still recorded, and marked.",
+    author: "the trail's custodian",
+    listed: "the subject's trail",
+    refuses: &[
+        (RefusalCode::NotFound, "the trail was not opened by the author"),
+        (RefusalCode::TrailClosed, "the trail is closed"),
+    ],
+    notes: "",
+};
 
 pub(super) fn open(
     overlay: &mut Overlay<'_>,
