@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use custos_custodian::draft::SubjectKey;
+use custos_custodian::vault::{Vault, VaultKey};
 use custos_feed::config::{Checked, Config, EXAMPLE};
 use custos_feed::feed::{self, Feed as Running};
 use custos_node::config::{LogConfig, LogFormat};
@@ -46,6 +48,7 @@ pub(crate) struct Feed {
 #[derive(Debug, Subcommand)]
 enum Action {
     Check(Check),
+    Code(Code),
     Example(Example),
 }
 
@@ -58,6 +61,20 @@ pub(crate) struct Check {
     config: PathBuf,
 }
 
+/// Print the code of a patient whose events the feed recorded; whoever has it can read that patient's trails
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  \
+    custos feed code --config feed.toml --patient https://fhir.hospital.example/fhir/Patient/17\n  \
+    custos feed code --config feed.toml --patient 'urn:oid:1.2.3.4|MRN-17'")]
+pub(crate) struct Code {
+    /// The feed's configuration
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The patient's address or identifier (system|value)
+    #[arg(long, value_name = "NAME")]
+    patient: String,
+}
+
 /// Print a configuration with everything in it, explained
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  custos feed example > feed.toml")]
@@ -68,6 +85,7 @@ impl Feed {
     pub(crate) fn run(&self, screen: &Screen) -> Outcome {
         match (&self.action, &self.config) {
             (Some(Action::Check(command)), _) => command.run(screen),
+            (Some(Action::Code(command)), _) => command.run(screen),
             (Some(Action::Example(_)), _) => {
                 screen.result(|_| EXAMPLE.to_owned(), || json!({ "example": EXAMPLE }));
                 Ok(Exit::Done)
@@ -87,6 +105,26 @@ impl Check {
             |paint| format!("{}\n{}\n", paint.good("The configuration can be used."), said.join("\n")),
             || json!({ "outcome": "done", "config": self.config.display().to_string(), "found": said }),
         );
+        Ok(Exit::Done)
+    }
+}
+
+impl Code {
+    fn run(&self, screen: &Screen) -> Outcome {
+        let config = Config::read(&self.config).map_err(Failed::unable)?.config;
+        let key = VaultKey::load(&config.vault_key).could_not(|| "read the vault's key")?;
+        let vault = Vault::open(&config.vault, &key).map_err(|error| {
+            Failed::unable(format!("could not open the vault: {error}"))
+                .hint("a feed lets go of it when nothing was to be recorded for some seconds")
+        })?;
+        let name = match self.patient.split_once('|') {
+            Some((system, value)) => SubjectKey::identifier(system, value),
+            None => SubjectKey::address(&self.patient),
+        };
+        let found = vault.find(&[name]).could_not(|| "find the patient")?;
+        let subject = found.ok_or_else(|| Failed::unable("the vault knows no patient of this name"))?;
+        let code = vault.code(&subject).could_not(|| "read the code")?.to_string();
+        screen.result(|_| format!("{code}\n"), || json!({ "code": code }));
         Ok(Exit::Done)
     }
 }

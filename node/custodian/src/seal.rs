@@ -86,13 +86,7 @@ impl Fixed {
     /// # Errors
     /// No randomness.
     pub fn draw(stream: u32, sequence: u64) -> Result<Self, VaultError> {
-        Ok(Self {
-            item_id: ItemId(random()?),
-            event: Random16(random()?),
-            seed: random()?,
-            stream,
-            sequence,
-        })
+        Ok(Self { item_id: ItemId(random()?), event: Random16(random()?), seed: random()?, stream, sequence })
     }
 }
 

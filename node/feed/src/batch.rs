@@ -111,7 +111,8 @@ fn likeness(draft: &AccessEventDraft) -> Option<Vec<u8>> {
     }
     let texts = draft.subject.iter().map(|key| key.as_str()).chain(draft.cites.iter().map(String::as_str));
     let clear = format!("{:?}{:?}{:?}", draft.organisations, draft.basis, draft.cited);
-    let parts = texts.map(|text| text.as_bytes().to_vec()).chain([clear.into_bytes()]).chain(values.to_fields());
+    let parts =
+        texts.map(|text| text.as_bytes().to_vec()).chain([clear.into_bytes()]).chain(values.to_fields());
     Some(parts.flat_map(|part| [&(part.len() as u64).to_be_bytes()[..], &part].concat()).collect())
 }
 

@@ -385,14 +385,20 @@ impl Config {
             hint: hint.into(),
         };
         if self.nodes.is_empty() || self.nodes.len() > 64 {
-            return Err(refuse("nodes", "names no node, or more than 64".into(), "write [\"http://127.0.0.1:7700\"]"));
+            return Err(refuse(
+                "nodes",
+                "names no node, or more than 64".into(),
+                "write [\"http://127.0.0.1:7700\"]",
+            ));
         }
         for node in &self.nodes {
             if let Err(error) = custos_api::client::Client::new(node) {
                 return Err(refuse("nodes", format!("holds {node:?}"), &error.to_string()));
             }
         }
-        if !(self.base.starts_with("http://") || self.base.starts_with("https://") || self.base.starts_with("urn:"))
+        if !(self.base.starts_with("http://")
+            || self.base.starts_with("https://")
+            || self.base.starts_with("urn:"))
         {
             return Err(refuse(
                 "base",
@@ -415,7 +421,8 @@ impl Config {
             })
         };
         let http = self.http.as_ref().map(|http| address("http.listen", &http.listen)).transpose()?;
-        let syslog = self.syslog.as_ref().map(|syslog| address("syslog.listen", &syslog.listen)).transpose()?;
+        let syslog =
+            self.syslog.as_ref().map(|syslog| address("syslog.listen", &syslog.listen)).transpose()?;
         let status = address("status.listen", &self.status.listen)?;
         if !status.ip().is_loopback() {
             return Err(refuse(
@@ -437,7 +444,11 @@ impl Config {
                     && !section.path.ends_with('/')
                     && section.path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~".contains(&b)));
             if !is_path {
-                return Err(refuse("http.path", format!("is {:?}", section.path), "write a path such as /fhir"));
+                return Err(refuse(
+                    "http.path",
+                    format!("is {:?}", section.path),
+                    "write a path such as /fhir",
+                ));
             }
         }
         if let Some(section) = &self.syslog
@@ -450,8 +461,9 @@ impl Config {
             ));
         }
         let tls = [("http.tls", self.http.as_ref().and_then(|http| http.tls.as_ref()))];
-        let tls =
-            tls.into_iter().chain([("syslog.tls", self.syslog.as_ref().and_then(|syslog| syslog.tls.as_ref()))]);
+        let tls = tls
+            .into_iter()
+            .chain([("syslog.tls", self.syslog.as_ref().and_then(|syslog| syslog.tls.as_ref()))]);
         for (key, section) in tls {
             if section.is_some_and(|tls| tls.client_ca.is_some() == tls.anonymous_clients) {
                 return Err(refuse(
@@ -464,7 +476,11 @@ impl Config {
         let mut names: Vec<&str> = self.tail.iter().map(|tail| tail.name.as_str()).collect();
         names.sort_unstable();
         if names.windows(2).any(|pair| pair[0] == pair[1]) || names.iter().any(|name| name.is_empty()) {
-            return Err(refuse("tail.name", "is empty or used twice".into(), "give every [[tail]] its own name"));
+            return Err(refuse(
+                "tail.name",
+                "is empty or used twice".into(),
+                "give every [[tail]] its own name",
+            ));
         }
         if self.http.is_none() && self.syslog.is_none() && self.tail.is_empty() {
             return Err(refuse(
@@ -490,12 +506,22 @@ impl Config {
             ("spool.reserve_bytes", self.spool.reserve_bytes, 0, 1 << 40),
             ("spool.segment_bytes", self.spool.segment_bytes, 64 << 10, 1 << 30),
             ("spool.duplicate_window_s", self.spool.duplicate_window_s, 0, 7 * 86_400),
-            ("spool.duplicate_window_documents", self.spool.duplicate_window_documents as u64, 0, 262_144),
+            ("spool.duplicate_window_documents", self.spool.duplicate_window_documents as u64, 0, 131_072),
             ("http.max_body_bytes", http_body, 1024, 16 << 20),
-            ("http.max_connections", connections(self.http.as_ref().map(|http| http.max_connections)), 1, 65_536),
+            (
+                "http.max_connections",
+                connections(self.http.as_ref().map(|http| http.max_connections)),
+                1,
+                65_536,
+            ),
             // RFC 5425, section 4.3.1: a receiver MUST take 2048 bytes.
             ("syslog.max_message_bytes", message, 2048, 4 << 20),
-            ("syslog.max_connections", connections(self.syslog.as_ref().map(|s| s.max_connections)), 1, 65_536),
+            (
+                "syslog.max_connections",
+                connections(self.syslog.as_ref().map(|s| s.max_connections)),
+                1,
+                65_536,
+            ),
         ];
         for tail in &self.tail {
             bounds.push(("tail.max_line_bytes", tail.max_line_bytes as u64, 1024, 16 << 20));
@@ -503,7 +529,11 @@ impl Config {
         }
         for (key, value, least, most) in bounds {
             if value < least || value > most {
-                return Err(refuse(key, format!("is {value}"), &format!("choose a number from {least} to {most}")));
+                return Err(refuse(
+                    key,
+                    format!("is {value}"),
+                    &format!("choose a number from {least} to {most}"),
+                ));
             }
         }
         let limits = Limits {

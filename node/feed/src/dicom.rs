@@ -84,7 +84,8 @@ pub fn audit_event(xml: &str) -> Result<Value, DicomError> {
     if root.name != "AuditMessage" {
         return Err(DicomError::OtherRoot(root.name));
     }
-    let identification = root.child("EventIdentification").ok_or(DicomError::Missing("EventIdentification"))?;
+    let identification =
+        root.child("EventIdentification").ok_or(DicomError::Missing("EventIdentification"))?;
     let mut event = Map::new();
     event.insert("resourceType".into(), "AuditEvent".into());
     put(&mut event, "type", identification.child("EventID").and_then(coding));
@@ -110,7 +111,8 @@ fn agent(participant: &Element) -> Value {
     };
     let part = participant.children("RoleIDCode").find(is_part);
     put(&mut agent, "type", part.and_then(concept));
-    let others = participant.children("RoleIDCode").filter(|code| !part.is_some_and(|part| std::ptr::eq(part, *code)));
+    let others =
+        participant.children("RoleIDCode").filter(|code| !part.is_some_and(|part| std::ptr::eq(part, *code)));
     put(&mut agent, "role", list(others.filter_map(concept)));
     let user = participant.attribute("UserID").filter(|id| !id.is_empty());
     put(&mut agent, "who", user.map(|id| json!({ "identifier": { "value": id } })));
@@ -294,10 +296,11 @@ fn parse(xml: &str) -> Result<Element, DicomError> {
     let mut root: Option<Element> = None;
     let mut elements = 0;
     loop {
-        let closes = |open: &mut Vec<Element>, root: &mut Option<Element>, element: Element| match open.last_mut() {
-            Some(parent) => parent.children.push(element),
-            None => *root = Some(element),
-        };
+        let closes =
+            |open: &mut Vec<Element>, root: &mut Option<Element>, element: Element| match open.last_mut() {
+                Some(parent) => parent.children.push(element),
+                None => *root = Some(element),
+            };
         match reader.read_event().map_err(broken)? {
             Event::Eof => break,
             Event::DocType(_) => return Err(DicomError::DocumentType),
@@ -319,7 +322,8 @@ fn parse(xml: &str) -> Result<Element, DicomError> {
                 }
             }
             Event::End(_) => {
-                let element = open.pop().ok_or_else(|| DicomError::Xml("an end without a beginning".into()))?;
+                let element =
+                    open.pop().ok_or_else(|| DicomError::Xml("an end without a beginning".into()))?;
                 closes(&mut open, &mut root, element);
             }
             Event::Text(text) => {

@@ -52,7 +52,9 @@ impl Reader {
                     tracing::trace!(why, "a resource that events may refer to");
                     continue;
                 }
-                Outcome::Rule(_) => Err(not_here("Consent", "a feed takes AuditEvents; put consents with custos import")),
+                Outcome::Rule(_) => {
+                    Err(not_here("Consent", "a feed takes AuditEvents; put consents with custos import"))
+                }
                 Outcome::NotApplicable(why) => Err(not_here("resourceType", &why)),
             };
             // An event about several patients is one document of several drafts.
@@ -67,9 +69,10 @@ impl Reader {
         }
         for document in &mut documents {
             if let Ok(drafts) = &document.result {
-                document.key = key(b"fhir", drafts.iter().flat_map(|draft| {
-                    [draft.origin.name.as_bytes(), &draft.origin.digest.0]
-                }));
+                document.key = key(
+                    b"fhir",
+                    drafts.iter().flat_map(|draft| [draft.origin.name.as_bytes(), &draft.origin.digest.0]),
+                );
                 if let Err(refusal) = check_size(drafts) {
                     document.result = Err(refusal);
                 }
@@ -127,13 +130,8 @@ fn check_size(drafts: &[AccessEventDraft]) -> Result<(), Refusal> {
     if !drafts.iter().all(fits) {
         return refuse("a name in it is longer than 8 KiB, or there are more than 1024");
     }
-    let offer = Offer {
-        head: Height(0),
-        head_age_ms: 0,
-        key: Key::default(),
-        mark: None,
-        drafts: drafts.to_vec(),
-    };
+    let offer =
+        Offer { head: Height(0), head_age_ms: 0, key: Key::default(), mark: None, drafts: drafts.to_vec() };
     let frame = Frame::Accepted(Accepted { position: u64::MAX, at: TimeMs(u64::MAX), offer });
     if frame.encode().len() > MAX_FRAME - 64 * 1024 { refuse("it exceeds 16 MiB") } else { Ok(()) }
 }

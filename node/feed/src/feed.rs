@@ -73,7 +73,10 @@ pub enum FeedError {
 pub fn check(checked: &Checked) -> Result<Vec<String>, FeedError> {
     let config = &checked.config;
     let mut said = Vec::new();
-    let sections = [config.http.as_ref().and_then(|h| h.tls.as_ref()), config.syslog.as_ref().and_then(|s| s.tls.as_ref())];
+    let sections = [
+        config.http.as_ref().and_then(|h| h.tls.as_ref()),
+        config.syslog.as_ref().and_then(|s| s.tls.as_ref()),
+    ];
     for section in sections.into_iter().flatten() {
         tls::acceptor(section)?;
         said.push(format!("{}: certificate and key fit", section.cert.display()));
@@ -83,7 +86,9 @@ pub fn check(checked: &Checked) -> Result<Vec<String>, FeedError> {
         if config.spool.dir.exists() {
             match Spool::open(&config.spool.dir, SpoolKey::new(key.derive(SPOOL_KEY)), checked.limits) {
                 Ok(spool) => said.push(format!("spool: {} events wait", spool.state().waiting)),
-                Err(error @ SpoolError::Locked { .. }) => said.push(format!("spool: {error}; a feed is running")),
+                Err(error @ SpoolError::Locked { .. }) => {
+                    said.push(format!("spool: {error}; a feed is running"))
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -110,7 +115,11 @@ impl Feed {
     ///
     /// # Errors
     /// [`FeedError`].
-    pub async fn open(checked: Checked, signer: Arc<dyn Signer>, anchor: TrustAnchor) -> Result<Self, FeedError> {
+    pub async fn open(
+        checked: Checked,
+        signer: Arc<dyn Signer>,
+        anchor: TrustAnchor,
+    ) -> Result<Self, FeedError> {
         let config = &checked.config;
         let vault_key = VaultKey::load_or_create(&config.vault_key)?;
         let spool_key = SpoolKey::new(vault_key.derive(SPOOL_KEY));
@@ -241,7 +250,8 @@ impl Feed {
         while inputs.join_next().await.is_some() {}
         while tasks.join_next().await.is_some() {}
         drop((spooler, holdings));
-        let joined = tokio::task::spawn_blocking(move || (sealing.join().is_ok(), writer.join().is_ok())).await;
+        let joined =
+            tokio::task::spawn_blocking(move || (sealing.join().is_ok(), writer.join().is_ok())).await;
         if !matches!(joined, Ok((true, true))) {
             tracing::error!("a thread of the feed ended early; what it wrote is kept");
         }

@@ -122,14 +122,17 @@ impl Ledger {
         loop {
             match self.client().registry().await {
                 Ok(registry) => {
-                    let has_key = |keys: &[custos_api::answers::KeyAnswer]| keys.iter().any(|key| key.id == id);
+                    let has_key =
+                        |keys: &[custos_api::answers::KeyAnswer]| keys.iter().any(|key| key.id == id);
                     let owner = registry.participants.into_iter().find(|owner| has_key(&owner.keys));
                     return match (owner, wanted) {
                         (Some(owner), Some(wanted)) if owner.id != *wanted => {
                             Err(format!("`key` belongs to {}, `participant` is {wanted}", owner.id))
                         }
                         (Some(owner), _) => Ok(owner.id),
-                        (None, _) => Err("`key` is not a key of the registry; is it the network that you mean?".into()),
+                        (None, _) => {
+                            Err("`key` is not a key of the registry; is it the network that you mean?".into())
+                        }
                     };
                 }
                 Err(error) => self.turn(&error.to_string()),
@@ -265,10 +268,10 @@ impl Ledger {
     fn proven(&self, receipts: &Receipts, items: &[Planned]) -> Result<BTreeMap<ItemHash, Record>, String> {
         let mut records = BTreeMap::new();
         for receipt in receipts.receipts.iter() {
-            let from = |anchor| {
-                verify::receipt(receipt, &Basis { anchor, links: &[], recency: Recency::default() })
-            };
-            let proven = from(&self.anchor).or_else(|_| from(&self.first)).map_err(|error| error.to_string())?;
+            let from =
+                |anchor| verify::receipt(receipt, &Basis { anchor, links: &[], recency: Recency::default() });
+            let proven =
+                from(&self.anchor).or_else(|_| from(&self.first)).map_err(|error| error.to_string())?;
             records.insert(proven.item.hash, proven.item.record);
         }
         match items.iter().find(|item| !records.contains_key(&item.hash)) {

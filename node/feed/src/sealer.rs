@@ -191,7 +191,8 @@ impl Sealer {
             return None;
         }
         let Some(window) = self.options.group_ms else {
-            let is_due = pending.len() >= self.options.max_items || first.at.0 + self.options.linger_ms <= now;
+            let is_due =
+                pending.len() >= self.options.max_items || first.at.0 + self.options.linger_ms <= now;
             return is_due.then_some(pending);
         };
         let of_window = pending.partition_point(|document| document.at.0 <= first.at.0 + window);
@@ -262,7 +263,10 @@ impl Sealer {
         for _ in 0..conflicts {
             let place = format!("batch {number}");
             self.counters.count(INPUT, "without-subject", "conflicting-identity");
-            tracing::warn!(place, "the patient's identifiers belong to several patients; recorded without a subject");
+            tracing::warn!(
+                place,
+                "the patient's identifiers belong to several patients; recorded without a subject"
+            );
         }
         let mut failed = false;
         let mut draw = || {
@@ -304,18 +308,20 @@ impl Sealer {
                 Some(ItemState::Recorded(height)) => Some(height),
                 _ => None,
             };
-            if let Some(heights) = planned.iter().map(|item| recorded(&item.hash)).collect::<Option<Vec<_>>>() {
+            if let Some(heights) = planned.iter().map(|item| recorded(&item.hash)).collect::<Option<Vec<_>>>()
+            {
                 height = heights.into_iter().fold(height, Height::max);
                 continue;
             }
             let author = vault.scope().custodian.clone();
-            let records = match self.ledger.record(&author, Class::Testimony, &planned, &self.stop.clone()).await {
-                Ok(records) => records,
-                Err(Fate::Stopping) => return Err(Trouble::Stopping),
-                Err(Fate::Refused(problem)) => {
-                    return Err(Trouble::Ledger { what: "events", why: problem.to_string() });
-                }
-            };
+            let records =
+                match self.ledger.record(&author, Class::Testimony, &planned, &self.stop.clone()).await {
+                    Ok(records) => records,
+                    Err(Fate::Stopping) => return Err(Trouble::Stopping),
+                    Err(Fate::Refused(problem)) => {
+                        return Err(Trouble::Ledger { what: "events", why: problem.to_string() });
+                    }
+                };
             height = height.max(self.settle(&records).await?);
             self.note_findings(&records);
             self.progress.send_modify(|progress| {
@@ -344,7 +350,10 @@ impl Sealer {
                     Err(Fate::Refused(problem)) => {
                         let found = self.found(&items).await?;
                         if found.is_empty() {
-                            return Err(Refusal::ByLedger { code: problem.code.clone(), why: problem.to_string() });
+                            return Err(Refusal::ByLedger {
+                                code: problem.code.clone(),
+                                why: problem.to_string(),
+                            });
                         }
                         items.retain(|item| !found.contains(&item.hash));
                     }
@@ -359,7 +368,8 @@ impl Sealer {
         let mut settled = Vec::new();
         for item in items {
             let answer = self.ledger.find(&item.hash).await;
-            let height = answer.map_err(|error| Trouble::Ledger { what: "a question", why: error.to_string() })?;
+            let height =
+                answer.map_err(|error| Trouble::Ledger { what: "a question", why: error.to_string() })?;
             settled.extend(height.map(|height| (item.hash, ItemState::Recorded(height))));
         }
         self.vault().await?.settle(&settled)?;
@@ -369,7 +379,12 @@ impl Sealer {
     /// A trail that was to be opened in a year that is over is opened in the new one: the batch is fixed anew,
     /// with the same numbers and event ids, because nothing of its events was handed in. Anything else is
     /// tried again.
-    async fn act_refused(&mut self, batch: &Batch, plan: &NumberedPlan, refusal: Refusal) -> Result<Height, Trouble> {
+    async fn act_refused(
+        &mut self,
+        batch: &Batch,
+        plan: &NumberedPlan,
+        refusal: Refusal,
+    ) -> Result<Height, Trouble> {
         let (code, why) = match refusal {
             Refusal::Trouble(trouble) => return Err(trouble),
             Refusal::ByLedger { code, why } => (code, why),
@@ -379,10 +394,10 @@ impl Sealer {
             return Err(Trouble::Ledger { what: "to open a trail", why });
         }
         let acts = plan.acts.iter().flat_map(|batch| &batch.items);
-        let dropped: Vec<_> =
-            acts.chain(&plan.events).map(|item| (item.hash, ItemState::Dropped)).collect();
+        let dropped: Vec<_> = acts.chain(&plan.events).map(|item| (item.hash, ItemState::Dropped)).collect();
         let vault = self.vault().await?;
-        let is_open = |hash: &ItemHash| vault.entry(hash).is_some_and(|entry| entry.state == ItemState::Prepared);
+        let is_open =
+            |hash: &ItemHash| vault.entry(hash).is_some_and(|entry| entry.state == ItemState::Prepared);
         let dropped: Vec<_> = dropped.into_iter().filter(|(hash, _)| is_open(hash)).collect();
         vault.settle(&dropped)?;
         let mut fresh = batch.clone();
@@ -426,7 +441,8 @@ impl Sealer {
             .slots()
             .map(|slot| {
                 let drafts: Option<Vec<_>> = slot.members.iter().map(draft).collect();
-                let draft = drafts.and_then(|drafts| batch::joined(drafts.into_iter())).ok_or(Trouble::Lost)?;
+                let draft =
+                    drafts.and_then(|drafts| batch::joined(drafts.into_iter())).ok_or(Trouble::Lost)?;
                 Ok(Numbered { draft, fixed: slot.fixed.clone(), at_height: slot.head, late: slot.late })
             })
             .collect()

@@ -259,7 +259,16 @@ impl State {
         }
         let Totals { next_position, next_sequence, next_batch, through, head, open, recorded, window, marks } =
             totals;
-        *self = Self { next_position, next_sequence, next_batch, through, head, recorded, is_begun: true, ..Self::new() };
+        *self = Self {
+            next_position,
+            next_sequence,
+            next_batch,
+            through,
+            head,
+            recorded,
+            is_begun: true,
+            ..Self::new()
+        };
         self.open = open.map(|batch| (batch, Vec::new()));
         window.into_iter().for_each(|(key, position, at)| self.window.add(key, position, at));
         self.marks = marks.into_iter().map(|mark| (mark.file.clone(), mark)).collect();
@@ -548,7 +557,11 @@ impl SpoolReader {
         File::open(&path).and_then(|file| file.read_exact_at(&mut bytes, place.offset)).map_err(at(&path))?;
         match self.key.read(&path, place.segment, place.offset, &bytes)? {
             Frame::Accepted(accepted) if accepted.position == place.position => Ok(accepted),
-            _ => Err(SpoolError::Damaged { file: path, offset: place.offset, what: "another frame stands here" }),
+            _ => Err(SpoolError::Damaged {
+                file: path,
+                offset: place.offset,
+                what: "another frame stands here",
+            }),
         }
     }
 }
@@ -557,7 +570,8 @@ fn find(directory: &Path) -> Result<VecDeque<u64>, SpoolError> {
     let mut numbers = Vec::new();
     for found in fs::read_dir(directory).map_err(at(directory))? {
         let name = found.map_err(at(directory))?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|n| n.parse::<u64>().ok());
+        let number =
+            name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|n| n.parse::<u64>().ok());
         numbers.extend(number);
         if numbers.len() > MAX_SEGMENTS {
             return Err(SpoolError::TooLarge);

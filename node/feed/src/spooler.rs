@@ -16,7 +16,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
-use crate::spool::frame::{Accepted, Batch, FileId, Frame, Key, Mark, Offer};
+use crate::spool::frame::{Accepted, Batch, Frame, Key, Mark, Offer};
 use crate::spool::{Pending, Spool, SpoolError, SpoolReader};
 
 /// The most commands that wait for the thread.
@@ -181,12 +181,6 @@ impl Spooler {
     pub fn reader(&self) -> &SpoolReader {
         &self.reader
     }
-
-    /// How far a file was read.
-    #[must_use]
-    pub fn mark(&self, file: &FileId) -> Option<Mark> {
-        self.holdings.borrow().marks.iter().find(|mark| mark.file == *file).cloned()
-    }
 }
 
 struct Writer {
@@ -211,6 +205,7 @@ impl Writer {
                         if is_end && let Err(error) = self.spool.trim() {
                             tracing::warn!(%error, "segments that are done could not be removed");
                         }
+                        self.publish();
                         let _ = answer.send(done);
                     }
                     Command::Work { most, answer } => {
@@ -223,13 +218,18 @@ impl Writer {
                 }
             }
             self.accept(accepts);
-            let holdings = holdings_of(&self.spool, self.trouble.as_ref());
-            self.publish.send_if_modified(|published| {
-                let changes = *published != holdings;
-                *published = holdings;
-                changes
-            });
+            self.publish();
         }
+    }
+
+    /// Shows what the spool holds now. Before anybody is answered, so that who was answered sees it.
+    fn publish(&self) {
+        let holdings = holdings_of(&self.spool, self.trouble.as_ref());
+        self.publish.send_if_modified(|published| {
+            let changes = *published != holdings;
+            *published = holdings;
+            changes
+        });
     }
 
     fn append(&mut self, frames: Vec<Frame>) -> Result<(), Refused> {
@@ -282,6 +282,7 @@ impl Writer {
             answers.push((verdicts, answer));
         }
         let done = if frames.is_empty() { Ok(()) } else { self.append(frames) };
+        self.publish();
         for (verdicts, answer) in answers {
             // Whoever asked may be gone; then it will ask again, and be told that it was accepted before.
             let _ = answer.send(done.clone().map(|()| verdicts));

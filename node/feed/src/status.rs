@@ -68,9 +68,14 @@ impl Sources {
     fn look(&self) -> Status {
         let counts = self.counters.counts();
         let found = |wanted: &str| {
-            counts.iter().filter(|((_, outcome, reason), _)| *outcome == "found" && *reason == wanted).map(|(_, n)| n).sum()
+            counts
+                .iter()
+                .filter(|((_, outcome, reason), _)| *outcome == "found" && *reason == wanted)
+                .map(|(_, n)| n)
+                .sum()
         };
-        let lost = counts.iter().filter(|((_, _, reason), _)| *reason == "gone-before-read").map(|(_, n)| n).sum();
+        let lost =
+            counts.iter().filter(|((_, _, reason), _)| *reason == "gone-before-read").map(|(_, n)| n).sum();
         let progress = self.progress.borrow().clone();
         let trouble = progress.trouble.clone().or_else(|| self.trouble.borrow().clone());
         Status {
@@ -193,32 +198,60 @@ async fn metrics(State(sources): State<Sources>) -> Response {
     let seconds = |ms: u64| ms as f64 / 1000.0;
     let is = |what: bool| if what { 1.0 } else { 0.0 };
     let gauges = [
-        ("custos_feed_state_age_seconds", "Age of the last head's block.", status.state_age_ms().map_or(-1.0, seconds)),
-        ("custos_feed_heard_seconds", "Since a node last answered.", status.head.seen.map_or(-1.0, |seen| seconds(status.now.0.saturating_sub(seen.0)))),
+        (
+            "custos_feed_state_age_seconds",
+            "Age of the last head's block.",
+            status.state_age_ms().map_or(-1.0, seconds),
+        ),
+        (
+            "custos_feed_heard_seconds",
+            "Since a node last answered.",
+            status.head.seen.map_or(-1.0, |seen| seconds(status.now.0.saturating_sub(seen.0))),
+        ),
         ("custos_feed_height", "The last head's height.", status.head.height.0 as f64),
         ("custos_feed_backlog_events", "Events that wait.", status.holdings.waiting as f64),
         ("custos_feed_backlog_bytes", "Bytes of the spool.", status.holdings.bytes as f64),
-        ("custos_feed_backlog_oldest_seconds", "Age of the oldest event that waits.", seconds(status.oldest_ms())),
+        (
+            "custos_feed_backlog_oldest_seconds",
+            "Age of the oldest event that waits.",
+            seconds(status.oldest_ms()),
+        ),
         ("custos_feed_full", "Whether new events are refused.", is(status.holdings.full.is_some())),
         ("custos_feed_last_sequence", "The last number given.", status.holdings.sequence as f64),
-        ("custos_feed_last_submission_timestamp_seconds", "When a submission was last recorded.", status.progress.recorded_at.map_or(0.0, |at| seconds(at.0))),
+        (
+            "custos_feed_last_submission_timestamp_seconds",
+            "When a submission was last recorded.",
+            status.progress.recorded_at.map_or(0.0, |at| seconds(at.0)),
+        ),
     ];
     for (name, help, value) in gauges {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
     }
     let counters = [
-        ("custos_feed_accepted_documents_total", "Documents accepted since the spool began.", status.holdings.accepted),
-        ("custos_feed_recorded_events_total", "Events recorded since the spool began.", status.holdings.recorded),
+        (
+            "custos_feed_accepted_documents_total",
+            "Documents accepted since the spool began.",
+            status.holdings.accepted,
+        ),
+        (
+            "custos_feed_recorded_events_total",
+            "Events recorded since the spool began.",
+            status.holdings.recorded,
+        ),
         ("custos_feed_gaps_total", "Gaps that validators found, since the feed started.", status.gaps),
     ];
     for (name, help, value) in counters {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}");
     }
     let name = "custos_feed_documents_total";
-    let _ = writeln!(text, "# HELP {name} What became of documents and events, since the feed started.\n# TYPE {name} counter");
+    let _ = writeln!(
+        text,
+        "# HELP {name} What became of documents and events, since the feed started.\n# TYPE {name} counter"
+    );
     for ((input, outcome, reason), count) in sources.counters.counts() {
         let reason = reason.replace('\\', "\\\\").replace('"', "\\\"");
-        let _ = writeln!(text, "{name}{{input=\"{input}\",outcome=\"{outcome}\",reason=\"{reason}\"}} {count}");
+        let _ =
+            writeln!(text, "{name}{{input=\"{input}\",outcome=\"{outcome}\",reason=\"{reason}\"}} {count}");
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
@@ -236,23 +269,42 @@ async fn page(State(sources): State<Sources>) -> Response {
     let time = |time: Option<TimeMs>| time.map_or_else(|| "never".to_owned(), |time| time.to_string());
     let age = |ms: u64| format!("{} s", ms / 1000);
     let rows = [
-        ("State", match status.state_age_ms() {
-            Some(ms) => format!("block {}, {} old, by {}", status.head.height.0, age(ms), status.head.node),
-            None => "no node has answered yet".into(),
-        }),
+        (
+            "State",
+            match status.state_age_ms() {
+                Some(ms) => {
+                    format!("block {}, {} old, by {}", status.head.height.0, age(ms), status.head.node)
+                }
+                None => "no node has answered yet".into(),
+            },
+        ),
         ("A node last answered", time(status.head.seen)),
         ("Backlog", format!("{} events, {} bytes", status.holdings.waiting, status.holdings.bytes)),
-        ("Oldest that waits", match status.holdings.oldest {
-            Some(oldest) => format!("{oldest} ({})", age(status.oldest_ms())),
-            None => "nothing waits".into(),
-        }),
+        (
+            "Oldest that waits",
+            match status.holdings.oldest {
+                Some(oldest) => format!("{oldest} ({})", age(status.oldest_ms())),
+                None => "nothing waits".into(),
+            },
+        ),
         ("Accepted", format!("{} documents", status.holdings.accepted)),
-        ("Recorded", format!("{} events, the last number of stream {} is {}", status.holdings.recorded, sources.stream, status.holdings.sequence)),
+        (
+            "Recorded",
+            format!(
+                "{} events, the last number of stream {} is {}",
+                status.holdings.recorded, sources.stream, status.holdings.sequence
+            ),
+        ),
         ("Gaps found by validators", status.gaps.to_string()),
-        ("Last submission", match (status.progress.recorded_at, status.progress.height) {
-            (Some(at), Some(height)) => format!("{at}, {} events, block {height}", status.progress.events),
-            _ => "none since the feed started".into(),
-        }),
+        (
+            "Last submission",
+            match (status.progress.recorded_at, status.progress.height) {
+                (Some(at), Some(height)) => {
+                    format!("{at}, {} events, block {height}", status.progress.events)
+                }
+                _ => "none since the feed started".into(),
+            },
+        ),
     ];
     body.push_str("<table>");
     for (name, value) in rows {
@@ -260,14 +312,28 @@ async fn page(State(sources): State<Sources>) -> Response {
     }
     body.push_str("</table><h2>Since the feed started</h2><table><tr><th>Input</th><th>Outcome</th><th>Reason</th><th>Count</th></tr>");
     for ((input, outcome, reason), count) in sources.counters.counts() {
-        let _ = write!(body, "<tr><td>{}</td><td>{}</td><td>{}</td><td>{count}</td></tr>", escape(input), escape(outcome), escape(reason));
+        let _ = write!(
+            body,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{count}</td></tr>",
+            escape(input),
+            escape(outcome),
+            escape(reason)
+        );
     }
     body.push_str("</table>");
     let recent = sources.counters.recent();
     if !recent.is_empty() {
         body.push_str("<h2>Last refusals</h2><table><tr><th>When</th><th>Input</th><th>Where</th><th>Reason</th><th>Element</th></tr>");
         for refusal in recent {
-            let _ = write!(body, "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", refusal.at, refusal.input, escape(&refusal.place), refusal.reason, escape(&refusal.element));
+            let _ = write!(
+                body,
+                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                refusal.at,
+                refusal.input,
+                escape(&refusal.place),
+                refusal.reason,
+                escape(&refusal.element)
+            );
         }
         body.push_str("</table>");
     }

@@ -14,7 +14,7 @@ use custos_proof::ids::{Height, ParticipantId};
 use custos_proof::kinds::access::{Late, Retention};
 
 use super::{
-    Batch, BTreeSet, Digest, HashMap, ItemHash, ItemState, PlanError, Planned, Planner, Settings, SubjectId,
+    BTreeSet, Batch, Digest, HashMap, ItemHash, ItemState, PlanError, Planned, Planner, Settings, SubjectId,
     Vault, VaultError, schedule,
 };
 use crate::draft::{AccessEventDraft, Origin};
@@ -59,7 +59,8 @@ pub struct NumberedPlan {
 /// The vault.
 pub fn whose(vault: &mut Vault, draft: &AccessEventDraft, settings: &Settings) -> Result<Whose, VaultError> {
     let custodian = vault.scope().custodian.clone();
-    let participant = draft.organisations.iter().find_map(|party| settings.organisations.find(party)).cloned();
+    let participant =
+        draft.organisations.iter().find_map(|party| settings.organisations.find(party)).cloned();
     // As in an import: what was refused stands in the own trail, and looks like the custodian's own staff's.
     let acting = participant.filter(|_| !draft.is_for_own_trail()).unwrap_or(custodian);
     let (subject, in_conflict) = match &draft.subject[..] {

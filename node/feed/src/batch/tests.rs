@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use custos_custodian::draft::AccessValues;
-use custos_custodian::vault::{Scope, Vault, VaultKey};
 use custos_custodian::draft::SubjectKey;
+use custos_custodian::vault::{Scope, Vault, VaultKey};
 use custos_proof::hash::ChainId;
-use custos_proof::sealed_values::{Action, Agents, Agent, Prose};
+use custos_proof::sealed_values::{Action, Agent, Agents, Prose};
 use proptest::prelude::*;
 
 use super::*;
@@ -75,7 +75,10 @@ fn ready(number: u64, kind: ActionKind, who: &str, at: &str) -> Ready {
         when: Stated::Value(When { recorded: Moment::new(at), ..When::default() }),
         agents: Stated::from_option(Agents::new(vec![Agent { name: Prose::new(who), ..Agent::default() }])),
         group: Stated::Value(Group { count: Some(1), ..Group::default() }),
-        source: Stated::Value(Source { own_id: custos_proof::sealed_values::Token::new(&number.to_string()), ..Source::default() }),
+        source: Stated::Value(Source {
+            own_id: custos_proof::sealed_values::Token::new(&number.to_string()),
+            ..Source::default()
+        }),
         ..AccessValues::default()
     };
     let recorded = Moment::new(at).unwrap().last_ms() as u64;
@@ -120,7 +123,11 @@ fn late_is_what_waited_anywhere() {
     let one = || ready(1, ActionKind::Read, "x", at);
     assert_eq!(late(one(), accepted + 500), Late::None);
     assert_eq!(late(one(), accepted + 1_500), Late::Spooled, "it waited here");
-    assert_eq!(late(Ready { head_age_ms: 5_000, ..one() }, accepted), Late::Spooled, "the ledger was not heard of");
+    assert_eq!(
+        late(Ready { head_age_ms: 5_000, ..one() }, accepted),
+        Late::Spooled,
+        "the ledger was not heard of"
+    );
     let kept_back = Ready { at: TimeMs(accepted + 60_000), ..one() };
     assert_eq!(late(kept_back, accepted + 60_000), Late::Spooled, "the source kept it back");
 }

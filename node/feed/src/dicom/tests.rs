@@ -138,7 +138,10 @@ fn bombs_are_refused_by_name_and_at_once() {
     assert_eq!(audit_event(&wide), Err(DicomError::TooLarge { what: "elements", max: MAX_ELEMENTS }));
     let attributes: String = (0..10_000).map(|n| format!(" a{n}=\"\"")).collect();
     let many = format!("<AuditMessage{attributes}/>");
-    assert_eq!(audit_event(&many), Err(DicomError::TooLarge { what: "attributes in an element", max: MAX_ATTRIBUTES }));
+    assert_eq!(
+        audit_event(&many),
+        Err(DicomError::TooLarge { what: "attributes in an element", max: MAX_ATTRIBUTES })
+    );
 }
 
 #[test]

@@ -51,7 +51,10 @@ impl FrameError {
 ///
 /// # Errors
 /// [`FrameError`]. Memory grows with what arrives, not with what a length claims.
-pub async fn next<R: AsyncBufRead + Unpin>(reader: &mut R, max: usize) -> Result<Option<Vec<u8>>, FrameError> {
+pub async fn next<R: AsyncBufRead + Unpin>(
+    reader: &mut R,
+    max: usize,
+) -> Result<Option<Vec<u8>>, FrameError> {
     let mut length = 0;
     let mut digits = 0;
     loop {
@@ -118,7 +121,8 @@ pub fn message(frame: &[u8]) -> Result<&str, MessageError> {
     let mut at = 0;
     for _ in 0..5 {
         let part = rest.get(at..).unwrap_or_default();
-        let length = part.iter().take(MAX_HEADER).position(|byte| *byte == b' ').ok_or(header("too few parts"))?;
+        let length =
+            part.iter().take(MAX_HEADER).position(|byte| *byte == b' ').ok_or(header("too few parts"))?;
         if length == 0 || !part[..length].iter().all(u8::is_ascii_graphic) {
             return Err(header("a part that is empty or not printable"));
         }

@@ -16,14 +16,19 @@
 //!
 //! Deliberately absent: XML, reading, searching, deleting.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use custos_custodian::fhir::Refusal;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::document::Document;
 use crate::intake::Intake;
@@ -33,6 +38,10 @@ use crate::spooler::{Entry, Refused, Verdict};
 const RETRY_AFTER_S: u32 = 30;
 /// The most resources of a bundle.
 const MAX_ENTRIES: usize = 5_000;
+/// How many bodies are in memory at a time.
+const BODIES: usize = 16;
+/// For a whole request.
+const PATIENCE: Duration = Duration::from_secs(60);
 const INPUT: &str = "http";
 const FHIR_JSON: &str = "application/fhir+json";
 
@@ -52,10 +61,30 @@ pub fn router(intake: Intake, path: &str, max_body: usize) -> Router {
             .fallback(no_route)
             .method_not_allowed_fallback(no_method),
     };
-    whole.layer(DefaultBodyLimit::max(max_body)).with_state(intake)
+    let bounds = Arc::new(Semaphore::new(BODIES));
+    whole
+        .layer(DefaultBodyLimit::max(max_body))
+        .layer(middleware::from_fn_with_state(bounds, bounded))
+        .with_state(intake)
 }
 
-async fn create(State(intake): State<Intake>, headers: HeaderMap, body: Result<Bytes, BodyError>) -> Response {
+/// So many bodies in memory at a time, and so long for each.
+async fn bounded(State(bounds): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    let answer = async {
+        let _turn = bounds.acquire().await;
+        next.run(request).await
+    };
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(response) => response,
+        Err(_) => problem(StatusCode::REQUEST_TIMEOUT, "timeout", "the request took too long", None),
+    }
+}
+
+async fn create(
+    State(intake): State<Intake>,
+    headers: HeaderMap,
+    body: Result<Bytes, BodyError>,
+) -> Response {
     let body = match readable(&headers, body) {
         Ok(body) => body,
         Err(response) => return response,
@@ -69,11 +98,17 @@ async fn create(State(intake): State<Intake>, headers: HeaderMap, body: Result<B
         return problem(StatusCode::BAD_REQUEST, "invalid", text, None);
     };
     if let Err(refusal) = &document.result {
-        intake.counters().refuse(INPUT, document.location.clone(), refusal.code.word(), refusal.element.clone());
+        intake.counters().refuse(
+            INPUT,
+            document.location.clone(),
+            refusal.code.word(),
+            refusal.element.clone(),
+        );
         return refused(refusal);
     }
     let id = hex::encode(document.key);
-    let entries = documents.into_iter().filter_map(|document| intake.offer(document, None)).map(Entry::Document);
+    let entries =
+        documents.into_iter().filter_map(|document| intake.offer(document, None)).map(Entry::Document);
     match intake.accept(INPUT, entries.collect()).await {
         Ok(verdicts) => {
             let status = status_of(verdicts.first());
@@ -85,7 +120,11 @@ async fn create(State(intake): State<Intake>, headers: HeaderMap, body: Result<B
     }
 }
 
-async fn bundle(State(intake): State<Intake>, headers: HeaderMap, body: Result<Bytes, BodyError>) -> Response {
+async fn bundle(
+    State(intake): State<Intake>,
+    headers: HeaderMap,
+    body: Result<Bytes, BodyError>,
+) -> Response {
     let body = match readable(&headers, body) {
         Ok(body) => body,
         Err(response) => return response,
@@ -124,12 +163,16 @@ async fn bundle(State(intake): State<Intake>, headers: HeaderMap, body: Result<B
         .iter()
         .map(|document| match &document.result {
             Ok(_) => Ok(hex::encode(document.key)),
-            Err(refusal) => {
-                Err(outcome("error", issue_of(refusal), &refusal.message, Some(&element_of(document, refusal))))
-            }
+            Err(refusal) => Err(outcome(
+                "error",
+                issue_of(refusal),
+                &refusal.message,
+                Some(&element_of(document, refusal)),
+            )),
         })
         .collect();
-    let entries = documents.into_iter().filter_map(|document| intake.offer(document, None)).map(Entry::Document);
+    let entries =
+        documents.into_iter().filter_map(|document| intake.offer(document, None)).map(Entry::Document);
     let mut verdicts = match intake.accept(INPUT, entries.collect()).await {
         Ok(verdicts) => verdicts.into_iter(),
         Err(refused) => return wait(&refused),

@@ -9,7 +9,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, BufReader};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::frames;
 use crate::intake::Intake;
@@ -21,6 +21,9 @@ const INPUT: &str = "syslog";
 const TOGETHER: usize = 64;
 /// How long to wait before trying again to put a message on disk.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a sender gets to see the end.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Bounds of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -39,9 +42,7 @@ pub async fn connection(
     limits: Limits,
     stop: Stop,
 ) {
-    // Nothing is ever sent back.
-    let (reader, _writer) = tokio::io::split(stream);
-    let mut reader = BufReader::with_capacity(64 * 1024, reader);
+    let mut reader = BufReader::with_capacity(64 * 1024, stream);
     loop {
         let (messages, end) = tokio::select! {
             () = stopped(stop.clone()) => break,
@@ -63,9 +64,13 @@ pub async fn connection(
             }
         }
     }
-    // Read away a little of what is on its way, so that closing is seen as an end and not as a reset.
-    let rest = async { while matches!(reader.read(&mut [0; 4096]).await, Ok(1..)) {} };
-    let _ = tokio::time::timeout(Duration::from_millis(100), rest).await;
+    // Nothing is ever sent back but the end. What is on its way is read away for a moment, so that the sender
+    // sees an end and not a reset.
+    let rest = async {
+        let _ = reader.shutdown().await;
+        while matches!(reader.read(&mut [0; 4096]).await, Ok(1..)) {}
+    };
+    let _ = tokio::time::timeout(LAST_WORDS, rest).await;
 }
 
 /// Why there is no further message.
@@ -116,7 +121,8 @@ async fn take(intake: &Intake, messages: Vec<Vec<u8>>, peer: SocketAddr, stop: &
     let mut entries = Vec::with_capacity(documents.len());
     for document in documents {
         if let Err(refusal) = &document.result {
-            let element = format!("{}: {}", refusal.element, refusal.message.chars().take(120).collect::<String>());
+            let element =
+                format!("{}: {}", refusal.element, refusal.message.chars().take(120).collect::<String>());
             intake.counters().refuse(INPUT, peer.to_string(), refusal.code.word(), element);
         }
         entries.extend(intake.offer(document, None).map(Entry::Document));

@@ -43,7 +43,10 @@ const TOGETHER: usize = 256;
 
 /// Follows a file or folder until the feed stops.
 pub async fn follow(intake: Intake, section: TailSection, stop: Stop) {
-    let mut follower = Follower { intake, section, seen: BTreeMap::new() };
+    let marks = intake.spooler().holdings().borrow().marks.clone();
+    let own = marks.into_iter().filter(|mark| mark.file.input == section.name);
+    let marks = own.map(|mark| (mark.file.clone(), mark)).collect();
+    let mut follower = Follower { intake, section, marks, seen: BTreeMap::new() };
     loop {
         let more = match follower.look(&stop).await {
             Ok(more) => more,
@@ -62,6 +65,8 @@ pub async fn follow(intake: Intake, section: TailSection, stop: Stop) {
 struct Follower {
     intake: Intake,
     section: TailSection,
+    /// How far files were read, as the spool has it.
+    marks: BTreeMap<FileId, Mark>,
     /// How long files were when they were last looked at.
     seen: BTreeMap<FileId, u64>,
 }
@@ -85,8 +90,7 @@ impl Follower {
     /// Looks at all files once. Gives back whether there may be more to read at once.
     async fn look(&mut self, stop: &Stop) -> Result<bool, Refused> {
         let section = self.section.clone();
-        let marks = self.marks();
-        let known: BTreeSet<FileId> = marks.keys().cloned().collect();
+        let known: BTreeSet<FileId> = self.marks.keys().cloned().collect();
         let found = blocking({
             let known = known.clone();
             move || discover(&section, &known)
@@ -106,24 +110,15 @@ impl Follower {
             if *stop.borrow() {
                 return Err(Refused::Stopping);
             }
-            more |= self.read(file, marks.get(&file.id).cloned()).await?;
+            more |= self.read(file).await?;
         }
-        self.forget_gone(&known, &files, &marks).await?;
+        self.forget_gone(&known, &files).await?;
         Ok(more)
     }
 
-    fn marks(&self) -> BTreeMap<FileId, Mark> {
-        let holdings = self.intake.spooler().holdings();
-        let marks = holdings.borrow().marks.clone();
-        marks
-            .into_iter()
-            .filter(|mark| mark.file.input == self.section.name)
-            .map(|mark| (mark.file.clone(), mark))
-            .collect()
-    }
-
     /// Takes the next lines of a file.
-    async fn read(&mut self, file: &Found, mark: Option<Mark>) -> Result<bool, Refused> {
+    async fn read(&mut self, file: &Found) -> Result<bool, Refused> {
+        let mark = self.marks.get(&file.id).cloned();
         let (path, is_old, max_line) = (file.path.clone(), file.is_old, self.section.max_line_bytes);
         let read = blocking(move || chunk(&path, mark.as_ref(), is_old, max_line)).await?;
         let Chunk { lines, length, head, restarted, more } = match read {
@@ -143,7 +138,12 @@ impl Follower {
             return Ok(false);
         }
         let entries = self.entries(file, lines, &head).await?;
+        let last = entries.iter().rev().find_map(|entry| match entry {
+            Entry::Read(mark) => Some(mark.clone()),
+            Entry::Document(offer) => offer.mark.clone(),
+        });
         self.intake.accept(INPUT, entries).await?;
+        self.marks.extend(last.map(|mark| (file.id.clone(), mark)));
         Ok(more)
     }
 
@@ -197,17 +197,12 @@ impl Follower {
         Ok(entries)
     }
 
-    async fn forget_gone(
-        &mut self,
-        known: &BTreeSet<FileId>,
-        files: &[Found],
-        marks: &BTreeMap<FileId, Mark>,
-    ) -> Result<(), Refused> {
+    async fn forget_gone(&mut self, known: &BTreeSet<FileId>, files: &[Found]) -> Result<(), Refused> {
         for id in known.iter().filter(|id| !files.iter().any(|file| file.id == **id)) {
-            let read = marks.get(id).map_or(0, |mark| mark.offset);
+            let read = self.marks.get(id).map_or(0, |mark| mark.offset);
             match self.seen.remove(id) {
                 Some(length) if length > read => {
-                    let name = marks.get(id).map_or("", |mark| mark.path.as_str());
+                    let name = self.marks.get(id).map_or("", |mark| mark.path.as_str());
                     let place = format!("{name}, {} bytes", length - read);
                     self.intake.counters().refuse(INPUT, place, "gone-before-read", "file".into());
                 }
@@ -215,6 +210,7 @@ impl Follower {
                 None => self.intake.counters().count(INPUT, "gone", "while-the-feed-was-down"),
             }
             self.intake.spooler().note(Frame::Gone(id.clone())).await?;
+            self.marks.remove(id);
         }
         Ok(())
     }
@@ -365,7 +361,10 @@ mod tests {
         let path = folder.path().join("a.ndjson");
         fs::write(&path, "one\n\ntwo\nthr").unwrap();
         let first = chunk(&path, None, false, 100).unwrap();
-        assert_eq!(texts(&first), [(4, Some("one".into())), (5, Some(String::new())), (9, Some("two".into()))]);
+        assert_eq!(
+            texts(&first),
+            [(4, Some("one".into())), (5, Some(String::new())), (9, Some("two".into()))]
+        );
         let at = mark(&path, 9);
         assert!(chunk(&path, Some(&at), false, 100).unwrap().lines.is_empty());
         let renamed = chunk(&path, Some(&at), true, 100).unwrap();
@@ -380,9 +379,10 @@ mod tests {
         let path = folder.path().join("a.ndjson");
         fs::write(&path, "one\ntwo\n").unwrap();
         let at = mark(&path, 8);
-        for (content, expected) in
-            [("new\n", (4, Some("new".to_owned()))), ("other and longer than before\n", (29, Some("other and longer than before".to_owned())))]
-        {
+        for (content, expected) in [
+            ("new\n", (4, Some("new".to_owned()))),
+            ("other and longer than before\n", (29, Some("other and longer than before".to_owned()))),
+        ] {
             fs::write(&path, content).unwrap();
             let chunk = chunk(&path, Some(&at), false, 100).unwrap();
             assert!(chunk.restarted);

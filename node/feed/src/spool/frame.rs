@@ -30,7 +30,7 @@ pub const MAX_SUBMISSIONS: usize = 32_768;
 /// The most drafts that one event can stand for.
 pub const MAX_MEMBERS: usize = 16_384;
 /// The most keys of the window that a state holds.
-pub const MAX_WINDOW: usize = 262_144;
+pub const MAX_WINDOW: usize = 131_072;
 /// The most files that are followed at a time.
 pub const MAX_FILES: usize = 4_096;
 

@@ -21,8 +21,8 @@ use std::path::Path;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key as CipherKey, XChaCha20Poly1305, XNonce};
 
-use super::frame::{Frame, MAX_FRAME};
 use super::SpoolError;
+use super::frame::{Frame, MAX_FRAME};
 
 /// The first bytes of a segment.
 pub const MAGIC: &[u8; 8] = b"custosF1";
@@ -92,8 +92,9 @@ impl SpoolKey {
         let damaged = |what| SpoolError::Damaged { file: path.into(), offset, what };
         match cut(frame) {
             Cut::Whole { content, .. } => {
-                let plain =
-                    self.open(segment, offset, content).ok_or_else(|| damaged("a frame does not authenticate"))?;
+                let plain = self
+                    .open(segment, offset, content)
+                    .ok_or_else(|| damaged("a frame does not authenticate"))?;
                 Frame::decode(&plain).map_err(|_| damaged("a frame of an unknown form"))
             }
             Cut::Broken => Err(damaged("a frame's checksum does not fit")),
@@ -144,7 +145,8 @@ pub(super) fn scan(
     key: &SpoolKey,
     group_before: u64,
 ) -> Result<Scanned, SpoolError> {
-    let damaged = |offset: usize, what| SpoolError::Damaged { file: path.into(), offset: offset as u64, what };
+    let damaged =
+        |offset: usize, what| SpoolError::Damaged { file: path.into(), offset: offset as u64, what };
     if bytes.get(..MAGIC.len()) != Some(&MAGIC[..]) {
         // A file that was being made when the power went.
         let is_new = MAGIC.starts_with(bytes) || bytes.iter().all(|byte| *byte == 0);
@@ -175,7 +177,10 @@ pub(super) fn scan(
                 scanned.length = offset as u64;
             }
             _ if later_group(rest, expected) => {
-                return Err(damaged(offset, "a frame does not hold, and frames that were synced after it follow"));
+                return Err(damaged(
+                    offset,
+                    "a frame does not hold, and frames that were synced after it follow",
+                ));
             }
             _ => {
                 scanned.is_torn = true;
@@ -211,7 +216,9 @@ fn cut(bytes: &[u8]) -> Cut<'_> {
 /// Whether a whole frame of a group above `group` stands anywhere behind the first byte.
 fn later_group(bytes: &[u8], group: u64) -> bool {
     let starts = (1..bytes.len().saturating_sub(HEADER)).filter(|at| bytes[*at..].starts_with(&MARK));
-    starts.map(|at| cut(&bytes[at..])).any(|found| matches!(found, Cut::Whole { group: of, .. } if of.number > group))
+    starts
+        .map(|at| cut(&bytes[at..]))
+        .any(|found| matches!(found, Cut::Whole { group: of, .. } if of.number > group))
 }
 
 fn checksum(length: &[u8], group: &[u8], content: &[&[u8]]) -> [u8; 4] {
