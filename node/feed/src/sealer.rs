@@ -41,7 +41,7 @@ use crate::ledger::{Fate, Ledger};
 use crate::serve::{Stop, stopped};
 use crate::spool::frame::{Accepted, Batch, Frame, Slot};
 use crate::spool::{Pending, SpoolError};
-use crate::spooler::{Refused, Spooler, Work};
+use crate::spooler::{Holdings, Refused, Spooler, Work};
 
 /// The most documents that one batch takes in.
 const MAX_DOCUMENTS: usize = 4_000;
@@ -118,6 +118,8 @@ enum Trouble {
 pub struct Sealer {
     options: Options,
     spooler: Spooler,
+    /// Says that there may be something to do.
+    holdings: watch::Receiver<Holdings>,
     ledger: Ledger,
     counters: Arc<Counters>,
     head: watch::Receiver<Head>,
@@ -139,7 +141,8 @@ impl Sealer {
         progress: watch::Sender<Progress>,
         stop: Stop,
     ) -> Self {
-        Self { options, spooler, ledger, counters, head, progress, stop, scope: None, vault: None }
+        let holdings = spooler.holdings();
+        Self { options, spooler, holdings, ledger, counters, head, progress, stop, scope: None, vault: None }
     }
 
     /// Works until the feed stops.
@@ -163,6 +166,8 @@ impl Sealer {
     /// One batch, or one wait.
     async fn turn(&mut self) -> Result<(), Trouble> {
         let most = if self.options.group_ms.is_some() { MAX_GROUPED } else { MAX_DOCUMENTS };
+        // Seen before asking: what comes after the answer is a change.
+        self.holdings.mark_unchanged();
         let Work { open, pending, next_batch, next_sequence } = self.spooler.work(most).await?;
         let (batch, documents) = match open {
             Some(open) => open,
@@ -202,7 +207,6 @@ impl Sealer {
 
     /// Waits for something to do, and lets go of the vault when that takes long.
     async fn wait(&mut self, pending: &[Pending]) -> Result<(), Trouble> {
-        let mut holdings = self.spooler.holdings();
         let until = pending.first().map(|first| {
             let wait = self.options.group_ms.unwrap_or(self.options.linger_ms);
             Duration::from_millis((first.at.0 + wait).saturating_sub(clock::now().0).clamp(50, 60_000))
@@ -211,7 +215,7 @@ impl Sealer {
         let patience = until.unwrap_or(idle);
         tokio::select! {
             () = stopped(self.stop.clone()) => return Err(Trouble::Stopping),
-            changed = holdings.changed() => changed.map_err(|_| Trouble::Stopping)?,
+            changed = self.holdings.changed() => changed.map_err(|_| Trouble::Stopping)?,
             () = tokio::time::sleep(patience) => {
                 if until.is_none() || patience > VAULT_IDLE {
                     self.vault = None;

@@ -22,8 +22,11 @@ fn accepted(position: u64) -> Frame {
     Frame::Accepted(Accepted { position, at: TimeMs(1_000 + position), offer: offer(position) })
 }
 
-/// What can be asked of a spool after a crash.
-fn seen(spool: &Spool) -> (Vec<u64>, u64, u64, u64, Option<u64>) {
+/// What can be asked of a spool after a crash: positions that wait, the next position and number, how many
+/// events are recorded, the open batch.
+type Seen = (Vec<u64>, u64, u64, u64, Option<u64>);
+
+fn seen(spool: &Spool) -> Seen {
     let state = spool.state();
     let positions = state.pending.iter().map(|pending| pending.position).collect();
     let open = state.open.as_ref().map(|(batch, _)| batch.number);
@@ -79,7 +82,7 @@ fn another_key_opens_nothing_and_removes_nothing() {
 }
 
 /// Writes some groups; gives back the file and where each group ended.
-fn groups() -> (TempDir, PathBuf, Vec<(usize, (Vec<u64>, u64, u64, u64, Option<u64>))>) {
+fn groups() -> (TempDir, PathBuf, Vec<(usize, Seen)>) {
     let folder = tempfile::tempdir().unwrap();
     let mut spool = open(folder.path());
     let file = active_file(folder.path());
