@@ -173,7 +173,7 @@ impl Gate {
         }
         claim.verify(&entry.key, request, content_digest)?;
         self.use_nonce(now, created_ms, claim.key_id, claim.nonce)?;
-        Ok(entry.owner)
+        Ok(entry.owner.clone())
     }
 
     fn use_nonce(&self, now: TimeMs, created_ms: u64, key: KeyId, nonce: String) -> Result<(), Stranger> {

@@ -127,7 +127,7 @@ impl Planner<'_> {
             Some(subject) => (subject, Some(self.trail(&subject, grantee)?)),
             None => (self.vault.institution()?, None),
         };
-        let (basis, cited) = self.ground(&event.draft, local_id);
+        let (basis, cited) = self.ground(&event.draft, local_id, true);
         let place = EventPlace {
             local_id,
             acting: whose.acting,

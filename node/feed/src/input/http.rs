@@ -27,6 +27,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use custos_custodian::fhir::Refusal;
+use custos_custodian::fhir::outcome::{Issue, Severity, operation_outcome};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -164,7 +165,7 @@ async fn bundle(
         .map(|document| match &document.result {
             Ok(_) => Ok(hex::encode(document.key)),
             Err(refusal) => Err(outcome(
-                "error",
+                Severity::Error,
                 issue_of(refusal),
                 &refusal.message,
                 Some(&element_of(document, refusal)),
@@ -268,8 +269,10 @@ fn status_of(verdict: Option<&Verdict>) -> StatusCode {
 
 fn said(status: StatusCode) -> Value {
     match status {
-        StatusCode::CREATED => outcome("information", "informational", "accepted; it will be recorded", None),
-        _ => outcome("information", "duplicate", "accepted before; it is recorded once", None),
+        StatusCode::CREATED => {
+            outcome(Severity::Information, "informational", "accepted; it will be recorded", None)
+        }
+        _ => outcome(Severity::Information, "duplicate", "accepted before; it is recorded once", None),
     }
 }
 
@@ -290,16 +293,7 @@ fn refused(refusal: &Refusal) -> Response {
 
 /// FHIR's own word for what is wrong (value set issue-type).
 fn issue_of(refusal: &Refusal) -> &'static str {
-    use custos_custodian::fhir::RefusalCode as Code;
-    match refusal.code {
-        Code::NotJson | Code::NotFhir | Code::WrongType => "structure",
-        Code::MissingElement | Code::MissingPatient => "required",
-        Code::MalformedDate => "value",
-        Code::UnknownCode => "code-invalid",
-        Code::TooLarge => "too-costly",
-        Code::UnsupportedVersion | Code::NotARecord => "not-supported",
-        _ => "processing",
-    }
+    Issue::of_refusal(refusal).kind
 }
 
 fn wait(refused: &Refused) -> Response {
@@ -313,17 +307,14 @@ fn wait(refused: &Refused) -> Response {
     response
 }
 
-fn problem(status: StatusCode, code: &str, text: &str, element: Option<&str>) -> Response {
-    let body = outcome("error", code, text, element);
+fn problem(status: StatusCode, code: &'static str, text: &str, element: Option<&str>) -> Response {
+    let body = outcome(Severity::Error, code, text, element);
     let mut response = (status, Json(body)).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(FHIR_JSON));
     response
 }
 
-fn outcome(severity: &str, code: &str, text: &str, element: Option<&str>) -> Value {
-    let mut issue = json!({ "severity": severity, "code": code, "diagnostics": text });
-    if let Some(element) = element {
-        issue["expression"] = json!([element]);
-    }
-    json!({ "resourceType": "OperationOutcome", "issue": [issue] })
+fn outcome(severity: Severity, code: &'static str, text: &str, element: Option<&str>) -> Value {
+    let expression = element.map(String::from);
+    operation_outcome(&[Issue { severity, expression, ..Issue::error(code, code, text) }])
 }
