@@ -11,6 +11,7 @@ use crate::screen::Screen;
 mod access;
 mod anchor;
 mod bench;
+mod decide;
 mod feed;
 mod fsck;
 mod genesis;
@@ -19,11 +20,14 @@ mod item;
 mod keygen;
 mod node;
 mod participant;
+mod proposal;
 mod receipt;
-mod rule;
+mod replay;
+pub(crate) mod rule;
 mod testnet;
 mod trail;
-mod verify;
+pub(crate) mod verify;
+mod who_can_see;
 
 /// The command line of `custos`.
 #[derive(Debug, Parser)]
@@ -64,6 +68,8 @@ enum Command {
     #[command(subcommand)]
     Participant(participant::Participant),
     #[command(subcommand)]
+    Proposal(proposal::Proposal),
+    #[command(subcommand)]
     Import(import::Import),
     #[command(subcommand)]
     Item(item::Item),
@@ -76,6 +82,10 @@ enum Command {
     #[command(subcommand)]
     Trail(trail::Trail),
     Verify(verify::Verify),
+    Decide(decide::Decide),
+    Replay(replay::Replay),
+    #[command(name = "who-can-see")]
+    WhoCanSee(who_can_see::WhoCanSee),
     #[command(subcommand)]
     Anchor(anchor::Anchor),
 }
@@ -92,6 +102,7 @@ impl Arguments {
             Command::Node(command) => command.run(screen),
             Command::Testnet(command) => command.run(screen),
             Command::Participant(command) => command.run(screen),
+            Command::Proposal(command) => command.run(screen),
             Command::Import(command) => command.run(screen),
             Command::Item(command) => command.run(screen),
             Command::Rule(command) => command.run(screen),
@@ -99,6 +110,9 @@ impl Arguments {
             Command::Receipt(command) => command.run(screen),
             Command::Trail(command) => command.run(screen),
             Command::Verify(command) => command.run(screen),
+            Command::Decide(command) => command.run(screen),
+            Command::Replay(command) => command.run(screen),
+            Command::WhoCanSee(command) => command.run(screen),
             Command::Anchor(command) => command.run(screen),
         }
     }

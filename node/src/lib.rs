@@ -16,6 +16,7 @@
 
 pub mod chain;
 pub mod config;
+pub mod custodian;
 pub mod http;
 pub mod intake;
 pub mod keys;
@@ -25,5 +26,6 @@ pub mod metrics;
 pub mod node;
 pub mod proofs;
 pub mod readers;
+mod reports;
 mod room;
 pub mod telemetry;

@@ -33,12 +33,14 @@ use tracing::{error, info, warn};
 
 use crate::chain::Chain;
 use crate::config::Checked;
+use crate::custodian::{Custodian, CustodianError, Ready};
 use crate::http::{self, Api, ApiParts};
 use crate::intake::{Intake, IntakeThread, Peers};
 use crate::keys::{FileSigner, KeyFileError};
 use crate::ledger::{NodeLedger, key_entry};
 use crate::mempool::Limits;
 use crate::metrics::Metrics;
+use crate::reports::Reporter;
 
 /// The longest genesis file, in bytes.
 const MAX_GENESIS_BYTES: u64 = 16 * 1024 * 1024;
@@ -56,9 +58,11 @@ pub struct Node {
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
     gossip: JoinHandle<()>,
+    reports: JoinHandle<()>,
     consensus: ConsensusHandle,
     intake: Intake,
     intake_thread: IntakeThread,
+    custodian: Option<Custodian>,
 }
 
 /// Why a node does not start, or stopped.
@@ -100,6 +104,9 @@ pub enum NodeError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The custodian's endpoint does not start.
+    #[error(transparent)]
+    Custodian(#[from] CustodianError),
     /// Consensus does not start.
     #[error(transparent)]
     Consensus(#[from] custos_consensus::StartError),
@@ -156,7 +163,7 @@ impl Node {
                 NodeError::System { what: "opening the store".into(), cause: std::io::Error::other(panic) }
             })??
         };
-        let Checked { config, participant, api_listen, peers } = checked;
+        let Checked { config, participant, api_listen, peers, custodian } = checked;
         // Bound before consensus starts: an address that is taken should not cost a vote.
         let listener = TcpListener::bind(api_listen).await.map_err(|cause| NodeError::System {
             what: format!("listening on {api_listen} (`api.listen`)"),
@@ -165,6 +172,13 @@ impl Node {
         let api_address = listener
             .local_addr()
             .map_err(|cause| NodeError::System { what: "the API's own address".into(), cause })?;
+
+        let custodian = match config.custodian.clone().zip(custodian) {
+            Some((section, checked)) => {
+                Some(Ready::open(section, checked, Arc::clone(&chain), participant.clone()).await?)
+            }
+            None => None,
+        };
 
         let metrics = Metrics::default();
         let ledger = NodeLedger::new(Arc::clone(&chain), metrics.clone())?;
@@ -200,6 +214,8 @@ impl Node {
             Intake::start(Arc::clone(&chain), consensus.gossiper(), metrics.clone())
                 .map_err(|cause| NodeError::System { what: "starting the intake's thread".into(), cause })?;
         let gossip = tokio::spawn(relay(submissions, intake.clone()));
+        let reporter = Reporter::new(Arc::clone(&chain), intake.clone(), participant.clone(), keys.sign);
+        let reports = tokio::spawn(reporter.run(consensus.take_evidence()));
         let (stop, stopping) = watch::channel(false);
         let api = Api::new(
             ApiParts {
@@ -213,6 +229,8 @@ impl Node {
             &config.api,
             names(&config.api.names, api_address),
         );
+        let custodian = custodian
+            .map(|ready| ready.run(intake.clone(), metrics.clone(), config.api.clone(), stopping.clone()));
         let router = http::router(Arc::new(api));
         let server = tokio::spawn(async move { http::serve(listener, router, &config.api, stopping).await });
         info!(
@@ -231,10 +249,18 @@ impl Node {
             stop,
             server,
             gossip,
+            reports,
             consensus,
             intake,
             intake_thread,
+            custodian,
         })
+    }
+
+    /// Where the custodian's FHIR endpoint listens, if the node has one.
+    #[must_use]
+    pub fn fhir_address(&self) -> Option<SocketAddr> {
+        self.custodian.as_ref().map(Custodian::address)
     }
 
     /// Where the API listens: with port 0 in the configuration, the real port.
@@ -282,11 +308,18 @@ impl Node {
 
     /// Stops: lets the last answers out, lets the commit in flight finish, closes the store.
     pub async fn stop(self) {
-        let Self { chain, stop, server, gossip, consensus, intake, intake_thread, .. } = self;
+        let Self {
+            chain, stop, server, gossip, reports, consensus, intake, intake_thread, custodian, ..
+        } = self;
         let _ = stop.send(true);
         let _ = server.await;
-        gossip.abort();
-        let _ = gossip.await;
+        if let Some(custodian) = custodian {
+            custodian.stop().await;
+        }
+        for task in [gossip, reports] {
+            task.abort();
+            let _ = task.await;
+        }
         consensus.shutdown().await;
         intake.stop();
         drop(intake);
@@ -341,6 +374,7 @@ struct Keys {
     transport: FileSigner,
     consensus: Option<Arc<dyn Signer>>,
     note: Option<Arc<dyn Signer>>,
+    sign: Option<Arc<dyn Signer>>,
 }
 
 /// Genesis, keys and store.
@@ -356,18 +390,25 @@ fn open(checked: &Checked) -> Result<Opened, NodeError> {
         transport: FileSigner::read(&config.keys.transport, KeyPurpose::Transport)?,
         consensus: signer(&config.keys.consensus, KeyPurpose::Consensus)?,
         note: signer(&config.keys.note, KeyPurpose::Note)?,
+        sign: signer(&config.keys.sign, KeyPurpose::Sign)?,
     };
     let store = open_store(&config.data_dir.join("ledger"), &genesis, &config.genesis)?;
     let policy = {
         let snapshot = store.snapshot()?;
+        let known = |signer: &dyn Signer| key_entry(&snapshot, &key_id(&signer.public_key()));
         let live = |signer: &dyn Signer, purpose, owner: &ParticipantId| {
-            let entry = key_entry(&snapshot, &key_id(&signer.public_key()))?;
+            let entry = known(signer)?;
             Ok::<_, StoreError>(
                 entry.is_some_and(|e| e.purpose == purpose && e.owner == *owner && e.revoked.is_none()),
             )
         };
         if let (Some(key), Some(participant)) = (&keys.consensus, &checked.participant) {
-            if !live(key.as_ref(), KeyPurpose::Consensus, participant)? {
+            if known(key.as_ref())?.is_none() {
+                // A validator that is to join has to follow the chain before the others vote it in.
+                warn!(
+                    "the consensus key is not in the registry yet: this node follows, and votes once validator.put names the key"
+                );
+            } else if !live(key.as_ref(), KeyPurpose::Consensus, participant)? {
                 return Err(NodeError::NotRegistered {
                     key: key_id(&key.public_key()),
                     participant: participant.clone(),

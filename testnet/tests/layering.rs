@@ -12,21 +12,33 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which of our crates each of our crates may name in `[dependencies]`.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("custos-proof", &[]),
+    ("custos-decide", &["custos-proof"]),
     ("custos-state", &["custos-proof"]),
     ("custos-store", &["custos-proof", "custos-state"]),
     ("custos-network", &["custos-proof"]),
     ("custos-engine", &["custos-proof", "custos-network"]),
     ("custos-consensus", &["custos-proof", "custos-engine", "custos-network"]),
     ("custos-api", &["custos-proof"]),
-    ("custos-custodian", &["custos-proof"]),
+    ("custos-custodian", &["custos-proof", "custos-decide"]),
     ("custos-feed", &["custos-proof", "custos-custodian", "custos-api"]),
-    ("custos-node", &["custos-proof", "custos-state", "custos-store", "custos-consensus", "custos-api"]),
+    (
+        "custos-node",
+        &[
+            "custos-proof",
+            "custos-state",
+            "custos-store",
+            "custos-consensus",
+            "custos-api",
+            "custos-custodian",
+        ],
+    ),
     (
         "custos",
         &[
             "custos-proof",
+            "custos-decide",
             "custos-state",
             "custos-store",
             "custos-node",

@@ -635,10 +635,12 @@ impl MadeNode {
                 transport: key(KeyPurpose::Transport),
                 consensus: Some(key(KeyPurpose::Consensus)),
                 note: Some(key(KeyPurpose::Note)),
+                sign: Some(key(KeyPurpose::Sign)),
             },
             mempool: MempoolConfig::default(),
             consensus: ConsensusSection::default(),
             log: LogConfig::default(),
+            custodian: None,
         };
         let path = self.dir.join(format!("node-{}.toml", self.index));
         files::create(&path, config.to_toml().map_err(Failed::unable)?.as_bytes(), false)?;

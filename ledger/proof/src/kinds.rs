@@ -15,10 +15,19 @@ use crate::given::{Form, Given, GivenError};
 use crate::seal::Seal;
 
 pub mod access;
+pub mod dispute;
+pub mod finding;
 pub mod key;
+pub mod mandate;
+pub mod misbehaviour;
+pub mod notarise;
 pub mod participant;
+pub mod policy;
+pub mod proposal;
+pub mod roster;
 pub mod rule;
 pub mod trail;
+pub mod validator;
 
 /// Whether an invalid item is refused or recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -207,6 +216,21 @@ table! {
     TrailClose(trail::Close) = "trail.close", Act, &[];
     RulePut(rule::Put) = "rule.put", Act, rule::SEALED, seal;
     AccessEvent(access::Event) = "access.event", Testimony, access::SEALED, seal;
+    ProposalOpen(proposal::Open) = "proposal.open", Act, &[];
+    ProposalVote(proposal::Vote) = "proposal.vote", Act, &[];
+    PolicySet(policy::Set) = "policy.set", Act, &[];
+    ProtocolUpgrade(policy::Upgrade) = "protocol.upgrade", Act, &[];
+    ValidatorPut(validator::Put) = "validator.put", Act, &[];
+    ValidatorRemove(validator::Remove) = "validator.remove", Act, &[];
+    MisbehaviourReport(misbehaviour::Report) = "misbehaviour.report", Testimony, &[];
+    RosterCommit(roster::Commit) = "roster.commit", Act, &[];
+    MandateIssue(mandate::Issue) = "mandate.issue", Act, mandate::SEALED, seal;
+    MandateEnd(mandate::End) = "mandate.end", Act, &[];
+    Notarise(notarise::Notarise) = "notarise", Act, &[];
+    FindingRecord(finding::Record) = "finding.record", Act, finding::SEALED, seal;
+    DisputeOpen(dispute::Open) = "dispute.open", Act, dispute::SEALED_OPEN, seal;
+    DisputeAnswer(dispute::Answer) = "dispute.answer", Act, dispute::SEALED_REPLY, seal;
+    DisputeResolve(dispute::Resolve) = "dispute.resolve", Act, dispute::SEALED_REPLY, seal;
 }
 
 /// A field that holds a seal, or may hold one.

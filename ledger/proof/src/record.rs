@@ -140,6 +140,8 @@ wire_enum! {
         Event = 6, "the event was not recorded before";
         /// The stream's number follows the one before.
         Sequence = 7, "the author's numbering has no gap here";
+        /// Two votes are by a registered consensus key, and conflict.
+        Evidence = 16, "the two votes are signed by this consensus key, and conflict";
     }
 }
 
@@ -192,6 +194,16 @@ wire_enum! {
         CitedInVain = 22, "something is cited although the stated ground needs no citation";
         /// Imported from an earlier system.
         Imported = 23, "imported from an earlier system, decided without this ledger";
+        /// The key of reported votes is no consensus key.
+        NoConsensusKey = 40, "the reported key is not a consensus key of the registry";
+        /// A reported vote is not signed by the key.
+        VoteNotSigned = 41, "a reported vote is not signed by this key";
+        /// The reported votes agree, or are not in order.
+        VotesAgree = 42, "the reported votes do not conflict, or are not in their order";
+        /// The same was reported before.
+        ReportedBefore = 43, "this misbehaviour was reported before";
+        /// The reported height lies ahead.
+        HeightAhead = 44, "the reported height has not been reached";
     }
 }
 

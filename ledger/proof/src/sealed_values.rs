@@ -21,7 +21,7 @@ use core::ops::Deref;
 
 use crate::cbor::{Bytes, DecodeError, List, Reader, Text, View, Wire, Writer, wire_enum, wire_struct};
 use crate::given::{Form, Given, GivenError};
-use crate::hash::{Digest, ItemHash};
+use crate::hash::{Digest, ItemHash, KeyId};
 use crate::ids::ParticipantId;
 use crate::kinds::Kind;
 
@@ -60,10 +60,13 @@ pub fn from_given(kind: Kind, field: u8, given: &Given) -> Result<Vec<u8>, Given
     }
 }
 
+/// A value as a tree, and in plain words.
+type Decoded = (View, String);
+
 /// What can be done with the type of a sealed field.
 #[derive(Clone, Copy)]
 struct Codec {
-    decode: fn(&[u8]) -> Result<(View, String), DecodeError>,
+    decode: fn(&[u8]) -> Result<Decoded, DecodeError>,
     encode: fn(&Given) -> Result<Vec<u8>, GivenError>,
     form: fn() -> Form,
 }
@@ -102,6 +105,10 @@ fn codec(kind: Kind, field: u8) -> Result<Codec, DecodeError> {
         (Kind::RulePut, 3) => Codec::of::<Evidence>(),
         (Kind::TrailOpen, 1) => Codec::of::<Option<OwnTrail>>(),
         (Kind::ParticipantRegister | Kind::ParticipantUpdate, 1) => Codec::of::<Prose<MAX_PROSE>>(),
+        (Kind::MandateIssue, 1) => Codec::of::<WrappedKeys>(),
+        (Kind::FindingRecord | Kind::DisputeOpen, 1) => Codec::of::<Pointer>(),
+        (Kind::FindingRecord | Kind::DisputeOpen, 2) => Codec::of::<Prose<MAX_PROSE>>(),
+        (Kind::DisputeAnswer | Kind::DisputeResolve, 1) => Codec::of::<Prose<MAX_PROSE>>(),
         _ => return Err(DecodeError::OutOfBounds { at: 0, what: "sealed field number" }),
     })
 }
@@ -392,6 +399,8 @@ wire_list! {
     Resources(Resource, MAX_RESOURCES);
     /// What for.
     Purposes(Purpose, 64);
+    /// Keys of years, wrapped for whoever may read.
+    WrappedKeys(WrappedKey, 16);
 }
 
 /// The most agents of one event.
@@ -1013,12 +1022,50 @@ impl Describe for ListedTrail {
 }
 
 wire_struct! {
+    /// The secret of one year ([`crate::subject::EpochSecret`]), encrypted.
+    pub struct WrappedKey {
+        /// The calendar year.
+        pub year: u16,
+        /// The key for which it is encrypted.
+        pub recipient: KeyId,
+        /// The encapsulated key and the ciphertext.
+        pub ciphertext: Bytes<256>,
+    }
+}
+
+impl Describe for WrappedKey {
+    fn describe(&self) -> String {
+        format!("the key of {}, encrypted", self.year)
+    }
+}
+
+wire_map! {
+    /// What a finding or a dispute is about.
+    pub struct Pointer {
+        /// The local id of the subject's trail.
+        pub local_id: Option<Digest> = 1,
+        /// The items in question.
+        pub items: List<ItemHash, 32> = 2,
+    }
+}
+
+wire_struct! {
     /// The subject's own trail: the way back from a grantee's trail.
     pub struct OwnTrail {
         /// Its calendar year.
         pub epoch: u16,
         /// Its local id.
         pub local_id: Digest,
+    }
+}
+
+impl Describe for Pointer {
+    fn describe(&self) -> String {
+        match (&self.local_id, self.items.len()) {
+            (Some(_), 0) => "a subject's trail".into(),
+            (Some(_), items) => format!("{items} items of a subject's trail"),
+            (None, items) => format!("{items} items"),
+        }
     }
 }
 

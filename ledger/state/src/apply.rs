@@ -17,7 +17,7 @@ use custos_proof::keys::{KeyPurpose, key_id};
 use custos_proof::kinds::{Class, Kind};
 use custos_proof::merkle::Frontier;
 use custos_proof::record::{Entry, ItemEntry, Record};
-use custos_proof::registry::{self, KeyEntry};
+use custos_proof::registry::{self, KeyEntry, Protocol};
 use custos_proof::state_map::{NibblePath, Page};
 use custos_proof::submission::{Author, Submission, Verified};
 use custos_proof::trail::TrailName;
@@ -112,6 +112,7 @@ pub fn start(genesis: &Genesis) -> Result<Start, StartError> {
     let mut entries: Vec<(StateKey, Vec<u8>)> = vec![
         (registry::policy_key(), genesis.policy.to_bytes()),
         (registry::validators_key(), next_validators.to_bytes()),
+        (registry::protocol_key(), Protocol { version: genesis.protocol, upgrade: None }.to_bytes()),
     ];
     for participant in genesis.participants.iter() {
         let entry = rules::genesis_participant(participant)
@@ -194,12 +195,6 @@ pub fn build(
 /// [`ApplyError::Invalid`] with the first thing that does not hold; when the view cannot be read.
 pub fn check(view: &dyn View, block: &Block, submissions: &[Verified]) -> Result<Changes, ApplyError> {
     let header = &block.header;
-    if header.version != PROTOCOL_VERSION {
-        return Err(ApplyError::Invalid(format!(
-            "protocol version {} is not known to this program; upgrade it before the height at which it begins",
-            header.version
-        )));
-    }
     let bytes: usize = block.body.iter().map(Vec::len).sum();
     if bytes > MAX_BLOCK_BYTES || block.body.len() > MAX_SUBMISSIONS {
         return Err(ApplyError::Invalid(format!(
@@ -261,6 +256,9 @@ pub fn preview(view: &dyn View, time: TimeMs, submission: &Verified) -> Result<(
 
 /// The first field in which a computed header differs from a given one.
 fn difference(computed: &Header, given: &Header) -> String {
+    if computed.version != given.version {
+        return format!("version is {}, not {}", given.version, computed.version);
+    }
     let fields: [(&str, Digest, Digest); 6] = [
         ("parent", computed.parent.into(), given.parent.into()),
         ("body_root", computed.body_root, given.body_root),
@@ -278,6 +276,7 @@ fn difference(computed: &Header, given: &Header) -> String {
 /// A block being applied.
 struct Run<'v> {
     overlay: Overlay<'v>,
+    version: u64,
     submissions: Vec<NewSubmission>,
     dropped_nonces: Vec<(Author, u64)>,
 }
@@ -299,6 +298,7 @@ impl<'v> Run<'v> {
                 overlay.head().time
             )));
         }
+        let version = rules::begin(&mut overlay)?;
         let record = Record {
             index: overlay.next_index(),
             height: overlay.height(),
@@ -310,8 +310,9 @@ impl<'v> Run<'v> {
         for (author, bucket) in &dropped_nonces {
             overlay.remove(registry::nonce_key(author, *bucket));
         }
+        rules::close_expired(&mut overlay)?;
         overlay.keep();
-        Ok(Self { overlay, submissions: Vec::new(), dropped_nonces })
+        Ok(Self { overlay, version, submissions: Vec::new(), dropped_nonces })
     }
 
     fn submit(&mut self, submission: &Verified) -> Result<(), AdmitError> {
@@ -334,6 +335,7 @@ impl<'v> Run<'v> {
 
     fn finish(self, proposal: &Proposal) -> Result<Changes, ApplyError> {
         let before = Head::clone(self.overlay.head());
+        let next_validators = self.overlay.validators()?;
         let changed = self.overlay.finish()?;
         let mut log = Frontier::from_parts(before.log_size.0, before.log_frontier)
             .map_err(|_| ViewError::Damaged { what: "the frontier of the log".into() })?;
@@ -343,7 +345,7 @@ impl<'v> Run<'v> {
         let ids: Vec<SubmissionId> = self.submissions.iter().map(|s| s.id).collect();
         let validators_hash = before.next_validators.hash();
         let header = Header {
-            version: PROTOCOL_VERSION,
+            version: self.version,
             chain: before.chain,
             height: proposal.height,
             round: proposal.round,
@@ -354,8 +356,7 @@ impl<'v> Run<'v> {
             log_root: log.root(),
             state_root: changed.map.root,
             validators_hash,
-            // Membership changes by vote, a kind that this table does not have yet.
-            next_validators_hash: validators_hash,
+            next_validators_hash: next_validators.hash(),
             proposer: proposal.proposer.clone(),
         };
         let block_id = header.block_id();
@@ -369,7 +370,7 @@ impl<'v> Run<'v> {
             log_frontier: log.hashes().to_vec(),
             state_root: header.state_root,
             validators_hash,
-            next_validators: before.next_validators,
+            next_validators,
         };
         Ok(Changes {
             header,
@@ -425,7 +426,7 @@ fn submit(
             .ok_or_else(|| ViewError::Damaged { what: format!("the entry of participant {id}") })?;
         let index = overlay.next_index();
         still_valid(overlay, submission, index).map_err(at)?;
-        let saying = Saying { author, id, participant: &participant, index, item: *hash };
+        let saying = Saying { author, id, participant: &participant, index, item: *hash, by_vote: false };
         match rules::judge(overlay, &saying, &item).map_err(at)? {
             Outcome::Before(index) => placed.push(Placed::Before(index)),
             Outcome::Recorded { verdict, trails } => {

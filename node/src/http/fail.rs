@@ -118,8 +118,8 @@ fn answer_to(code: RefusalCode) -> (u16, &'static str) {
         R::UnsupportedAlgorithm => (400, "sign with Ed25519 (COSE algorithm -19)"),
         R::UnsupportedVersion => (400, "use the version of the format that this network speaks"),
         R::WrongChain => (422, "sign for the chain that /v1/status names"),
-        R::UnknownAuthor => (403, "have the registrar register the participant first"),
-        R::SuspendedAuthor => (403, "ask the registrar"),
+        R::UnknownAuthor => (403, "have the participant registered first: it takes a vote"),
+        R::SuspendedAuthor => (403, "ask the validators"),
         R::UnknownKey => (403, "add the key to the registry first; it speaks from the next block on"),
         R::RevokedKey => (403, "sign with a live key of the author"),
         R::WrongKey => (403, "sign with a key of the author whose purpose is to sign"),
@@ -138,7 +138,10 @@ fn answer_to(code: RefusalCode) -> (u16, &'static str) {
         R::TrailClosed => (422, "open the trail of this year"),
         R::WrongEpoch => (422, "open the trail of the current calendar year (UTC)"),
         R::BadExpiry => (422, "let it end with a quarter (UTC), or never"),
-        R::ByVoteOnly => (403, "propose it to the validators"),
+        R::ByVoteOnly => (403, "put it to the vote: `custos proposal open`"),
+        R::ProposalClosed => (409, "open another proposal"),
+        R::NoMandate => (403, "have the custodian issue a mandate first"),
+        R::ExceedsParent => (422, "choose an amount within what is left of the parent's"),
         R::TooFarBack | R::OutOfRange => (422, "choose a value within the bounds"),
     }
 }

@@ -86,18 +86,39 @@ pub(super) fn event(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Event) -
     }
     ground(overlay, f, key.as_ref(), decided, &mut found)?;
 
-    // A subject's trail is written by its custodian and its grantee only: nobody else can flood it.
-    let may_list = *saying.id == f.custodian
-        || subject.as_ref().and_then(|s| s.grantee.as_ref()).is_some_and(|grantee| grantee == saying.id);
-    let mut trails: Vec<TrailName> = name.filter(|_| may_list).into_iter().collect();
-    trails.extend(custodian_known.then(|| TrailName::institution(&f.custodian)));
-    trails.extend((acting_known && f.acting != f.custodian).then(|| TrailName::institution(&f.acting)));
-    if *saying.id != f.custodian && *saying.id != f.acting {
-        trails.push(TrailName::institution(saying.id));
-    }
+    let finding = found.finding();
+    let trails = trails(saying, f, name, subject.as_ref(), finding);
     let checks: Vec<_> = found.checks.iter().copied().collect();
     let codes: Vec<_> = found.codes.iter().copied().collect();
-    Ok(Outcome::Recorded { verdict: verdict(&checks, &codes, found.finding()), trails })
+    Ok(Outcome::Recorded { verdict: verdict(&checks, &codes, finding), trails })
+}
+
+/// Where an event is listed: what its author does not share with others by an opened trail stands in its own only.
+///
+/// # Correctness
+/// Nobody writes into another's trail by naming it. A subject's trail is written by its custodian and its grantee;
+/// an institution's by itself, and by another only where the custodian opened a trail for that very pair: a
+/// grantee into the custodian's, whatever was found, and a custodian into the grantee's, unless it is contradicted.
+fn trails(
+    saying: &Saying<'_>,
+    f: &Event,
+    name: Option<TrailName>,
+    subject: Option<&SubjectTrail>,
+    finding: Finding,
+) -> Vec<TrailName> {
+    let (by_custodian, by_acting) = (*saying.id == f.custodian, *saying.id == f.acting);
+    let grantee = subject.and_then(|subject| subject.grantee.as_ref());
+    let by_grantee = grantee == Some(saying.id);
+    let mut trails: Vec<TrailName> = name.filter(|_| by_custodian || by_grantee).into_iter().collect();
+    trails.push(TrailName::institution(saying.id));
+    if by_grantee && !by_custodian {
+        trails.push(TrailName::institution(&f.custodian));
+    }
+    let accuses = finding == Finding::Contradicted;
+    if by_custodian && !by_acting && grantee == Some(&f.acting) && !accuses {
+        trails.push(TrailName::institution(&f.acting));
+    }
+    trails
 }
 
 fn author(saying: &Saying<'_>, f: &Event) -> Vec<Code> {
