@@ -13,6 +13,7 @@ mod access;
 mod anchor;
 mod bench;
 mod decide;
+mod feed;
 mod fsck;
 mod genesis;
 mod import;
@@ -62,6 +63,7 @@ enum Command {
     Keygen(keygen::Keygen),
     Fsck(fsck::Fsck),
     Bench(bench::Bench),
+    Feed(feed::Feed),
     #[command(subcommand)]
     Genesis(genesis::Genesis),
     #[command(subcommand)]
@@ -103,6 +105,7 @@ impl Arguments {
             Command::Keygen(command) => command.run(screen),
             Command::Fsck(command) => command.run(screen),
             Command::Bench(command) => command.run(screen),
+            Command::Feed(command) => command.run(screen),
             Command::Genesis(command) => command.run(screen),
             Command::Node(command) => command.run(screen),
             Command::Testnet(command) => command.run(screen),

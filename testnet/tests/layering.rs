@@ -12,7 +12,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which of our crates each of our crates may name in `[dependencies]`.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("custos-proof", &[]),
     ("custos-decide", &["custos-proof"]),
     ("custos-state", &["custos-proof"]),
@@ -22,6 +22,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("custos-consensus", &["custos-proof", "custos-engine", "custos-network"]),
     ("custos-api", &["custos-proof"]),
     ("custos-custodian", &["custos-proof", "custos-decide"]),
+    ("custos-feed", &["custos-proof", "custos-custodian", "custos-api"]),
     (
         "custos-node",
         &[
@@ -44,6 +45,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "custos-api",
             "custos-custodian",
             "custos-people",
+            "custos-feed",
         ],
     ),
     ("custos-people", &["custos-proof"]),

@@ -35,6 +35,8 @@ mod schedule;
 pub use check::refusals;
 use schedule::schedule;
 
+pub mod stream;
+
 /// The most bytes of items in one batch: room for the envelope below the bound of a submission.
 pub const MAX_BATCH_BYTES: usize = custos_proof::submission::MAX_SUBMISSION_BYTES - 64 * 1024;
 

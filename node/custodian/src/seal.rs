@@ -54,6 +54,42 @@ pub struct EventPlace {
     pub retention: Retention,
 }
 
+/// What is drawn or counted for an event: fixed once, so that sealing it again gives the same bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Fixed {
+    /// The item's own id.
+    pub item_id: ItemId,
+    /// The event's own id.
+    pub event: Random16,
+    /// The seed of the salts.
+    pub seed: [u8; 32],
+    /// The author's stream; 0 when events are not numbered.
+    pub stream: u32,
+    /// The event's number in the stream; 0 when not numbered.
+    pub sequence: u64,
+}
+
+/// Never shows the seed.
+impl core::fmt::Debug for Fixed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Fixed")
+            .field("event", &self.event)
+            .field("stream", &self.stream)
+            .field("sequence", &self.sequence)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Fixed {
+    /// Fresh ids and a fresh seed, for an event that is numbered like this.
+    ///
+    /// # Errors
+    /// No randomness.
+    pub fn draw(stream: u32, sequence: u64) -> Result<Self, VaultError> {
+        Ok(Self { item_id: ItemId(random()?), event: Random16(random()?), seed: random()?, stream, sequence })
+    }
+}
+
 /// Where a rule stands, and what it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RulePlace {
@@ -74,10 +110,22 @@ pub fn event(
     draft: &AccessEventDraft,
     place: &EventPlace,
 ) -> Result<StoredItem, SealingError> {
-    let event = Random16(random()?);
+    event_as(scope, draft, place, &Fixed::draw(0, 0)?)
+}
+
+/// The same with ids, seed and number fixed beforehand: the same arguments give the same bytes.
+///
+/// # Errors
+/// A value beyond its bound.
+pub fn event_as(
+    scope: &Scope,
+    draft: &AccessEventDraft,
+    place: &EventPlace,
+    fixed: &Fixed,
+) -> Result<StoredItem, SealingError> {
     let clear = |seal| {
         Fields::AccessEvent(Event {
-            event,
+            event: fixed.event,
             custodian: scope.custodian.clone(),
             local_id: place.local_id,
             acting: place.acting.clone(),
@@ -86,12 +134,13 @@ pub fn event(
             at_height: place.at_height,
             late: place.late,
             retention: place.retention,
-            stream: 0,
-            sequence: 0,
+            stream: fixed.stream,
+            sequence: fixed.sequence,
             seal,
         })
     };
-    let sealed = seal(scope, Kind::AccessEvent, draft.values.to_fields(), clear)?;
+    let drawn = (fixed.item_id, fixed.seed);
+    let sealed = seal_as(scope, Kind::AccessEvent, draft.values.to_fields(), drawn, clear)?;
     Ok(sealed.stored(place.local_id, None, &draft.origin))
 }
 
@@ -203,8 +252,16 @@ fn seal(
     values: Vec<Vec<u8>>,
     clear: impl FnOnce(Seal) -> Fields,
 ) -> Result<Sealed, SealingError> {
-    let item_id = ItemId(random()?);
-    let seed: [u8; 32] = random()?;
+    seal_as(scope, kind, values, (ItemId(random()?), random()?), clear)
+}
+
+fn seal_as(
+    scope: &Scope,
+    kind: Kind,
+    values: Vec<Vec<u8>>,
+    (item_id, seed): (ItemId, [u8; 32]),
+    clear: impl FnOnce(Seal) -> Fields,
+) -> Result<Sealed, SealingError> {
     let place = Place { chain: &scope.chain, kind, item_id: &item_id };
     let fields = clear(place.seal(&seed, &values)?);
     Ok(Sealed { kind, bytes: Item { item_id, fields }.to_bytes(), seed, values })

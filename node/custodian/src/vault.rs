@@ -111,6 +111,18 @@ impl VaultKey {
         Ok(Self(digest.0))
     }
 
+    /// A key for one other purpose beside the vault, such as a spool of what has not reached it yet.
+    ///
+    /// HKDF-SHA-256 (RFC 5869) without salt; `purpose` MUST name its user and version, and none of the vault's own.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        let mut out = [0; 32];
+        hkdf::Hkdf::<Sha256>::new(None, &self.0)
+            .expand(purpose.as_bytes(), &mut out)
+            .expect("because 32 bytes is a valid HKDF-SHA-256 length");
+        out
+    }
+
     /// Writes a new key file with permissions 0600. An existing file is left alone.
     ///
     /// # Errors
@@ -872,18 +884,11 @@ struct Keys {
 
 impl Keys {
     fn new(key: &VaultKey) -> Self {
-        let derive = |purpose: &str| {
-            let mut out = [0; 32];
-            hkdf::Hkdf::<Sha256>::new(None, &key.0)
-                .expand(purpose.as_bytes(), &mut out)
-                .expect("because 32 bytes is a valid HKDF-SHA-256 length");
-            out
-        };
         Self {
-            wrap: derive("custos/vault/1/wrap"),
-            names: derive("custos/vault/1/names"),
-            sources: derive("custos/vault/1/sources"),
-            documents: derive("custos/vault/1/documents"),
+            wrap: key.derive("custos/vault/1/wrap"),
+            names: key.derive("custos/vault/1/names"),
+            sources: key.derive("custos/vault/1/sources"),
+            documents: key.derive("custos/vault/1/documents"),
         }
     }
 
