@@ -120,8 +120,8 @@ impl Options {
     fn run(&self, law: &'static str, make: fn(&Material<'_>) -> Report, screen: &Screen) -> Outcome {
         let s = screen.speaker();
         let (opened, names, anchor) = match &self.url {
-            Some(url) => self.from_node(url, screen)?,
-            None => self.from_files(screen)?,
+            Some(url) => self.trails_of_node(url, screen)?,
+            None => self.trails_of_files(screen)?,
         };
         let trails: Vec<accounting::Trail<'_>> = opened
             .iter()
@@ -153,7 +153,7 @@ impl Options {
     }
 
     /// All trails of the patient in all years that the report can reach.
-    fn from_node(
+    fn trails_of_node(
         &self,
         url: &str,
         screen: &Screen,
@@ -195,7 +195,7 @@ impl Options {
         Ok(year_of(genesis.time)?.max(asked)..=last)
     }
 
-    fn from_files(&self, screen: &Screen) -> Outcome<(Vec<Opened>, custos_people::names::Names, u64)> {
+    fn trails_of_files(&self, screen: &Screen) -> Outcome<(Vec<Opened>, custos_people::names::Names, u64)> {
         let s = screen.speaker();
         let path = self.anchor.as_ref().ok_or_else(|| Failed::unable("files are verified from an anchor"))?;
         let anchor = read_anchor(path)?;
