@@ -11,6 +11,7 @@ use crate::screen::Screen;
 mod access;
 mod anchor;
 mod bench;
+mod decide;
 mod fsck;
 mod genesis;
 mod import;
@@ -20,10 +21,12 @@ mod node;
 mod participant;
 mod proposal;
 mod receipt;
-mod rule;
+mod replay;
+pub(crate) mod rule;
 mod testnet;
 mod trail;
-mod verify;
+pub(crate) mod verify;
+mod who_can_see;
 
 /// The command line of `custos`.
 #[derive(Debug, Parser)]
@@ -77,6 +80,10 @@ enum Command {
     #[command(subcommand)]
     Trail(trail::Trail),
     Verify(verify::Verify),
+    Decide(decide::Decide),
+    Replay(replay::Replay),
+    #[command(name = "who-can-see")]
+    WhoCanSee(who_can_see::WhoCanSee),
     #[command(subcommand)]
     Anchor(anchor::Anchor),
 }
@@ -100,6 +107,9 @@ impl Arguments {
             Command::Receipt(command) => command.run(screen),
             Command::Trail(command) => command.run(screen),
             Command::Verify(command) => command.run(screen),
+            Command::Decide(command) => command.run(screen),
+            Command::Replay(command) => command.run(screen),
+            Command::WhoCanSee(command) => command.run(screen),
             Command::Anchor(command) => command.run(screen),
         }
     }

@@ -60,10 +60,13 @@ pub fn from_given(kind: Kind, field: u8, given: &Given) -> Result<Vec<u8>, Given
     }
 }
 
+/// A value as a tree, and in plain words.
+type Decoded = (View, String);
+
 /// What can be done with the type of a sealed field.
 #[derive(Clone, Copy)]
 struct Codec {
-    decode: fn(&[u8]) -> Result<(View, String), DecodeError>,
+    decode: fn(&[u8]) -> Result<Decoded, DecodeError>,
     encode: fn(&Given) -> Result<Vec<u8>, GivenError>,
     form: fn() -> Form,
 }
