@@ -308,7 +308,9 @@ impl Node {
 
     /// Stops: lets the last answers out, lets the commit in flight finish, closes the store.
     pub async fn stop(self) {
-        let Self { chain, stop, server, gossip, reports, consensus, intake, intake_thread, custodian, .. } = self;
+        let Self {
+            chain, stop, server, gossip, reports, consensus, intake, intake_thread, custodian, ..
+        } = self;
         let _ = stop.send(true);
         let _ = server.await;
         if let Some(custodian) = custodian {
