@@ -31,6 +31,7 @@ use tracing::{info, warn};
 
 use crate::chain::{Candidate, Chain};
 use crate::metrics::Metrics;
+use crate::room::Room;
 
 /// How many executed blocks are kept until their height is decided.
 const MAX_EXECUTED: usize = 8;
@@ -45,6 +46,7 @@ pub struct NodeLedger {
     chain: Arc<Chain>,
     executed: VecDeque<Executed>,
     peers: Vec<(AllowedPeer, TimeMs)>,
+    room: Room,
     metrics: Metrics,
 }
 
@@ -71,7 +73,8 @@ impl NodeLedger {
     /// When the registry cannot be read.
     pub fn new(chain: Arc<Chain>, metrics: Metrics) -> Result<Self, StoreError> {
         let peers = allowed_peers(&chain.store().snapshot()?)?;
-        Ok(Self { chain, executed: VecDeque::new(), peers, metrics })
+        let room = Room::new(Limits::default().max_bytes);
+        Ok(Self { chain, executed: VecDeque::new(), peers, room, metrics })
     }
 
     /// Decodes, verifies and applies a block.
@@ -133,6 +136,7 @@ impl NodeLedger {
     /// What has to be done once a block is on disk.
     fn after_commit(&mut self, executed: Executed) -> Result<(), LedgerFault> {
         let Executed { changes, mut acted, .. } = executed;
+        self.room.decided(changes.head.height, changes.block_id, Limits::default().max_bytes);
         let ids: Vec<SubmissionId> = changes.submissions.iter().map(|submission| submission.id).collect();
         let expired = {
             let mut mempool = self.chain.mempool();
@@ -191,12 +195,10 @@ impl Ledger for NodeLedger {
     }
 
     fn build(&mut self, request: BuildRequest) -> Result<Block, LedgerFault> {
-        let room = request.max_bytes.saturating_sub(HEADER_BYTES);
         let default = Limits::default();
-        let reaped = self
-            .chain
-            .mempool()
-            .reap(room.saturating_sub(room / 64).min(default.max_bytes), default.max_submissions);
+        let most = request.max_bytes.saturating_sub(HEADER_BYTES).min(default.max_bytes);
+        let room = self.room.at(request.height, most);
+        let reaped = self.chain.mempool().reap(room.saturating_sub(room / 64), default.max_submissions);
         // What each submission's length needs is a fixed sum; leave out what would burst the block by it.
         let mut left = room;
         let submissions: Vec<Verified> = reaped
@@ -235,6 +237,7 @@ impl Ledger for NodeLedger {
         }
         drop(snapshot);
         let block = built.block;
+        self.room.proposed(request.height, built.changes.block_id);
         self.keep(Executed {
             block_id: built.changes.block_id,
             body: body_hash(&block),

@@ -25,4 +25,5 @@ pub mod metrics;
 pub mod node;
 pub mod proofs;
 pub mod readers;
+mod room;
 pub mod telemetry;
