@@ -4,6 +4,7 @@
 
 pub(crate) mod event;
 pub(crate) mod json;
+pub(crate) mod life;
 pub(crate) mod paint;
 pub(crate) mod report;
 pub(crate) mod table;

@@ -362,9 +362,9 @@ fn open(checked: &Checked) -> Result<Opened, NodeError> {
         let snapshot = store.snapshot()?;
         let live = |signer: &dyn Signer, purpose, owner: &ParticipantId| {
             let entry = key_entry(&snapshot, &key_id(&signer.public_key()))?;
-            Ok::<_, StoreError>(
-                entry.is_some_and(|e| e.purpose == purpose && e.owner == *owner && e.revoked.is_none()),
-            )
+            Ok::<_, StoreError>(entry.is_some_and(|e| {
+                e.purpose == purpose && e.owner.as_participant() == Some(owner) && e.revoked.is_none()
+            }))
         };
         if let (Some(key), Some(participant)) = (&keys.consensus, &checked.participant) {
             if !live(key.as_ref(), KeyPurpose::Consensus, participant)? {

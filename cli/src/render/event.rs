@@ -21,6 +21,7 @@ use custos_proof::sealed_values::{
 };
 use custos_proof::submission::Author;
 
+use super::life;
 use crate::{time, words};
 
 /// What participants call themselves; those that are not known keep their ids.
@@ -109,6 +110,7 @@ impl Telling<'_> {
             Fields::KeyRevoke(k) => {
                 (None, format!("{author} revoked key {} (reason: {})", short(&k.key.0), k.reason))
             }
+            fields => (None, life::sentence(fields, &author, self.names)),
         };
         format!("{}: {what}", when.unwrap_or_else(|| minute(self.recorded)))
     }

@@ -13,9 +13,14 @@ use crate::given::{Form, Given, GivenError};
 use crate::hash::{Digest, ItemHash, KeyId, StateKey, Tag, TrailKey, tagged};
 use crate::ids::{Height, LogIndex, ParticipantId, Random16, TimeMs};
 use crate::keys::{KeyPurpose, PublicKey};
+use crate::kinds::access::Retention;
 use crate::kinds::participant::DisplayName;
 use crate::seal::Seal;
 use crate::submission::Author;
+
+mod life;
+
+pub use life::*;
 
 fn state_key(namespace: &str, parts: &[&dyn Fn(&mut Writer)]) -> StateKey {
     let mut w = Writer::new();
@@ -136,8 +141,8 @@ wire_struct! {
 wire_struct! {
     /// A key.
     pub struct KeyEntry {
-        /// For whom it speaks.
-        pub owner: ParticipantId,
+        /// For whom it speaks: a participant, or the subject of one trail.
+        pub owner: Author,
         /// The key.
         pub key: PublicKey,
         /// What it may sign.
@@ -216,6 +221,14 @@ wire_struct! {
         pub heartbeat_ms: u64,
         /// How long bodies are kept, by retention class {short, standard, long}, in days.
         pub retention_days: List<u32, 3>,
+        /// For how long after the block of its declaration an emergency may be cited, in milliseconds.
+        pub emergency_window_ms: u64,
+        /// Within which time after its declaration an emergency has to be reviewed, in milliseconds.
+        pub emergency_review_ms: u64,
+        /// Within which time after one half of a transfer the other has to follow, in milliseconds.
+        pub transfer_ms: u64,
+        /// The most submissions of one subject's key that expire within the same ten minutes.
+        pub max_subject_nonces: u64,
     }
 }
 
@@ -231,7 +244,22 @@ impl Policy {
             trust_period_ms: 90 * 86_400_000,
             heartbeat_ms: 60_000,
             retention_days: List::new(alloc::vec![365, 3_650, 10_950]).unwrap_or_default(),
+            emergency_window_ms: 24 * 3_600_000,
+            emergency_review_ms: 72 * 3_600_000,
+            transfer_ms: 7 * 86_400_000,
+            max_subject_nonces: 60,
         }
+    }
+
+    /// How long bodies of a class are kept, in milliseconds; for ever, if the policy does not say.
+    #[must_use]
+    pub fn retention_ms(&self, class: Retention) -> u64 {
+        let place = match class {
+            Retention::Short => 0,
+            Retention::Standard => 1,
+            Retention::Long => 2,
+        };
+        self.retention_days.get(place).map_or(u64::MAX, |days| u64::from(*days) * 86_400_000)
     }
 }
 

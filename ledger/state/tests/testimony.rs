@@ -445,12 +445,16 @@ macro_rules! stories {
             $( #[test] fn $story() { super::$story() } )*
         }
 
-        /// Every code of the table is found in some story.
+        /// Every code that an access can have is found in some story. Those of emergencies, permits, transfers and
+        /// life cycles (24 and above) have theirs in `life.rs`.
         #[test]
         fn every_code_has_a_story() {
             $( $story(); )*
             let seen = SEEN.take();
-            let missing: Vec<_> = Code::ALL.iter().filter(|code| !seen.contains(code)).collect();
+            let missing: Vec<_> = Code::ALL
+                .iter()
+                .filter(|code| **code < Code::Overdue && !seen.contains(code))
+                .collect();
             assert!(missing.is_empty(), "no story finds {missing:?}");
         }
     };

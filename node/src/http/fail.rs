@@ -140,6 +140,9 @@ fn answer_to(code: RefusalCode) -> (u16, &'static str) {
         R::BadExpiry => (422, "let it end with a quarter (UTC), or never"),
         R::ByVoteOnly => (403, "propose it to the validators"),
         R::TooFarBack | R::OutOfRange => (422, "choose a value within the bounds"),
+        R::Ended => (409, "it is over; begin another"),
+        R::OnHold => (409, "ask whoever set the hold to lift it"),
+        R::TooEarly => (422, "wait until the period of its class has passed"),
     }
 }
 
