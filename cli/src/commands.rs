@@ -11,6 +11,10 @@ use crate::screen::Screen;
 mod access;
 mod anchor;
 mod bench;
+mod correct;
+mod delegation;
+mod disclosure;
+mod emergency;
 mod fsck;
 mod genesis;
 mod import;
@@ -18,6 +22,7 @@ mod item;
 mod keygen;
 mod node;
 mod participant;
+mod permit;
 mod receipt;
 mod rule;
 mod testnet;
@@ -70,6 +75,14 @@ enum Command {
     #[command(subcommand)]
     Access(access::Access),
     #[command(subcommand)]
+    Emergency(emergency::Emergency),
+    #[command(subcommand)]
+    Permit(permit::Permit),
+    #[command(subcommand)]
+    Disclosure(disclosure::Disclosure),
+    #[command(subcommand)]
+    Delegation(delegation::Delegation),
+    #[command(subcommand)]
     Receipt(receipt::Receipt),
     #[command(subcommand)]
     Trail(trail::Trail),
@@ -93,6 +106,10 @@ impl Arguments {
             Command::Item(command) => command.run(screen),
             Command::Rule(command) => command.run(screen),
             Command::Access(command) => command.run(screen),
+            Command::Emergency(command) => command.run(screen),
+            Command::Permit(command) => command.run(screen),
+            Command::Disclosure(command) => command.run(screen),
+            Command::Delegation(command) => command.run(screen),
             Command::Receipt(command) => command.run(screen),
             Command::Trail(command) => command.run(screen),
             Command::Verify(command) => command.run(screen),
