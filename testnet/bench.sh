@@ -1,10 +1,10 @@
 #!/bin/sh
 # Measures this machine, then a four-validator network on it, and writes docs/performance.md.
-# Usage: testnet/bench.sh CUSTOS   (RECORDS=n in the environment: how full the log is before the restart is measured;
-# default 100000). Expects the workspace to be built, as `make bench` does.
+# Usage: testnet/bench.sh CUSTOS   (RECORDS=n,n... in the environment: how full the log is when a restart is measured;
+# default 100000,1000000). Expects the workspace to be built, as `make bench` does.
 set -eu
 custos=$1
-records=${RECORDS:-100000}
+records=${RECORDS:-100000,1000000}
 built=${CARGO_TARGET_DIR:-target}/debug
 rates=$(mktemp)
 trap 'rm -f "$rates"' EXIT

@@ -11,11 +11,11 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use custos_proof::batch::verify_batch;
 use custos_proof::hash::{Digest, SubmissionId, sha256};
 use custos_proof::ids::TimeMs;
 use custos_proof::keys::{PublicKey, is_strict};
 use custos_proof::submission::{Author, Submission, Verified};
-use custos_state::batch::verify_batch;
 use custos_state::error::{Refusal, RefusalCode};
 use custos_store::Store;
 use tokio::sync::{oneshot, watch};

@@ -247,6 +247,7 @@ impl<P: Peers> Worker<P> {
             steps.push(Step { origin, bytes: hash });
         }
         let (places, candidates): (Vec<_>, Vec<_>) = candidates.into_iter().unzip();
+        let looked_at = snapshot.as_ref().ok().map(|s| s.head().height);
         drop(snapshot);
         let verified = self.chain.verifier().verify(candidates);
         // A later one: what was recorded while signatures were checked shows here.
@@ -254,9 +255,10 @@ impl<P: Peers> Worker<P> {
         let mut added = false;
         for (place, result) in places.into_iter().zip(verified) {
             let outcome = match result {
-                Ok(verified) => {
-                    snapshot.as_ref().map_err(Clone::clone).and_then(|s| self.after_signature(s, verified))
-                }
+                Ok(verified) => snapshot.as_ref().map_err(Clone::clone).and_then(|s| {
+                    let moved = looked_at != Some(s.head().height);
+                    self.after_signature(s, moved, verified)
+                }),
                 Err(refusal) => {
                     self.chain.mempool().remember_bad(steps[place].bytes, refusal.clone());
                     Err(Declined::Refused(refusal))
@@ -316,14 +318,16 @@ impl<P: Peers> Worker<P> {
         Ok(Before::Check(Box::new(submission), key))
     }
 
+    /// `moved`: whether blocks were committed since [`Worker::before_signature`] looked.
     fn after_signature(
         &self,
         snapshot: &Snapshot<'_>,
+        moved: bool,
         verified: Arc<Verified>,
     ) -> Result<Accepted, Declined> {
         let id = verified.id();
         let items = verified.item_hashes().to_vec();
-        if snapshot.submission(&id).map_err(|error| self.failed(&error))?.is_some() {
+        if moved && snapshot.submission(&id).map_err(|error| self.failed(&error))?.is_some() {
             return Ok(Accepted { id, items, standing: Standing::Committed });
         }
         apply::preview(snapshot, self.chain.now(), &verified).map_err(|error| self.declined(error))?;

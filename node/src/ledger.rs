@@ -352,14 +352,8 @@ fn next_due(snapshot: &Snapshot<'_>) -> Result<Option<TimeMs>, StoreError> {
 pub(crate) fn key_entry(
     snapshot: &Snapshot<'_>,
     id: &custos_proof::hash::KeyId,
-) -> Result<Option<KeyEntry>, StoreError> {
-    let value = snapshot.entry(&registry::key_key(id)).map_err(|error| StoreError::Io(error.to_string()))?;
-    value
-        .map(|bytes| {
-            KeyEntry::from_bytes(&bytes)
-                .map_err(|error| StoreError::Io(format!("the entry of key {id}: {error}")))
-        })
-        .transpose()
+) -> Result<Option<Arc<KeyEntry>>, StoreError> {
+    snapshot.key(id).map_err(|error| StoreError::Io(format!("the entry of key {id}: {error}")))
 }
 
 /// The authors of acts.

@@ -29,7 +29,7 @@ async fn what_is_submitted_comes_back_as_receipts_that_verify() {
     for (position, receipt) in receipts.receipts.iter().enumerate() {
         let proven = verify::receipt(receipt, &trust(&anchor)).unwrap();
         assert_eq!(proven.item.hash, hash(&batch, position));
-        assert!(proven.item.strict);
+        assert!(proven.item.is_strict());
     }
     // Any flipped byte is refused.
     let one = receipts.receipts[2].to_bytes();

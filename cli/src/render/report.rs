@@ -263,7 +263,7 @@ fn place(record: &Record) -> String {
 }
 
 fn signature(item: &ProvenItem) -> String {
-    let strict = if item.strict {
+    let strict = if item.is_strict() {
         ""
     } else {
         " (valid by ZIP-215, the ledger's rule; a stricter verifier would refuse it)"
@@ -308,7 +308,7 @@ fn item_json(item: &ProvenItem, shown: &[Shown], ground: &Ground<'_>) -> Value {
         "reference": item.hash.to_string(),
         "author": item.entry.author.to_string(),
         "key_id": key_id(&item.key.key).to_string(),
-        "strict_signature": item.strict,
+        "strict_signature": item.is_strict(),
         "record": render::of(&item.record),
         "finding": item.entry.verdict.finding.word(),
         "codes": item.entry.verdict.codes.iter().map(|code| code.word()).collect::<Vec<_>>(),

@@ -60,19 +60,17 @@ pub fn verify_zip215(key: &PublicKey, message: &[u8], signature: &Signature) -> 
 #[must_use]
 pub fn is_strict(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
     let (r_bytes, s_bytes) = halves(signature);
-    let (Some(a), Some(r)) = (decompress(&key.0), decompress(&r_bytes)) else {
+    let Some(a) = decompress(&key.0) else {
         return false;
     };
     let Some(s) = Option::<Scalar>::from(Scalar::from_canonical_bytes(s_bytes)) else {
         return false;
     };
-    if a.is_small_order() || r.is_small_order() {
-        return false;
-    }
     let challenge = Sha512::new().chain_update(r_bytes).chain_update(key.0).chain_update(message).finalize();
     let k = Scalar::from_bytes_mod_order_wide(&challenge.into());
-    // Comparing encodings, not points, is what refuses an R that is not canonical.
-    EdwardsPoint::vartime_double_scalar_mul_basepoint(&k, &-a, &s).compress().0 == r_bytes
+    let r = EdwardsPoint::vartime_double_scalar_mul_basepoint(&k, &-a, &s);
+    // Comparing encodings, not points, is what refuses an R that is not canonical, or none at all.
+    r.compress().0 == r_bytes && !a.is_small_order() && !r.is_small_order()
 }
 
 /// Why a key must not enter the registry.

@@ -17,6 +17,7 @@
 extern crate alloc;
 
 pub mod anchor;
+pub mod batch;
 pub mod cbor;
 pub mod certificate;
 pub mod disclosure;

@@ -884,6 +884,10 @@ wire_enum! {
         FhirR4AuditEvent = 2, "FHIR R4 AuditEvent";
         /// A FHIR R4 Consent.
         FhirR4Consent = 3, "FHIR R4 Consent";
+        /// A FHIR R5 AuditEvent.
+        FhirR5AuditEvent = 4, "FHIR R5 AuditEvent";
+        /// A FHIR R5 Consent.
+        FhirR5Consent = 5, "FHIR R5 Consent";
     }
 }
 

@@ -411,8 +411,7 @@ impl Verified {
     /// Checks many signatures at once; one bad signature is found and only that one is refused.
     ///
     /// `check` is given every (key, message, signature) and answers for each whether it is valid under
-    /// ZIP-215; batch verification lives outside this crate, but its answer agrees with
-    /// [`verify_zip215`] by definition of that rule.
+    /// ZIP-215, as [`crate::batch::verify_batch`] does, or by a stricter rule of the caller's.
     pub fn all(
         submissions: Vec<(Submission, PublicKey)>,
         check: impl FnOnce(&[(PublicKey, &[u8], Signature)]) -> Vec<bool>,

@@ -6,18 +6,21 @@
 //! what was proven; how to say it to people is the caller's business, with one rule: never "B read",
 //! but "A states that B read".
 
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use thiserror::Error;
 
 use crate::anchor::{Link, Recency, Trust, TrustAnchor};
+use crate::batch::{self, all_valid};
 use crate::cbor::{DecodeError, Wire};
 use crate::certificate::CertificateError;
-use crate::hash::{ChainId, Digest, ItemHash, TrailKey};
+use crate::hash::{ChainId, Digest, ItemHash, KeyId, TrailKey};
 use crate::header::Header;
 use crate::ids::{Height, ItemId, TimeMs};
 use crate::item::{Item, item_hash};
-use crate::keys::{KeyPurpose, is_strict};
+use crate::keys::{KeyPurpose, is_strict, key_id};
 use crate::merkle;
 use crate::receipt::{ProvenKey, Receipt};
 use crate::record::{ItemEntry, Record};
@@ -217,8 +220,18 @@ pub struct ProvenItem {
     pub key: KeyEntry,
     /// When the envelope would have expired.
     pub not_after: TimeMs,
+    /// What the author signed; shared by all items of the submission.
+    pub envelope: Arc<Envelope>,
+}
+
+impl ProvenItem {
     /// Whether a verifier that follows RFC 8032 strictly accepts the author's signature too.
-    pub strict: bool,
+    ///
+    /// Nothing proven depends on it, and the check costs as much as a signature's: it is made when asked for.
+    #[must_use]
+    pub fn is_strict(&self) -> bool {
+        is_strict(&self.key.key, self.envelope.sig_structure(), self.envelope.signature())
+    }
 }
 
 /// What a receipt shows.
@@ -322,6 +335,9 @@ pub fn receipt(receipt: &Receipt, basis: &Basis<'_>) -> Result<ProvenReceipt, Fa
     let envelope = Envelope::decode(&receipt.envelope).map_err(Failure::Envelope)?;
     receipt.author_key.check(header)?;
     let signed = check_author(envelope, &receipt.author_key.entry, &header.chain)?;
+    if !signed.verifies() {
+        return Err(Failure::AuthorSignature);
+    }
     let item = check_item(&receipt.item, &receipt.item_path, record, &signed)?;
     Ok(ProvenReceipt { header: proven_header(header, &receipt.certificate, trust), item })
 }
@@ -415,30 +431,54 @@ fn check_head(proof: &TrailProof, header: &Header, key: &TrailKey) -> Result<(),
     }
 }
 
-/// An envelope that its author signed; checked once however many items it carries.
+/// An envelope and the key that speaks for its author. Its signature is checked once, however many items it carries.
 struct Signed<'a> {
-    envelope: Envelope,
+    envelope: Arc<Envelope>,
     key: &'a KeyEntry,
-    strict: bool,
+}
+
+impl Signed<'_> {
+    /// Whether the signature is valid; that the key is the one the envelope names included.
+    fn verifies(&self) -> bool {
+        self.envelope.verifies_under(&self.key.key)
+    }
+
+    fn triple(&self) -> batch::Signed<'_> {
+        (self.key.key, self.envelope.sig_structure(), *self.envelope.signature())
+    }
 }
 
 /// The proof's envelopes, each with the key that signed it.
+///
+/// The signatures come last and all at once. What is found is what one by one would have found: the first
+/// envelope with a defect says what is wrong, and a bad signature before it comes before it.
 fn check_envelopes<'a>(proof: &'a TrailProof, chain: &ChainId) -> Result<Vec<Signed<'a>>, Failure> {
-    let by_id: Vec<_> =
-        proof.keys.iter().map(|k: &ProvenKey| (crate::keys::key_id(&k.entry.key), &k.entry)).collect();
-    proof
-        .envelopes
-        .iter()
-        .map(|bytes| {
-            let envelope = Envelope::decode(bytes).map_err(Failure::Envelope)?;
-            let (_, key) =
-                by_id.iter().find(|(id, _)| *id == envelope.key_id()).ok_or(Failure::KeyMissing)?;
+    let by_id: BTreeMap<KeyId, &KeyEntry> =
+        proof.keys.iter().rev().map(|k: &ProvenKey| (key_id(&k.entry.key), &k.entry)).collect();
+    let mut signed = Vec::with_capacity(proof.envelopes.len());
+    let mut defect = None;
+    for bytes in proof.envelopes.iter() {
+        let found = Envelope::decode(bytes).map_err(Failure::Envelope).and_then(|envelope| {
+            // Found by the id that the envelope names: no other key is ever tried.
+            let key = by_id.get(&envelope.key_id()).ok_or(Failure::KeyMissing)?;
             check_author(envelope, key, chain)
-        })
-        .collect()
+        });
+        match found {
+            Ok(found) => signed.push(found),
+            Err(failure) => {
+                defect = Some(failure);
+                break;
+            }
+        }
+    }
+    let triples: Vec<_> = signed.iter().map(Signed::triple).collect();
+    if !all_valid(&triples) {
+        return Err(Failure::AuthorSignature);
+    }
+    defect.map_or(Ok(signed), Err)
 }
 
-/// The envelope is for this chain and signed by a signing key of its author.
+/// The envelope is for this chain and names as its author the owner of a signing key. Its signature is not checked here.
 fn check_author<'a>(envelope: Envelope, key: &'a KeyEntry, chain: &ChainId) -> Result<Signed<'a>, Failure> {
     let payload = envelope.payload();
     if payload.chain != *chain {
@@ -447,11 +487,7 @@ fn check_author<'a>(envelope: Envelope, key: &'a KeyEntry, chain: &ChainId) -> R
     if key.purpose != KeyPurpose::Sign || payload.author != key.owner {
         return Err(Failure::KeyNotValid);
     }
-    if !envelope.verifies_under(&key.key) {
-        return Err(Failure::AuthorSignature);
-    }
-    let strict = is_strict(&key.key, envelope.sig_structure(), envelope.signature());
-    Ok(Signed { envelope, key, strict })
+    Ok(Signed { envelope: Arc::new(envelope), key })
 }
 
 /// The item is the record's, was signed in this envelope, and the key was valid when it was recorded.
@@ -461,7 +497,7 @@ fn check_item(
     record: Record,
     signed: &Signed<'_>,
 ) -> Result<ProvenItem, Failure> {
-    let Signed { envelope, key, strict } = signed;
+    let Signed { envelope, key } = signed;
     let entry = record.as_item().ok_or(Failure::OtherItem)?.clone();
     let hash = item_hash(bytes);
     if entry.item != hash {
@@ -494,6 +530,6 @@ fn check_item(
         record,
         key: (*key).clone(),
         not_after: payload.not_after,
-        strict: *strict,
+        envelope: Arc::clone(envelope),
     })
 }

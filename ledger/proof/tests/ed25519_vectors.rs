@@ -1,7 +1,7 @@
-//! The Ed25519 rule, pinned: RFC 8032, Wycheproof, and every combination of crafted points.
+//! The Ed25519 rule, pinned: RFC 8032, Wycheproof, C2SP's CCTV, and every combination of crafted points.
 //!
-//! The crafted signatures cover the edge cases of C2SP's CCTV vectors (points of small order, with
-//! a component of small order, not canonically encoded; residues that only a cofactor removes; a
+//! The crafted signatures cover the classes of the CCTV vectors (points of small order, with a
+//! component of small order, not canonically encoded; residues that only a cofactor removes; a
 //! re-encoded challenge). They are made here from their definition, so that the expectation is the
 //! equation of ZIP-215 and not another implementation's answer.
 
@@ -13,6 +13,7 @@ use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::IsIdentity;
+use custos_proof::batch::{all_valid, verify_batch};
 use custos_proof::keys::{
     KeyDefect, PublicKey, Signature, cose_key, is_registrable, is_strict, key_id, verify_zip215,
 };
@@ -83,6 +84,37 @@ fn wycheproof_agrees_but_where_zip_215_says_otherwise() {
 }
 
 #[test]
+fn cctv_agrees() {
+    let (mut strict, mut all) = (0, 0);
+    for line in include_str!("data/cctv_ed25519.txt").lines().filter(|line| !line.starts_with('#')) {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let [number, flags, key, message, signature] = fields[..] else {
+            panic!("a line without five fields")
+        };
+        let flags: BTreeSet<&str> = flags.split(',').filter(|flag| *flag != "-").collect();
+        let (key, signature): (PublicKey, Signature) = (key.parse().unwrap(), signature.parse().unwrap());
+        let message = unhex(message);
+        let valid = verify_zip215(&key, &message, &signature);
+        assert_eq!(valid, zip215(&key, &message, &signature), "vector {number}");
+        // The vectors' own test: all whose challenge is over the given encodings; of the others those whose key is
+        // of low order, because then no challenge matters.
+        let expected = !flags.contains("reencoded_k") || flags.contains("low_order_A");
+        assert_eq!(valid, expected, "vector {number}: {flags:?}");
+        let is_strict = is_strict(&key, &message, &signature);
+        assert_eq!(is_strict, dalek_strict(&key, &message, &signature), "vector {number}");
+        // verify_strict refuses "any low_order_A and low_order_R vectors", "and by extension all other flags
+        // except low_order_component_A and low_order_component_R".
+        let harmless = ["low_order_component_A", "low_order_component_R"];
+        if is_strict {
+            assert!(flags.iter().all(|flag| harmless.contains(flag)), "vector {number}: {flags:?}");
+        }
+        strict += u32::from(is_strict);
+        all += 1;
+    }
+    assert!(all == 914 && strict > 0 && strict < all / 2, "{strict} of {all} vectors are strict");
+}
+
+#[test]
 fn crafted_signatures_are_valid_exactly_by_zip_215_and_strict_exactly_by_verify_strict() {
     let (mut valid, mut strict, mut disputed) = (0, 0, 0);
     for case in crafted() {
@@ -102,6 +134,52 @@ fn crafted_signatures_are_valid_exactly_by_zip_215_and_strict_exactly_by_verify_
         valid > 1000 && strict > 20 && disputed > 1000,
         "{valid} valid, {strict} strict, {disputed} disputed"
     );
+}
+
+#[test]
+fn a_batch_says_of_every_crafted_signature_what_is_said_of_it_alone() {
+    let cases = crafted();
+    let signed: Vec<(PublicKey, &[u8], Signature)> =
+        cases.iter().map(|case| (case.key, case.message.as_slice(), case.signature)).collect();
+    let single: Vec<bool> =
+        signed.iter().map(|(key, message, signature)| verify_zip215(key, message, signature)).collect();
+    assert_eq!(verify_batch(&signed), single);
+    let of = |wanted: bool| -> Vec<_> {
+        signed.iter().zip(&single).filter(|(_, valid)| **valid == wanted).map(|(s, _)| *s).collect()
+    };
+    let (good, bad) = (of(true), of(false));
+    assert!(good.len() > 1000 && bad.len() > 1000, "{} good, {} bad", good.len(), bad.len());
+    // With every component of small order that there is, and all at once: none is lost, none makes up for another.
+    assert!(all_valid(&good));
+    for (i, bad) in bad.iter().enumerate() {
+        // Few enough that each has its own equation, many enough that there is one.
+        let at = i % (good.len() - 7);
+        let mut batch = good[at..at + 7].to_vec();
+        batch.insert(i % 8, *bad);
+        assert!(!all_valid(&batch), "{bad:?} among good ones");
+    }
+    for few in 0..6 {
+        assert!(all_valid(&good[..few]));
+        assert!(few == 0 || !all_valid(&[&bad[..1], &good[1..few]].concat()));
+    }
+}
+
+#[test]
+fn two_signatures_whose_errors_cancel_are_both_bad_in_a_batch() {
+    // s + d and s - d under one key: any combination with equal coefficients would let them pass.
+    let secret = scalar("cancel", 0);
+    let a = (ED25519_BASEPOINT_POINT * secret).compress().0;
+    let off = |number: u64, error: Scalar| {
+        let (r, message) = (scalar("nonce", number), number.to_be_bytes());
+        let r_bytes = (ED25519_BASEPOINT_POINT * r).compress().0;
+        let s = r + challenge(&r_bytes, &a, &message) * secret + error;
+        (message, joined(r_bytes, s.to_bytes()))
+    };
+    let errors = [Scalar::ZERO, Scalar::ONE, -Scalar::ONE, Scalar::ZERO, scalar("d", 0), -scalar("d", 0)];
+    let made: Vec<_> = (0..).zip(errors).map(|(number, error)| off(number, error)).collect();
+    let signed: Vec<_> = made.iter().map(|(message, s)| (PublicKey(a), &message[..], *s)).collect();
+    assert_eq!(verify_batch(&signed), [true, false, false, true, false, false]);
+    assert!(!all_valid(&signed));
 }
 
 #[test]

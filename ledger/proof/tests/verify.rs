@@ -20,13 +20,13 @@ use custos_proof::hash::{BlockId, ChainId, Digest, ItemHash};
 use custos_proof::header::Header;
 use custos_proof::ids::{FAR, Height, ItemId, LogIndex, LogSize, Round, TimeMs};
 use custos_proof::item::Item;
-use custos_proof::keys::{KeyPurpose, PublicKey};
+use custos_proof::keys::{KeyPurpose, PublicKey, key_id};
 use custos_proof::kinds::Class;
 use custos_proof::receipt::Receipt;
 use custos_proof::record::{Entry as Recorded, Listing, Record};
 use custos_proof::registry::{self, KeyEntry, TrailHead};
 use custos_proof::seal::Opening;
-use custos_proof::submission::Author;
+use custos_proof::submission::{Author, Envelope};
 use custos_proof::trail::TrailName;
 use custos_proof::trail_proof::{Entry, TrailProof};
 use custos_proof::verify::{self, Basis, Content, Failure};
@@ -671,7 +671,7 @@ fn a_receipt_shows_what_was_recorded_and_by_whom() {
         assert_eq!((proven.item.record.height, proven.item.entry.position), (Height(1), position as u32));
         assert_eq!(proven.header.header.height, Height(2), "under a later header than its own");
         assert_eq!(proven.header.signers, [0, 1, 2]);
-        assert!(proven.item.strict);
+        assert!(proven.item.is_strict());
     }
 }
 
@@ -951,6 +951,47 @@ fn nothing_is_left_out_added_or_moved() {
     };
     assert_eq!(with(&|_, e| full(&mut e[0], 1)), Failure::OtherSubmission);
     assert_eq!(with(&|_, e| full(&mut e[0], u32::MAX)), Failure::Contradiction);
+}
+
+#[test]
+fn the_first_bad_envelope_of_a_trail_says_what_is_wrong() {
+    // Six envelopes, checked in one batch; whatever is wrong with several, one by one would have found the first.
+    let world = with_trail();
+    let good = world.whole_trail(&subject());
+    assert_eq!(good.envelopes.len(), 6);
+    let without_key = TrailProof { keys: List::new(good.keys[..1].to_vec()).unwrap(), ..good.clone() };
+    let broken = |proof: &TrailProof, signatures: &[usize], forms: &[usize]| {
+        let mut envelopes: Vec<Vec<u8>> = proof.envelopes.iter().map(|e| e.to_vec()).collect();
+        for at in signatures {
+            // The signature is what an envelope ends with.
+            *envelopes[*at].last_mut().unwrap() ^= 1;
+        }
+        for at in forms {
+            envelopes[*at].push(0);
+        }
+        let envelopes = envelopes.into_iter().map(|e| Bytes::new(e).unwrap()).collect();
+        let proof = TrailProof { envelopes: List::new(envelopes).unwrap(), ..proof.clone() };
+        trail(&proof, &world.anchor()).map(drop)
+    };
+    assert_eq!(broken(&good, &[], &[]), Ok(()));
+    for at in 0..6 {
+        assert_eq!(broken(&good, &[at], &[]), Err(Failure::AuthorSignature), "signature {at}");
+        assert!(matches!(broken(&good, &[], &[at]), Err(Failure::Envelope(_))), "form {at}");
+        for other in 0..6 {
+            let both = broken(&good, &[at], &[other]);
+            match at < other {
+                true => assert_eq!(both, Err(Failure::AuthorSignature), "signature {at}, form {other}"),
+                false => assert!(matches!(both, Err(Failure::Envelope(_))), "signature {at}, form {other}"),
+            }
+        }
+    }
+    // One of the two authors' keys is missing: the first envelope that needs it is the first or the second.
+    let kept = key_id(&without_key.keys[0].entry.key);
+    let missing = good.envelopes.iter().position(|e| Envelope::decode(e).unwrap().key_id() != kept).unwrap();
+    for at in 0..6 {
+        let expected = if at < missing { Failure::AuthorSignature } else { Failure::KeyMissing };
+        assert_eq!(broken(&without_key, &[at], &[]), Err(expected), "signature {at}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use custos_proof::batch::verify_batch;
 use custos_proof::cbor::{Ascii, List, Text, Wire};
 use custos_proof::genesis::{Genesis, GenesisKey, GenesisValidator, NO_CHAIN};
 use custos_proof::hash::{ChainId, Digest};
@@ -20,7 +21,6 @@ use custos_proof::registry::{Policy, Role, Roles};
 use custos_proof::seal::Seal;
 use custos_proof::submission::{Author, Draft, Submission, Verified};
 use custos_state::apply::{self, Limits, Proposal};
-use custos_state::batch::verify_batch;
 use custos_state::memory::MemoryStore;
 use ed25519_dalek::Signer as _;
 

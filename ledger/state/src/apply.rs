@@ -5,6 +5,8 @@
 //! anything inadmissible is invalid. Both run the same code in the same order: the block record,
 //! expired nonces, the facts that fell due, the submissions.
 
+use std::sync::Arc;
+
 use custos_proof::cbor::{Set, Wire};
 use custos_proof::genesis::{Genesis, GenesisError};
 use custos_proof::hash::{Digest, ItemHash, KeyId, StateKey, SubmissionId, TrailKey, sha256};
@@ -337,7 +339,7 @@ impl<'v> Run<'v> {
     }
 
     fn finish(self, proposal: &Proposal) -> Result<Changes, ApplyError> {
-        let before = self.overlay.head().clone();
+        let before = Head::clone(self.overlay.head());
         let changed = self.overlay.finish()?;
         let mut log = Frontier::from_parts(before.log_size.0, before.log_frontier)
             .map_err(|_| ViewError::Damaged { what: "the frontier of the log".into() })?;
@@ -534,7 +536,7 @@ pub(crate) fn check_envelope(
     overlay: &Overlay<'_>,
     submission: &Submission,
     timing: Timing,
-) -> Result<KeyEntry, AdmitError> {
+) -> Result<Arc<KeyEntry>, AdmitError> {
     let refuse = |code, detail: String| Err(AdmitError::Refused(Refusal::new(code, detail)));
     let (payload, time) = (submission.payload(), overlay.time());
     if payload.chain != overlay.head().chain {
@@ -625,7 +627,7 @@ const CLOCK_SLACK_MS: u64 = 10_000;
 struct Nothing;
 
 impl View for Nothing {
-    fn head(&self) -> Result<Head, ViewError> {
+    fn head(&self) -> Result<Arc<Head>, ViewError> {
         Err(ViewError::Damaged { what: "there is no head before the genesis".into() })
     }
     fn entry(&self, _: &StateKey) -> Result<Option<Vec<u8>>, ViewError> {

@@ -12,7 +12,6 @@
 
 pub mod admission;
 pub mod apply;
-pub mod batch;
 pub mod changes;
 pub mod error;
 pub mod memory;

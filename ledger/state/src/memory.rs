@@ -4,6 +4,7 @@
 //! absent: durability, proofs of the log, anything fast.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use custos_proof::cbor::Wire;
 use custos_proof::hash::{Digest, ItemHash, StateKey, TrailKey};
@@ -21,7 +22,7 @@ use crate::view::{Head, View, ViewError};
 /// A chain's state and log in memory.
 #[derive(Debug, Clone)]
 pub struct MemoryStore {
-    head: Head,
+    head: Arc<Head>,
     entries: BTreeMap<StateKey, Vec<u8>>,
     pages: BTreeMap<NibblePath, Page>,
     trail_frontiers: BTreeMap<TrailKey, Vec<Digest>>,
@@ -38,7 +39,7 @@ impl MemoryStore {
     #[must_use]
     pub fn new(start: &Start) -> Self {
         Self {
-            head: start.head.clone(),
+            head: Arc::new(start.head.clone()),
             entries: start.entries.iter().cloned().collect(),
             pages: start.pages.iter().cloned().collect(),
             trail_frontiers: BTreeMap::new(),
@@ -95,7 +96,7 @@ impl MemoryStore {
         for erasure in &changes.erasures {
             self.erase(erasure)?;
         }
-        self.head = changes.head.clone();
+        self.head = Arc::new(changes.head.clone());
         Ok(())
     }
 
@@ -135,8 +136,8 @@ impl MemoryStore {
 }
 
 impl View for MemoryStore {
-    fn head(&self) -> Result<Head, ViewError> {
-        Ok(self.head.clone())
+    fn head(&self) -> Result<Arc<Head>, ViewError> {
+        Ok(Arc::clone(&self.head))
     }
     fn entry(&self, key: &StateKey) -> Result<Option<Vec<u8>>, ViewError> {
         Ok(self.entries.get(key).cloned())

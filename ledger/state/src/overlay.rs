@@ -5,6 +5,7 @@
 //! submission first, then the block, then the view.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use custos_proof::cbor::Wire;
 use custos_proof::hash::{Digest, ItemHash, KeyId, StateKey, TrailKey, sha256};
@@ -18,7 +19,7 @@ use custos_proof::state_map::{self, NibblePath, Page, PageError, PageSource, Upd
 use custos_proof::submission::Author;
 
 use crate::changes::{Erasure, NewListing, NewRecord};
-use crate::view::{Head, View, ViewError};
+use crate::view::{Head, View, ViewError, decode_entry};
 
 mod life;
 
@@ -41,7 +42,7 @@ struct Layer {
 /// A view with the changes of a block and of the submission in progress.
 pub struct Overlay<'v> {
     view: &'v dyn View,
-    head: Head,
+    head: Arc<Head>,
     height: Height,
     time: TimeMs,
     block: Layer,
@@ -139,13 +140,35 @@ impl<'v> Overlay<'v> {
         self.view.block_time(height)
     }
 
+    /// What this block made of an entry; `None` when it left it alone.
+    fn changed(&self, key: impl FnOnce() -> StateKey) -> Option<&Option<Vec<u8>>> {
+        if self.submission.entries.is_empty() && self.block.entries.is_empty() {
+            return None;
+        }
+        let key = key();
+        self.submission.entries.get(&key).or_else(|| self.block.entries.get(&key))
+    }
+
     fn read<T: Wire>(&self, key: &StateKey, what: &str) -> Result<Option<T>, ViewError> {
-        let changed = self.submission.entries.get(key).or_else(|| self.block.entries.get(key));
-        let bytes = match changed {
-            Some(changed) => changed.clone(),
-            None => self.view.entry(key)?,
-        };
-        bytes.map(|bytes| decode_entry(&bytes, what)).transpose()
+        match self.changed(|| *key) {
+            Some(changed) => changed.as_deref().map(|bytes| decode_entry(bytes, what)).transpose(),
+            None => self.view.entry(key)?.map(|bytes| decode_entry(&bytes, what)).transpose(),
+        }
+    }
+
+    /// As `read`, of an entry that the view has a reader of its own for.
+    fn shared<T: Wire>(
+        &self,
+        key: impl FnOnce() -> StateKey,
+        what: &str,
+        below: impl FnOnce(&dyn View) -> Result<Option<Arc<T>>, ViewError>,
+    ) -> Result<Option<Arc<T>>, ViewError> {
+        match self.changed(key) {
+            Some(changed) => {
+                changed.as_deref().map(|bytes| decode_entry(bytes, what).map(Arc::new)).transpose()
+            }
+            None => below(self.view),
+        }
     }
 
     fn put<T: Wire>(&mut self, key: StateKey, value: &T) {
@@ -161,8 +184,8 @@ impl<'v> Overlay<'v> {
     ///
     /// # Errors
     /// As for all readers here: when the view cannot be read or holds what it must not.
-    pub fn participant(&self, id: &ParticipantId) -> Result<Option<Participant>, ViewError> {
-        self.read(&registry::participant_key(id), "participant")
+    pub fn participant(&self, id: &ParticipantId) -> Result<Option<Arc<Participant>>, ViewError> {
+        self.shared(|| registry::participant_key(id), "participant", |view| view.participant(id))
     }
 
     /// Replaces a participant's entry.
@@ -172,14 +195,13 @@ impl<'v> Overlay<'v> {
     }
 
     /// A key's entry.
-    pub fn key(&self, id: &KeyId) -> Result<Option<KeyEntry>, ViewError> {
-        self.read(&registry::key_key(id), "key")
+    pub fn key(&self, id: &KeyId) -> Result<Option<Arc<KeyEntry>>, ViewError> {
+        self.shared(|| registry::key_key(id), "key", |view| view.key(id))
     }
 
     /// A key's entry as it stood before this block.
-    pub fn key_before(&self, id: &KeyId) -> Result<Option<KeyEntry>, ViewError> {
-        let bytes = self.view.entry(&registry::key_key(id))?;
-        bytes.map(|bytes| decode_entry(&bytes, "key")).transpose()
+    pub fn key_before(&self, id: &KeyId) -> Result<Option<Arc<KeyEntry>>, ViewError> {
+        self.view.key(id)
     }
 
     /// Replaces a key's entry.
@@ -192,8 +214,8 @@ impl<'v> Overlay<'v> {
     }
 
     /// The policy.
-    pub fn policy(&self) -> Result<Policy, ViewError> {
-        self.read(&registry::policy_key(), "policy")?
+    pub fn policy(&self) -> Result<Arc<Policy>, ViewError> {
+        self.shared(registry::policy_key, "policy", |view| view.policy())?
             .ok_or_else(|| ViewError::Damaged { what: "the state has no policy".into() })
     }
 
@@ -238,7 +260,12 @@ impl<'v> Overlay<'v> {
 
     /// How many nonces an author uses in a bucket.
     pub fn nonce_bucket(&self, author: &Author, bucket: u64) -> Result<Bucket, ViewError> {
-        Ok(self.read(&registry::nonce_key(author, bucket), "nonce bucket")?.unwrap_or(Bucket::EMPTY))
+        let found = self.shared(
+            || registry::nonce_key(author, bucket),
+            "nonce bucket",
+            |view| view.nonce_bucket(author, bucket),
+        )?;
+        Ok(found.map_or(Bucket::EMPTY, |bucket| (*bucket).clone()))
     }
 
     /// Uses a nonce.
@@ -370,12 +397,6 @@ impl<'v> Overlay<'v> {
             map,
         })
     }
-}
-
-/// Reads an entry that the state must hold in its one spelling.
-fn decode_entry<T: Wire>(bytes: &[u8], what: &str) -> Result<T, ViewError> {
-    T::from_bytes(bytes)
-        .map_err(|error| ViewError::Damaged { what: format!("a {what} entry of the state: {error}") })
 }
 
 struct Pages<'v>(&'v dyn View);

@@ -4,10 +4,13 @@
 //! its key, the pages of the map itself, and the members of sets whose running hashes are entries.
 //! The trail frontiers and block times are derived from the log and checked against its roots.
 
+use std::sync::Arc;
+
+use custos_proof::cbor::Wire;
 use custos_proof::certificate::ValidatorSet;
-use custos_proof::hash::{BlockId, ChainId, Digest, ItemHash, StateKey, TrailKey};
+use custos_proof::hash::{BlockId, ChainId, Digest, ItemHash, KeyId, StateKey, TrailKey};
 use custos_proof::ids::{Height, LogIndex, LogSize, ParticipantId, Random16, TimeMs};
-use custos_proof::registry::DuePlace;
+use custos_proof::registry::{self, Bucket, DuePlace, KeyEntry, Participant, Policy};
 use custos_proof::state_map::{NibblePath, Page};
 use custos_proof::submission::Author;
 use thiserror::Error;
@@ -18,7 +21,7 @@ pub trait View {
     ///
     /// # Errors
     /// All methods: [`ViewError`] when storage fails or holds what it must not.
-    fn head(&self) -> Result<Head, ViewError>;
+    fn head(&self) -> Result<Arc<Head>, ViewError>;
 
     /// The value of an entry of the state map.
     fn entry(&self, key: &StateKey) -> Result<Option<Vec<u8>>, ViewError>;
@@ -46,6 +49,46 @@ pub trait View {
 
     /// The earliest deadline of all obligations: when the next block has something to say by itself.
     fn next_due(&self) -> Result<Option<TimeMs>, ViewError>;
+
+    // Entries that every submission asks for. Storage may answer from memory; what it answers MUST be what
+    // `entry` would.
+
+    /// The policy.
+    fn policy(&self) -> Result<Option<Arc<Policy>>, ViewError> {
+        decoded(self, &registry::policy_key(), "policy")
+    }
+
+    /// A participant's entry.
+    fn participant(&self, id: &ParticipantId) -> Result<Option<Arc<Participant>>, ViewError> {
+        decoded(self, &registry::participant_key(id), "participant")
+    }
+
+    /// A key's entry.
+    fn key(&self, id: &KeyId) -> Result<Option<Arc<KeyEntry>>, ViewError> {
+        decoded(self, &registry::key_key(id), "key")
+    }
+
+    /// How many nonces an author uses in a bucket, and the hash over them.
+    fn nonce_bucket(&self, author: &Author, bucket: u64) -> Result<Option<Arc<Bucket>>, ViewError> {
+        decoded(self, &registry::nonce_key(author, bucket), "nonce bucket")
+    }
+}
+
+fn decoded<T: Wire>(
+    view: &(impl View + ?Sized),
+    key: &StateKey,
+    what: &str,
+) -> Result<Option<Arc<T>>, ViewError> {
+    view.entry(key)?.map(|bytes| decode_entry(&bytes, what).map(Arc::new)).transpose()
+}
+
+/// Reads an entry that the state must hold in its one spelling.
+///
+/// # Errors
+/// [`ViewError::Damaged`] with `what` it should have been.
+pub fn decode_entry<T: Wire>(bytes: &[u8], what: &str) -> Result<T, ViewError> {
+    T::from_bytes(bytes)
+        .map_err(|error| ViewError::Damaged { what: format!("a {what} entry of the state: {error}") })
 }
 
 /// Where a chain stands.

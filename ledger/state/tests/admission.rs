@@ -9,6 +9,7 @@ mod common;
 
 use common::*;
 use curve25519_dalek::scalar::Scalar;
+use custos_proof::batch::verify_batch;
 use custos_proof::cbor::{Ascii, List, Wire, Writer};
 use custos_proof::genesis::{Genesis, GenesisError, GenesisKey, GenesisValidator, NO_CHAIN};
 use custos_proof::hash::{ChainId, Digest, TrailKey};
@@ -20,7 +21,6 @@ use custos_proof::registry::{self, Bucket, Policy, Role, Roles};
 use custos_proof::submission::{Author, MAX_SUBMISSION_BYTES, Submission, Verified};
 use custos_state::admission;
 use custos_state::apply::{self, Limits, NONCE_BUCKET_MS};
-use custos_state::batch::verify_batch;
 use custos_state::changes::Placed;
 use custos_state::error::{ApplyError, Refusal, RefusalCode};
 use custos_state::view::View;

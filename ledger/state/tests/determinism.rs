@@ -11,6 +11,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::*;
+use custos_proof::batch::verify_batch;
 use custos_proof::cbor::{Ascii, List, Set, Wire};
 use custos_proof::header::Block;
 use custos_proof::ids::{Height, TimeMs};
@@ -25,7 +26,6 @@ use custos_proof::record::{Entry, Record};
 use custos_proof::registry::Role;
 use custos_proof::submission::{Author, Submission};
 use custos_state::apply;
-use custos_state::batch::verify_batch;
 use custos_state::changes::Changes;
 use custos_state::memory::MemoryStore;
 use custos_state::view::View;
@@ -420,5 +420,5 @@ fn changes_are_committed_where_they_follow_and_nowhere_else() {
     let mut other = chain.blocks[1].changes.clone();
     other.header.parent.0[0] ^= 1;
     assert!(store.commit(&other).is_err());
-    assert_eq!(store.head().unwrap(), chain.blocks[0].changes.head);
+    assert_eq!(*store.head().unwrap(), chain.blocks[0].changes.head);
 }

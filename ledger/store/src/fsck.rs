@@ -15,13 +15,13 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use custos_proof::batch::verify_batch;
 use custos_proof::cbor::Wire;
 use custos_proof::hash::{Digest, sha256};
 use custos_proof::ids::Height;
 use custos_proof::registry;
 use custos_proof::submission::{Submission, Verified};
 use custos_state::apply;
-use custos_state::batch::verify_batch;
 use custos_state::memory::MemoryStore;
 
 use crate::derive::{Derived, Deriver, Sink};

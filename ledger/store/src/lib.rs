@@ -26,6 +26,7 @@ pub mod tables;
 
 mod codec;
 mod derive;
+mod entries;
 mod meter;
 mod pages;
 mod rows;

@@ -39,6 +39,8 @@ const TABLE_BUFFER_BYTES: usize = 8 << 20;
 /// Column families are many and mostly small: they begin with little memory each.
 const ARENA_BYTES: usize = 64 << 10;
 const TABLE_FILE_BYTES: u64 = 32 << 20;
+/// The part of a table's unflushed bytes that a filter over their keys may take besides.
+const MEMORY_FILTER_RATIO: f64 = 0.02;
 
 pub(crate) fn database(limits: &Limits) -> Options {
     let mut options = Options::default();
@@ -98,6 +100,9 @@ fn family(table: Table, cache: &Cache) -> Options {
         Use::Hashes => (8 << 10, DBCompressionType::None),
         Use::Lookup => {
             blocks.set_bloom_filter(10.0, false);
+            // The same for rows that are not yet in table files, where what is not there costs the most.
+            options.set_memtable_whole_key_filtering(true);
+            options.set_memtable_prefix_bloom_ratio(MEMORY_FILTER_RATIO);
             (4 << 10, DBCompressionType::None)
         }
     };

@@ -16,11 +16,11 @@ use custos_proof::header::{Block, Header};
 use custos_proof::ids::{Height, LogIndex, LogSize, ParticipantId, Random16, TimeMs};
 use custos_proof::merkle::{self, Frontier};
 use custos_proof::record::{Listing, Record};
-use custos_proof::registry::{self, DuePlace, TrailHead};
+use custos_proof::registry::{self, Bucket, DuePlace, KeyEntry, Participant, Policy, TrailHead};
 use custos_proof::state_map::{self, NibblePath, Page, PageError, PageSource};
 use custos_proof::submission::{Author, Envelope, frame};
 use custos_state::changes::Placed;
-use custos_state::view::{Head, View, ViewError};
+use custos_state::view::{Head, View, ViewError, decode_entry};
 use rocksdb::{DBPinnableSlice, Direction, IteratorMode, ReadOptions};
 
 use crate::codec;
@@ -706,6 +706,22 @@ impl<'a> Snapshot<'a> {
         Ok(Some(page))
     }
 
+    /// An entry of the state map, decoded, from memory if it is there.
+    fn decoded_entry<T: Wire + Send + Sync + 'static>(
+        &self,
+        key: &StateKey,
+        what: &str,
+    ) -> Result<Option<Arc<T>>, ViewError> {
+        let (cache, height) = (self.store.entry_cache(), self.head.height);
+        if let Some(entry) = cache.entry(height, key) {
+            return Ok(Some(entry));
+        }
+        let Some(bytes) = self.pinned(Table::State, &key.0)? else { return Ok(None) };
+        let entry = Arc::new(decode_entry(&bytes, what)?);
+        cache.keep(height, key, &entry);
+        Ok(Some(entry))
+    }
+
     fn within_log(&self, size: LogSize) -> Result<(), StoreError> {
         if size <= self.head.log_size {
             Ok(())
@@ -780,8 +796,8 @@ impl PageSource for Snapshot<'_> {
 }
 
 impl View for Snapshot<'_> {
-    fn head(&self) -> Result<Head, ViewError> {
-        Ok((*self.head).clone())
+    fn head(&self) -> Result<Arc<Head>, ViewError> {
+        Ok(Arc::clone(&self.head))
     }
 
     fn entry(&self, key: &StateKey) -> Result<Option<Vec<u8>>, ViewError> {
@@ -855,6 +871,22 @@ impl View for Snapshot<'_> {
     fn next_due(&self) -> Result<Option<TimeMs>, ViewError> {
         let first = self.rows(Table::Dues, &[], None).next().transpose()?;
         Ok(first.map(|(key, _)| due_place(&key)).transpose()?.map(|place| place.deadline))
+    }
+
+    fn policy(&self) -> Result<Option<Arc<Policy>>, ViewError> {
+        self.decoded_entry(&registry::policy_key(), "policy")
+    }
+
+    fn participant(&self, id: &ParticipantId) -> Result<Option<Arc<Participant>>, ViewError> {
+        self.decoded_entry(&registry::participant_key(id), "participant")
+    }
+
+    fn key(&self, id: &KeyId) -> Result<Option<Arc<KeyEntry>>, ViewError> {
+        self.decoded_entry(&registry::key_key(id), "key")
+    }
+
+    fn nonce_bucket(&self, author: &Author, bucket: u64) -> Result<Option<Arc<Bucket>>, ViewError> {
+        self.decoded_entry(&registry::nonce_key(author, bucket), "nonce bucket")
     }
 }
 

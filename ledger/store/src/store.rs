@@ -5,7 +5,7 @@
 //! open     format -> head -> header, certificate, roots   or an error that says what is wrong
 //! commit   check that it extends the head                 nothing written if not
 //!          rows for every table                           one synced batch
-//!          pages, head                                    in memory, after the batch
+//!          pages, entries, head                           in memory, after the batch
 //! ```
 //!
 //! If we die before the batch is synced, the block was never acknowledged; if we die after it, opening
@@ -34,6 +34,7 @@ use custos_state::view::Head;
 use rocksdb::{ColumnFamily, DB, WriteBatch};
 
 use crate::codec;
+use crate::entries::EntryCache;
 use crate::error::{Damage, StoreError};
 use crate::options::{self, Limits};
 use crate::pages::PageCache;
@@ -54,6 +55,7 @@ pub struct Store {
     genesis_bytes: Vec<u8>,
     tip: RwLock<Tip>,
     pages: PageCache,
+    entries: EntryCache,
     writer: Mutex<Writer>,
     counters: Counters,
 }
@@ -206,6 +208,7 @@ impl Store {
             genesis,
             genesis_bytes,
             pages: PageCache::new(head.height, limits.pages),
+            entries: EntryCache::new(head.height),
             tip: RwLock::new(Arc::new(head)),
             writer: Mutex::new(Writer { edge: Edge::default(), failed: false }),
             counters: Counters::default(),
@@ -295,8 +298,9 @@ impl Store {
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         self.counters.synced_writes.fetch_add(1, Ordering::Relaxed);
         self.counters.bytes_written.fetch_add(bytes as u64, Ordering::Relaxed);
-        // Readers that come between the batch and these lines read the head and its pages from disk.
+        // Readers that come between the batch and these lines read the head, its pages and entries from disk.
         self.pages.advance(changes.head.height, &changes.pages);
+        self.entries.advance(changes.head.height, &changes.entries);
         *self.tip.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(changes.head.clone());
         Ok(())
     }
@@ -361,6 +365,10 @@ impl Store {
 
     pub(crate) fn page_cache(&self) -> &PageCache {
         &self.pages
+    }
+
+    pub(crate) fn entry_cache(&self) -> &EntryCache {
+        &self.entries
     }
 
     pub(crate) fn family(&self, table: Table) -> &ColumnFamily {

@@ -16,6 +16,7 @@
 
 use std::collections::HashMap;
 
+use custos_proof::batch::verify_batch;
 use custos_proof::cbor::Wire;
 use custos_proof::certificate::ValidatorSet;
 use custos_proof::hash::{Digest, ItemHash, KeyId, SubmissionId};
@@ -27,7 +28,6 @@ use custos_proof::merkle::{self, Frontier, Node};
 use custos_proof::record::{Entry, ItemEntry, Record};
 use custos_proof::registry::{self, KeyEntry};
 use custos_proof::submission::Envelope;
-use custos_state::batch::verify_batch;
 use custos_state::changes::Placed;
 
 use crate::error::StoreError;

@@ -8,15 +8,23 @@ use std::collections::BTreeMap;
 
 use common::{HOSPITALS, Network, REGISTRY, id, items_of};
 use custos_proof::cbor::Wire;
-use custos_proof::hash::{Digest, ItemHash, StateKey, SubmissionId, TrailKey};
+use custos_proof::hash::{Digest, ItemHash, StateKey, SubmissionId, TrailKey, sha256};
 use custos_proof::header::Header;
 use custos_proof::ids::{Height, LogIndex, LogSize};
 use custos_proof::keys::{Signer, key_id};
+use custos_proof::kinds::key::Revoke;
+use custos_proof::kinds::participant::{Reason, Suspend};
+use custos_proof::kinds::{Fields, Kind};
 use custos_proof::merkle;
 use custos_proof::record::Record;
-use custos_proof::registry;
+use custos_proof::registry::{self, Policy};
 use custos_proof::state_map;
+use custos_proof::submission::{Author, Submission};
 use custos_proof::trail::TrailName;
+use custos_state::admission;
+use custos_state::apply::NONCE_BUCKET_MS;
+use custos_state::error::{AdmitError, RefusalCode};
+use custos_state::view::View;
 use custos_store::{Checks, Snapshot, Store, StoreError};
 
 fn create(network: &Network) -> (tempfile::TempDir, Store) {
@@ -236,6 +244,86 @@ fn a_snapshot_stays_what_it_was() {
     assert_eq!(store.snapshot().unwrap().head().height, Height(9));
 }
 
+/// The code with which a submission is refused at the snapshot's head, if it is.
+fn refused(snapshot: &Snapshot<'_>, submission: &Submission) -> Option<RefusalCode> {
+    match admission::admit(snapshot, snapshot.head().time.plus(1), submission) {
+        Ok(_) => None,
+        Err(AdmitError::Refused(refusal)) => Some(refusal.code),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn what_a_block_takes_back_is_refused_from_the_next_one_on() {
+    let mut network = Network::new();
+    let (_dir, store) = create(&network);
+    let commit = |decided: common::Decided| store.commit(&decided.changes, &decided.certificate).unwrap();
+    let now = || store.snapshot().unwrap();
+    // A clinic with two keys.
+    let items = vec![network.register("clinic"), network.add_key("clinic", "clinic sign")];
+    let block = network.acts(&now(), REGISTRY, items);
+    commit(network.decide(&now(), vec![block]));
+    let testimony = network.accesses(&now(), "clinic", 1);
+    let letter = vec![network.open(sha256(b"a subject"))];
+    let act = network.acts(&now(), "clinic", letter);
+    let both = |snapshot: &Snapshot<'_>| (refused(snapshot, &testimony), refused(snapshot, &act));
+    // Asked before, so that everything is at hand; twice, so that it comes from there.
+    let good = now();
+    assert_eq!((both(&good), both(&good)), ((None, None), (None, None)));
+
+    let suspend = |_: &mut Network, _| {
+        Fields::ParticipantSuspend(Suspend { id: id("clinic"), reason: Reason::Unspecified })
+    };
+    let suspend = network.item(Kind::ParticipantSuspend, suspend);
+    let suspend = network.acts(&now(), REGISTRY, vec![suspend]);
+    let decided = network.decide(&now(), vec![suspend]);
+    assert_eq!(both(&now()), (None, None), "decided is not committed");
+    commit(decided);
+    let suspended = now();
+    assert_eq!(both(&suspended), (None, Some(RefusalCode::SuspendedAuthor)));
+    assert_eq!(both(&good), (None, None), "a reader at the earlier height is in its own time");
+    assert_eq!(both(&suspended), (None, Some(RefusalCode::SuspendedAuthor)), "and has left no trace");
+
+    let clinic = key_id(&common::key("clinic sign").public_key());
+    let revoke = Revoke { key: clinic, reason: Reason::Unspecified, compromised_from: None };
+    let revoke = network.item(Kind::KeyRevoke, |_, _| Fields::KeyRevoke(revoke));
+    let revoke = network.acts(&now(), REGISTRY, vec![revoke]);
+    commit(network.decide(&now(), vec![revoke]));
+    let revoked = now();
+    assert_eq!(refused(&revoked, &testimony), Some(RefusalCode::RevokedKey));
+    assert_eq!(both(&suspended), (None, Some(RefusalCode::SuspendedAuthor)));
+    assert_eq!(both(&good), (None, None));
+    assert_eq!(refused(&revoked, &testimony), Some(RefusalCode::RevokedKey));
+    for snapshot in [good, suspended, revoked] {
+        for key in [registry::key_key(&clinic), registry::participant_key(&id("clinic"))] {
+            let (value, proof) = snapshot.prove_entry(&key).unwrap();
+            assert!(state_map::verify(&snapshot.head().state_root, &key, value.as_deref(), &proof));
+        }
+        let bytes = snapshot.entry(&registry::key_key(&clinic)).unwrap();
+        assert_eq!(snapshot.key(&clinic).unwrap().map(|entry| entry.to_bytes()), bytes);
+    }
+}
+
+#[test]
+fn a_policy_holds_from_the_block_after_the_one_that_changes_it() {
+    let mut network = Network::new();
+    let (_dir, store) = create(&network);
+    let soon = network.accesses(&store.snapshot().unwrap(), "hospital-a", 1);
+    let before = store.snapshot().unwrap();
+    assert_eq!((refused(&before, &soon), refused(&before, &soon)), (None, None));
+    // The store takes what changes say: the rules of which kind may say it are elsewhere.
+    let mut decided = network.decide(&before, vec![]);
+    let policy = Policy { version: 2, max_lifetime_ms: 1000, ..network.genesis.policy.clone() };
+    decided.changes.entries.push((registry::policy_key(), Some(policy.to_bytes())));
+    store.commit(&decided.changes, &decided.certificate).unwrap();
+    let after = store.snapshot().unwrap();
+    assert_eq!(refused(&after, &soon), Some(RefusalCode::TooFarAhead));
+    assert_eq!(*after.policy().unwrap().unwrap(), policy);
+    assert_eq!(refused(&before, &soon), None);
+    assert_eq!(*before.policy().unwrap().unwrap(), network.genesis.policy);
+    assert_eq!(refused(&after, &soon), Some(RefusalCode::TooFarAhead));
+}
+
 /// Ends the reader, also when the writer panics.
 struct Ended<'a>(&'a std::sync::atomic::AtomicBool);
 
@@ -250,6 +338,7 @@ fn a_reader_in_another_thread_sees_whole_blocks_only() {
     let mut network = Network::new();
     let (_dir, store) = create(&network);
     let done = std::sync::atomic::AtomicBool::new(false);
+    let author = Author::Participant(id("hospital-a"));
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
             let mut seen = 0;
@@ -257,6 +346,13 @@ fn a_reader_in_another_thread_sees_whole_blocks_only() {
                 let snapshot = store.snapshot().unwrap();
                 let head = snapshot.head().clone();
                 assert_eq!(state_map::root(&snapshot).unwrap(), head.state_root);
+                // Each block changes this one; a reader that met another block's would see it here.
+                let bucket = (head.time.0 + 1_801_000) / NONCE_BUCKET_MS;
+                for bucket in [bucket - 1, bucket] {
+                    let bytes = snapshot.entry(&registry::nonce_key(&author, bucket)).unwrap();
+                    let decoded = snapshot.nonce_bucket(&author, bucket).unwrap();
+                    assert_eq!(decoded.map(|entry| entry.to_bytes()), bytes, "at {}", head.height);
+                }
                 if head.height > Height(0) {
                     let header = snapshot.header(head.height).unwrap().unwrap();
                     assert_eq!(header.block_id(), head.block_id);

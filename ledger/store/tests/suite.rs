@@ -11,9 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use common::{Decided, Network};
-use custos_proof::hash::{Digest, ItemHash, StateKey, TrailKey};
-use custos_proof::ids::{Height, LogIndex, Random16, TimeMs};
-use custos_proof::registry::DuePlace;
+use custos_proof::cbor::Wire;
+use custos_proof::hash::{Digest, ItemHash, KeyId, StateKey, TrailKey};
+use custos_proof::ids::{Height, LogIndex, ParticipantId, Random16, TimeMs};
+use custos_proof::registry::{self, DuePlace};
 use custos_proof::state_map::{NibblePath, Page};
 use custos_proof::submission::Author;
 use custos_state::apply::Start;
@@ -78,6 +79,9 @@ struct Oracle {
     events: BTreeMap<(Author, Random16), (LogIndex, ItemHash)>,
     dues: BTreeSet<DuePlace>,
     times: Vec<TimeMs>,
+    participants: BTreeSet<ParticipantId>,
+    keys: BTreeSet<KeyId>,
+    buckets: BTreeSet<(Author, u64)>,
 }
 
 impl Oracle {
@@ -91,6 +95,9 @@ impl Oracle {
             events: BTreeMap::new(),
             dues: BTreeSet::new(),
             times: vec![start.head.time],
+            participants: start.participants.iter().cloned().collect(),
+            keys: start.keys.iter().map(|(_, id)| *id).collect(),
+            buckets: BTreeSet::new(),
         }
     }
 
@@ -116,10 +123,13 @@ impl Oracle {
             };
         }
         self.times.push(changes.header.time);
+        self.participants.extend(changes.participants.iter().cloned());
+        self.keys.extend(changes.keys.iter().map(|(_, id)| *id));
+        self.buckets.extend(changes.nonces.iter().map(|(author, bucket, _)| (author.clone(), *bucket)));
     }
 
     fn judge(&self, view: &dyn View) {
-        assert_eq!(view.head().unwrap(), self.head);
+        assert_eq!(*view.head().unwrap(), self.head);
         for (key, value) in &self.entries {
             assert_eq!(view.entry(key).unwrap(), *value);
         }
@@ -158,6 +168,10 @@ impl Oracle {
                 assert_eq!(view.due_until(TimeMs(until), limit).unwrap(), expected);
             }
         }
+        // Twice: what was read may be held in memory.
+        for _ in 0..2 {
+            self.judge_decoded(view);
+        }
         // What nobody ever mentioned.
         let nobody = Author::Subject(TrailKey([7; 32]));
         assert_eq!(view.entry(&StateKey([7; 32])).unwrap(), None);
@@ -166,6 +180,28 @@ impl Oracle {
         assert_eq!(view.event(&nobody, &Random16([7; 16])).unwrap(), None);
         assert_eq!(view.block_time(Height(self.times.len() as u64)).unwrap(), None);
         assert_eq!(view.block_time(Height(u64::MAX)).unwrap(), None);
+        assert_eq!(view.participant(&"nobody".parse().unwrap()).unwrap(), None);
+        assert_eq!(view.key(&KeyId([7; 32])).unwrap(), None);
+        assert_eq!(view.nonce_bucket(&nobody, 0).unwrap(), None);
+    }
+
+    /// Entries that a view gives decoded are those that it gives as bytes.
+    fn judge_decoded(&self, view: &dyn View) {
+        let bytes = |key: StateKey| self.entries.get(&key).cloned().flatten();
+        let policy = view.policy().unwrap().map(|entry| entry.to_bytes());
+        assert_eq!(policy, bytes(registry::policy_key()));
+        for id in &self.participants {
+            let participant = view.participant(id).unwrap().map(|entry| entry.to_bytes());
+            assert_eq!(participant, bytes(registry::participant_key(id)), "{id}");
+        }
+        for id in &self.keys {
+            let key = view.key(id).unwrap().map(|entry| entry.to_bytes());
+            assert_eq!(key, bytes(registry::key_key(id)), "{id}");
+        }
+        for (author, bucket) in &self.buckets {
+            let nonces = view.nonce_bucket(author, *bucket).unwrap().map(|entry| entry.to_bytes());
+            assert_eq!(nonces, bytes(registry::nonce_key(author, *bucket)), "{author} {bucket}");
+        }
     }
 }
 

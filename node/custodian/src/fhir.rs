@@ -1,4 +1,9 @@
-//! Reads FHIR R4 (4.0.1) JSON: files, bundles and folders become drafts, or refusals that name the element.
+//! Reads FHIR JSON, R4 (4.0.1) and R5 (5.0.0), and writes R4: the library behind `import fhir`, the
+//! node's `/fhir` and the feed.
+//!
+//! In: files, bundles, folders and requests become drafts, or refusals that name the element. A
+//! caller that has one document in memory uses [`read_bytes`], or [`read_request`] when it came over
+//! HTTP; what an AuditEvent means is the same on every way in.
 //!
 //! Nothing is dropped in silence. Every file and every resource found gives one [`Reading`] at
 //! least: a draft, a refusal with a stable code and the FHIRPath name of the element, or
@@ -8,7 +13,9 @@
 //! Consents are acts: what is ambiguous is refused, not guessed. AuditEvents are testimony: they are
 //! refused only when they cannot be read as one, and marked where they are incomplete.
 //!
-//! Deliberately absent: R5, XML, validation against profiles beyond what decides completeness, and
+//! Out: [`export`] writes what a seal holds as R4; [`catalogue`] finds it again in a vault.
+//!
+//! Deliberately absent: XML, validation against profiles beyond what decides completeness, and
 //! fetching anything from anywhere.
 
 use std::collections::HashMap;
@@ -25,14 +32,21 @@ use sha2::{Digest as _, Sha256};
 use crate::draft::{AccessEventDraft, Origin, RuleDraft, SubjectKey};
 
 mod audit_event;
-mod balp;
+pub mod balp;
+pub mod catalogue;
 mod consent;
 mod datatypes;
 mod element;
+pub mod export;
 mod json;
+pub mod outcome;
+mod release;
+pub mod request;
+pub mod search;
 
 use element::Element;
 use json::Json;
+pub use release::Release;
 
 /// The largest file that is read.
 pub const MAX_FILE: u64 = 16 * 1024 * 1024;
@@ -126,9 +140,13 @@ refusal_codes! {
     NotJson = "not-json";
     /// No `resourceType`.
     NotFhir = "not-fhir";
-    /// An R5 resource, or one of an older release.
-    UnsupportedVersion = "unsupported-version";
-    /// An element that R4 demands is absent.
+    /// Elements of R4 and of R5 in one resource.
+    MixedReleases = "mixed-releases";
+    /// A resource of another type than the request's address.
+    WrongResource = "wrong-resource";
+    /// An interaction that is not offered.
+    Unsupported = "unsupported";
+    /// An element that FHIR demands is absent.
     MissingElement = "missing-element";
     /// An element has another JSON type.
     WrongType = "wrong-type";
@@ -295,7 +313,7 @@ fn parse(bytes: &[u8]) -> Result<Json, Refusal> {
 }
 
 fn read_document(json: &Json, file: &Path, index: &Index, options: &Options, sink: &mut dyn FnMut(Reading)) {
-    let context = Context { index, options, file };
+    let context = Context { index, options, file, release: None };
     let one = |sink: &mut dyn FnMut(Reading), location: String, resource: &Json| {
         for outcome in read_resource(resource, &context) {
             sink(Reading { location: location.clone(), resource: resource_name(resource), outcome });
@@ -355,6 +373,7 @@ pub(crate) struct Context<'a> {
     index: &'a Index,
     options: &'a Options,
     file: &'a Path,
+    release: Option<Release>,
 }
 
 fn read_resource(json: &Json, context: &Context<'_>) -> Vec<Outcome> {
@@ -482,6 +501,11 @@ impl Context<'_> {
 
     pub(crate) fn now(&self) -> TimeMs {
         self.options.now
+    }
+
+    /// The release that the transport stated.
+    pub(crate) fn release(&self) -> Option<Release> {
+        self.release
     }
 
     pub(crate) fn collected(&self) -> Collected {

@@ -12,7 +12,7 @@
 //!
 //! Deliberately absent: signing and the network.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use custos_proof::cbor::Wire as _;
 use custos_proof::hash::{Digest, ItemHash};
@@ -27,7 +27,13 @@ use thiserror::Error;
 use crate::draft::{AccessEventDraft, Intent, Origin, RuleDraft, SubjectKey};
 use crate::fhir::{Refusal, RefusalCode};
 use crate::seal::{self, EventPlace, RulePlace, SealingError};
-use crate::vault::{ItemEntry, ItemState, StoredItem, SubjectId, Trail, Vault, VaultError, random};
+use crate::vault::{ItemEntry, ItemState, StoredItem, SubjectId, Trail, Vault, VaultError};
+
+mod check;
+mod schedule;
+
+pub use check::refusals;
+use schedule::schedule;
 
 /// The most bytes of items in one batch: room for the envelope below the bound of a submission.
 pub const MAX_BATCH_BYTES: usize = custos_proof::submission::MAX_SUBMISSION_BYTES - 64 * 1024;
@@ -71,6 +77,30 @@ pub enum Timing {
         /// Its height.
         at_height: Height,
     },
+    /// Just now, as [`Timing::Live`], when the source recorded them at `since_ms` or later; before that,
+    /// as [`Timing::ImportedHistory`].
+    LiveSince {
+        /// The head's height.
+        at_height: Height,
+        /// From when on, in Unix milliseconds.
+        since_ms: i64,
+    },
+}
+
+impl Timing {
+    /// The height at which an event was decided, and whether it is late.
+    fn of(self, draft: &AccessEventDraft) -> (Height, Late) {
+        let recorded = draft.values.when.value().and_then(|when| when.recorded.as_ref());
+        match self {
+            Timing::Live { at_height } => (at_height, Late::None),
+            Timing::LiveSince { at_height, since_ms }
+                if recorded.is_some_and(|recorded| recorded.first_ms() >= since_ms) =>
+            {
+                (at_height, Late::None)
+            }
+            Timing::LiveSince { .. } | Timing::ImportedHistory => (Height(0), Late::ImportedHistory),
+        }
+    }
 }
 
 /// Which organisations of the documents are participants of the ledger.
@@ -264,7 +294,7 @@ impl Planner<'_> {
         {
             return Ok(self.again(vec![known]));
         }
-        let subject = match self.subject(&draft.subject, "AuditEvent.entity")? {
+        let subject = match self.subject(&draft.subject, EVENT_SUBJECT)? {
             Ok(subject) => subject,
             Err(refusal) => return Ok(Planning::Refused(refusal)),
         };
@@ -278,11 +308,8 @@ impl Planner<'_> {
             Some(subject) => (subject, Some(self.trail(&subject, grantee)?)),
             None => (self.vault.institution()?, None),
         };
-        let (at_height, late) = match self.settings.timing {
-            Timing::ImportedHistory => (Height(0), Late::ImportedHistory),
-            Timing::Live { at_height } => (at_height, Late::None),
-        };
-        let (basis, cited) = self.ground(&draft, local_id);
+        let (at_height, late) = self.settings.timing.of(&draft);
+        let (basis, cited) = self.ground(&draft, local_id, late == Late::None);
         let place =
             EventPlace { local_id, acting, basis, cited, at_height, late, retention: Retention::Standard };
         let item = seal::event(self.vault.scope(), &draft, &place)?;
@@ -290,8 +317,12 @@ impl Planner<'_> {
     }
 
     /// A consent that the event names, if it stands in this trail as a rule; else what the draft says.
-    fn ground(&self, draft: &AccessEventDraft, trail: Option<Digest>) -> (Basis, Option<Random16>) {
-        let is_live = self.settings.timing != Timing::ImportedHistory;
+    fn ground(
+        &self,
+        draft: &AccessEventDraft,
+        trail: Option<Digest>,
+        is_live: bool,
+    ) -> (Basis, Option<Random16>) {
         if draft.basis != Basis::Unknown || draft.cited.is_some() || !is_live {
             return (draft.basis, draft.cited);
         }
@@ -306,24 +337,12 @@ impl Planner<'_> {
 
     fn rule(&mut self, draft: RuleDraft) -> Result<Planning, PlanError> {
         let custodian = self.vault.scope().custodian.clone();
-        let managed: Vec<&ParticipantId> =
-            draft.organisations.iter().filter_map(|party| self.settings.organisations.find(party)).collect();
-        if !managed.is_empty() && !managed.contains(&&custodian) {
-            return Ok(refused(
-                RefusalCode::OtherCustodian,
-                "Consent.organization[0]",
-                "another participant manages this consent and records it",
-            ));
+        if let Some(refusal) = other_custodian(self.vault, self.settings, &draft) {
+            return Ok(Planning::Refused(refusal));
         }
-        let subject = match self.subject(&draft.subject, "Consent.patient")? {
+        let subject = match self.subject(&draft.subject, RULE_SUBJECT)? {
             Ok(Some(subject)) => subject,
-            Ok(None) => {
-                return Ok(refused(
-                    RefusalCode::MissingPatient,
-                    "Consent.patient",
-                    "a rule is some patient's rule",
-                ));
-            }
+            Ok(None) => return Ok(Planning::Refused(no_patient())),
             Err(refusal) => return Ok(Planning::Refused(refusal)),
         };
         match draft.intent {
@@ -417,11 +436,7 @@ impl Planner<'_> {
         Ok(match (items.is_empty(), before.is_empty()) {
             (false, _) => Planning::Planned(items),
             (true, false) => self.again(before),
-            (true, true) => refused(
-                RefusalCode::NothingToEnd,
-                "Consent.status",
-                "no rule that is in force was recorded from this consent",
-            ),
+            (true, true) => Planning::Refused(nothing_to_end()),
         })
     }
 
@@ -501,14 +516,7 @@ impl Planner<'_> {
         }
         match self.vault.subject(names) {
             Ok(subject) => Ok(Ok(Some(subject))),
-            Err(VaultError::Conflict { subjects }) => Ok(Err(Refusal {
-                code: RefusalCode::ConflictingIdentity,
-                element: element.into(),
-                message: format!(
-                    "its identifiers belong to {} different subjects of the vault",
-                    subjects.len()
-                ),
-            })),
+            Err(VaultError::Conflict { subjects }) => Ok(Err(conflict(element, subjects.len()))),
             Err(other) => Err(other.into()),
         }
     }
@@ -604,169 +612,49 @@ pub fn rule_source(document: &str, grantee: Option<&ParticipantId>) -> String {
     }
 }
 
-fn refused(code: RefusalCode, element: &str, message: &str) -> Planning {
-    Planning::Refused(Refusal { code, element: element.into(), message: message.into() })
-}
-
-/// Items of one trail that go together, in order.
-struct Run {
-    /// Whose; none where it does not matter (no subject).
-    subject: Option<SubjectId>,
-    stage: Stage,
-    items: Vec<Planned>,
-}
-
-/// Which run an item belongs to: its stage, its trail, and a number that keeps items without a subject apart.
-type RunKey = (Stage, Option<(SubjectId, Digest)>, u64);
-/// An item's place in its run: a trail's opening comes first, then the order in which the vault got them.
-type InRun = (bool, usize, ItemHash);
-
-/// What has to wait for what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    /// Own trails: their openings and rules, the lists of trails among them.
-    Own,
-    /// Grantees' trails: their openings and rules.
-    Grantee,
-    /// Accesses.
-    Testimony,
-}
-
-/// Packs items of the vault into batches.
-fn schedule(vault: &Vault, hashes: Vec<ItemHash>, settings: &Settings) -> Result<Vec<Batch>, PlanError> {
-    let mut runs: BTreeMap<RunKey, Vec<InRun>> = BTreeMap::new();
-    let mut order: HashMap<ItemHash, usize> = HashMap::new();
-    let subjects: BTreeSet<SubjectId> = hashes.iter().filter_map(|hash| vault.subject_of(hash)).collect();
-    for subject in &subjects {
-        order.extend(vault.items(subject)?.iter().enumerate().map(|(position, item)| (item.hash, position)));
-    }
-    let own_trails: BTreeSet<Digest> = subjects
-        .iter()
-        .filter_map(|subject| vault.trails(subject).ok())
-        .flatten()
-        .filter(|trail| trail.grantee.is_none())
-        .map(|trail| trail.local_id)
-        .collect();
-    for (number, hash) in (0u64..).zip(hashes) {
-        let (Some(subject), Some(entry)) = (vault.subject_of(&hash), vault.entry(&hash)) else {
-            return Err(VaultError::UnknownItem(hash).into());
-        };
-        let stage = match (entry.kind.class(), entry.local_id) {
-            (Class::Testimony, _) => Stage::Testimony,
-            (Class::Act, Some(trail)) if !own_trails.contains(&trail) => Stage::Grantee,
-            (Class::Act, _) => Stage::Own,
-        };
-        // Items without a subject are runs of their own.
-        let trail = entry.local_id.map(|local_id| (subject, local_id));
-        let apart = if trail.is_none() { number } else { 0 };
-        let comes_later = entry.kind != Kind::TrailOpen;
-        runs.entry((stage, trail, apart)).or_default().push((
-            comes_later,
-            order.get(&hash).copied().unwrap_or(0),
-            hash,
-        ));
-    }
-    let mut ready = Vec::with_capacity(runs.len());
-    for ((stage, trail, _), mut items) in runs {
-        items.sort_unstable();
-        let items = items
-            .into_iter()
-            .map(|(_, _, hash)| Ok(Planned { hash, bytes: vault.item(&hash)?.bytes }))
-            .collect::<Result<_, VaultError>>()?;
-        ready.push(Run { subject: trail.map(|(subject, _)| subject), stage, items });
-    }
-    pack(ready, settings)
-}
-
-/// # Correctness
-/// A batch never has two runs of one subject. The part of a run that does not fit goes into a later
-/// wave if it is of acts (they are in order), into another batch if it is testimony.
-fn pack(runs: Vec<Run>, settings: &Settings) -> Result<Vec<Batch>, PlanError> {
-    let mut batches = Vec::new();
-    let mut first_wave = 0;
-    for stage in [Stage::Own, Stage::Grantee, Stage::Testimony] {
-        let (class, max_items) = match stage {
-            Stage::Own | Stage::Grantee => (Class::Act, settings.max_acts),
-            Stage::Testimony => (Class::Testimony, settings.max_testimony),
-        };
-        let max_items = max_items.clamp(1, custos_proof::submission::MAX_ITEMS);
-        let mut pieces: Vec<(usize, Option<SubjectId>, Vec<Planned>)> = Vec::new();
-        for run in runs.iter().filter(|run| run.stage == stage) {
-            for (number, piece) in split(&run.items, max_items).into_iter().enumerate() {
-                let wave = if class == Class::Act { number } else { 0 };
-                pieces.push((wave, run.subject, piece));
-            }
+/// The document of a rule's source name: what [`rule_source`] was given, of endings too.
+#[must_use]
+pub fn document_of(source: &str) -> Option<&str> {
+    let name = match source.rsplit_once(" ends") {
+        Some((name, "")) => name,
+        Some((name, rest))
+            if rest.strip_prefix(" in ").is_some_and(|trail| trail.parse::<Digest>().is_ok()) =>
+        {
+            name
         }
-        shuffle(&mut pieces)?;
-        let waves = pieces.iter().map(|(wave, ..)| wave + 1).max().unwrap_or(0);
-        for wave in 0..waves {
-            let mut open: Vec<Open> = Vec::new();
-            // Where a subject's next piece may go at the earliest.
-            let mut next: HashMap<SubjectId, usize> = HashMap::new();
-            let mut roomy = 0;
-            for (_, subject, piece) in pieces.iter().filter(|(of, ..)| *of == wave) {
-                let size: usize = piece.iter().map(|item| item.bytes.len()).sum();
-                let from = subject.and_then(|subject| next.get(&subject).copied()).unwrap_or(0).max(roomy);
-                let fits = |batch: &Open| {
-                    batch.items.len() + piece.len() <= max_items && batch.size + size <= MAX_BATCH_BYTES
-                };
-                let at = (from..open.len()).find(|at| open.get(*at).is_some_and(fits)).unwrap_or(open.len());
-                if at == open.len() {
-                    open.push(Open::default());
-                }
-                if let Some(batch) = open.get_mut(at) {
-                    batch.items.extend(piece.iter().cloned());
-                    batch.size += size;
-                }
-                if let Some(subject) = subject {
-                    next.insert(*subject, at + 1);
-                }
-                while open.get(roomy).is_some_and(|batch| batch.items.len() >= max_items) {
-                    roomy += 1;
-                }
-            }
-            batches.extend(open.into_iter().map(|batch| Batch {
-                wave: first_wave + wave,
-                class,
-                items: batch.items,
-            }));
-        }
-        first_wave += waves;
-    }
-    Ok(batches)
+        _ => source,
+    };
+    let (document, place) = name.rsplit_once('#')?;
+    let is_place = place == "own"
+        || place.strip_prefix("for-").is_some_and(|grantee| grantee.parse::<ParticipantId>().is_ok());
+    is_place.then_some(document)
 }
 
-#[derive(Default)]
-struct Open {
-    items: Vec<Planned>,
-    size: usize,
+const EVENT_SUBJECT: &str = "AuditEvent.entity";
+const RULE_SUBJECT: &str = "Consent.patient";
+
+fn refused(code: RefusalCode, element: &str, message: impl Into<String>) -> Refusal {
+    Refusal { code, element: element.into(), message: message.into() }
 }
 
-/// Pieces within the bounds of a batch, in order.
-fn split(items: &[Planned], max_items: usize) -> Vec<Vec<Planned>> {
-    let mut pieces: Vec<Vec<Planned>> = Vec::new();
-    let mut size = 0;
-    for item in items {
-        match pieces.last_mut() {
-            Some(piece) if piece.len() < max_items && size + item.bytes.len() <= MAX_BATCH_BYTES => {
-                piece.push(item.clone())
-            }
-            _ => {
-                pieces.push(vec![item.clone()]);
-                size = 0;
-            }
-        }
-        size += item.bytes.len();
-    }
-    pieces
+fn conflict(element: &str, subjects: usize) -> Refusal {
+    let message = format!("its identifiers belong to {subjects} different subjects of the vault");
+    refused(RefusalCode::ConflictingIdentity, element, message)
 }
 
-/// Fisher and Yates, with the randomness of the operating system.
-fn shuffle<T>(values: &mut [T]) -> Result<(), VaultError> {
-    for last in (1..values.len()).rev() {
-        // The bias of a remainder of 64 bits is far below one in 2^40.
-        let draw = u64::from_le_bytes(random()?) % (last as u64 + 1);
-        values.swap(last, draw as usize);
-    }
-    Ok(())
+fn no_patient() -> Refusal {
+    refused(RefusalCode::MissingPatient, RULE_SUBJECT, "a rule is some patient's rule")
+}
+
+fn nothing_to_end() -> Refusal {
+    let message = "no rule that is in force was recorded from this consent";
+    refused(RefusalCode::NothingToEnd, "Consent.status", message)
+}
+
+fn other_custodian(vault: &Vault, settings: &Settings, draft: &RuleDraft) -> Option<Refusal> {
+    let managed: Vec<&ParticipantId> =
+        draft.organisations.iter().filter_map(|party| settings.organisations.find(party)).collect();
+    let is_other = !managed.is_empty() && !managed.contains(&&vault.scope().custodian);
+    let message = "another participant manages this consent and records it";
+    is_other.then(|| refused(RefusalCode::OtherCustodian, "Consent.organization[0]", message))
 }

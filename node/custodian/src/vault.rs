@@ -410,6 +410,11 @@ impl Vault {
         self.subjects.iter().filter(|(_, subject)| subject.code.is_some()).map(|(id, _)| *id)
     }
 
+    /// All files: the subjects', and the institution's own.
+    pub fn all(&self) -> impl Iterator<Item = SubjectId> + '_ {
+        self.subjects.keys().copied()
+    }
+
     /// The subject that these names belong to, if one of them is known.
     ///
     /// # Errors
@@ -507,6 +512,14 @@ impl Vault {
     #[must_use]
     pub fn item_of_source(&self, name: &str) -> Option<&ItemEntry> {
         self.by_source.get(&self.keys.source(name)).and_then(|hash| self.entry(hash))
+    }
+
+    /// A name of a document that is the same for as long as the vault has its key, and says nothing about it.
+    #[must_use]
+    pub fn document_id(&self, name: &str) -> Random16 {
+        let mut id = [0; 16];
+        id.copy_from_slice(&mac(&self.keys.documents, &[name.as_bytes()])[..16]);
+        Random16(id)
     }
 
     /// Every item that was sealed and of which it is not known what became.
@@ -854,6 +867,7 @@ struct Keys {
     wrap: [u8; 32],
     names: [u8; 32],
     sources: [u8; 32],
+    documents: [u8; 32],
 }
 
 impl Keys {
@@ -869,6 +883,7 @@ impl Keys {
             wrap: derive("custos/vault/1/wrap"),
             names: derive("custos/vault/1/names"),
             sources: derive("custos/vault/1/sources"),
+            documents: derive("custos/vault/1/documents"),
         }
     }
 

@@ -88,7 +88,7 @@ fn the_plain_documents_are_taken() {
 
 #[test]
 fn an_audit_event_is_refused_only_when_it_cannot_be_read_as_one() {
-    use RefusalCode::{MalformedDate, MissingElement, UnsupportedVersion, WrongType};
+    use RefusalCode::{MalformedDate, MissingElement, MixedReleases, WrongType};
     let none = || None;
     let cases: Vec<(&str, Option<Value>, RefusalCode, &str)> = vec![
         ("/recorded", none(), MissingElement, "AuditEvent.recorded"),
@@ -114,8 +114,8 @@ fn an_audit_event_is_refused_only_when_it_cannot_be_read_as_one() {
     // A period that ends before it begins is judged where it changes what is permitted; testimony states what it states.
     let inverted = with(audit_event(), "/period", Some(json!({"start": "2026", "end": "2025"})));
     assert!(event(&inverted).values.when.value().unwrap().end.is_some());
-    let r5 = with(with(audit_event(), "/type", None), "/code", Some(json!({"coding": [{"code": "x"}]})));
-    assert_eq!(refusal(&r5), (UnsupportedVersion, "AuditEvent.code".into()));
+    let both = with(audit_event(), "/code", Some(json!({"coding": [{"code": "x"}]})));
+    assert_eq!(refusal(&both), (MixedReleases, "AuditEvent.code".into()));
 }
 
 #[test]
@@ -210,8 +210,8 @@ fn what_is_ambiguous_in_a_consent_is_refused_with_the_element() {
         ("/provision".into(), None, NoBaseEffect, "Consent.provision.type"),
         ("/provision/type".into(), None, NoBaseEffect, "Consent.provision.type"),
         ("/provision/type".into(), Some(json!("allow")), UnknownCode, "Consent.provision.type"),
-        ("/provision".into(), Some(json!([{"type": "permit"}])), UnsupportedVersion, "Consent.provision"),
-        ("/decision".into(), Some(json!("permit")), UnsupportedVersion, "Consent.decision"),
+        ("/provision".into(), Some(json!([{"type": "permit"}])), MixedReleases, "Consent.provision"),
+        ("/decision".into(), Some(json!("permit")), MixedReleases, "Consent.decision"),
         ("/status".into(), None, MissingElement, "Consent.status"),
         ("/status".into(), Some(json!("draft")), NotInForce, "Consent.status"),
         ("/status".into(), Some(json!("proposed")), NotInForce, "Consent.status"),

@@ -28,25 +28,26 @@ use serde_json::Value;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Records in the log before the restart is measured.
-const DEFAULT_RECORDS: u64 = 100_000;
+/// Records in the log when a restart is measured: the first before the batches, the others after them.
+const DEFAULT_RECORDS: &str = "100000,1000000";
 /// Bytes of the write whose sync is measured.
 const SYNC_BYTES: usize = 4096;
 
 fn main() -> Outcome<()> {
     let mut arguments = std::env::args().skip(1);
-    let usage = "measure CUSTOS RATES.json PAGE.md [RECORDS]";
+    let usage = "measure CUSTOS RATES.json PAGE.md [RECORDS,...]";
     let custos = PathBuf::from(arguments.next().ok_or(usage)?).canonicalize()?;
     let rates: Value = serde_json::from_slice(&fs::read(arguments.next().ok_or(usage)?)?)?;
     let page = PathBuf::from(arguments.next().ok_or(usage)?);
-    let records = arguments.next().map_or(Ok(DEFAULT_RECORDS), |n| n.parse())?;
+    let records = arguments.next().unwrap_or_else(|| DEFAULT_RECORDS.into());
+    let records: Vec<u64> = records.split(',').map(str::parse).collect::<Result<_, _>>()?;
     let work = tempfile::Builder::new().prefix("custos-bench").tempdir()?;
     let sync_ms = synced_write_ms(work.path())?;
     let floor = empty_heights(&custos, &work.path().join("empty"))?;
     let net = Network::up(&custos, &work.path().join("load"), 10_000)?;
-    let result = measure(&net, records);
+    let result = measure(&net, &records);
     net.down();
-    let text = report(&rates, sync_ms, floor, records, &result?)?;
+    let text = report(&rates, sync_ms, floor, &result?)?;
     fs::write(&page, &text)?;
     println!("{text}");
     Ok(())
@@ -61,15 +62,20 @@ struct Seen {
     one_dead: Value,
     checks_per_submission: f64,
     resident_mb: u64,
-    restart_seconds: f64,
+    restarts: Vec<Restart>,
     disk_bytes_per_record: f64,
     signed_bytes_per_record: f64,
-    records: u64,
     trail_entries: usize,
     trail_ms: f64,
 }
 
-fn measure(net: &Network, records: u64) -> Outcome<Seen> {
+/// One restart.
+struct Restart {
+    records: u64,
+    seconds: f64,
+}
+
+fn measure(net: &Network, records: &[u64]) -> Outcome<Seen> {
     eprintln!("idle for 20 s");
     let before = net.cpu_seconds()?;
     sleep(Duration::from_secs(20));
@@ -82,21 +88,19 @@ fn measure(net: &Network, records: u64) -> Outcome<Seen> {
     let singles = net.bench(&["--clients", "768", "--seconds", "20", "--submissions", "80000"])?;
     let checks_per_submission = most_checks(&singles);
 
+    let mut sizes = records.iter();
+    let mut restarts = Vec::new();
+    restarts.extend(sizes.next().map(|records| net.restart_at(*records)).transpose()?);
+
     eprintln!("batches of 500");
     let batches =
         net.bench(&["--items", "500", "--clients", "16", "--seconds", "20", "--submissions", "1000"])?;
     let resident_mb = net.resident_mb()?;
 
-    eprintln!("up to {records} records");
-    while net.log_size()? < records {
-        net.bench(&["--items", "500", "--clients", "16", "--seconds", "60", "--submissions", "200"])?;
+    for records in sizes {
+        restarts.push(net.restart_at(*records)?);
     }
     let size = net.log_size()?;
-    eprintln!("restart at {size} records");
-    net.command(&["testnet", "kill", "--index", "4"])?;
-    let start = Instant::now();
-    net.command(&["testnet", "start", "--index", "4"])?;
-    let restart_seconds = start.elapsed().as_secs_f64();
     let disk = folder_bytes(&net.dir.join("node-4"))?;
 
     eprintln!("the trail of an institution, 1000 entries");
@@ -112,10 +116,9 @@ fn measure(net: &Network, records: u64) -> Outcome<Seen> {
         idle_cpu_percent,
         checks_per_submission,
         resident_mb,
-        restart_seconds,
+        restarts,
         disk_bytes_per_record: disk as f64 / size as f64,
         signed_bytes_per_record: bytes(&batches) / 500.0,
-        records: size,
         trail_entries,
         trail_ms,
         idle,
@@ -178,6 +181,20 @@ impl Network {
 
     fn log_size(&self) -> Outcome<u64> {
         Ok(self.client(0)?.status()?.log_size)
+    }
+
+    /// Fills the log up to `records`, kills a node and starts it again.
+    fn restart_at(&self, records: u64) -> Outcome<Restart> {
+        eprintln!("up to {records} records");
+        while self.log_size()? < records {
+            self.bench(&["--items", "500", "--clients", "16", "--seconds", "60", "--submissions", "100"])?;
+        }
+        let records = self.log_size()?;
+        eprintln!("restart at {records} records");
+        self.command(&["testnet", "kill", "--index", "4"])?;
+        let start = Instant::now();
+        self.command(&["testnet", "start", "--index", "4"])?;
+        Ok(Restart { records, seconds: start.elapsed().as_secs_f64() })
     }
 
     fn pids(&self) -> Outcome<Vec<u64>> {
@@ -306,7 +323,7 @@ fn folder_bytes(dir: &Path) -> Outcome<u64> {
     Ok(sum)
 }
 
-fn report(rates: &Value, sync_ms: f64, floor_ms: f64, asked: u64, seen: &Seen) -> Outcome<String> {
+fn report(rates: &Value, sync_ms: f64, floor_ms: f64, seen: &Seen) -> Outcome<String> {
     let rate = |name: &str| rates[name].as_f64().unwrap_or(f64::NAN);
     let cores = std::thread::available_parallelism()?.get() as f64;
     let single_bound = cores * rate("verify_single_per_s") / 4.0;
@@ -392,11 +409,9 @@ fn report(rates: &Value, sync_ms: f64, floor_ms: f64, asked: u64, seen: &Seen) -
         per_second(&seen.one_dead),
         per_second(&seen.one_dead) / singles
     )?;
-    writeln!(
-        page,
-        "| restart to ready with {} records (asked for {asked}) | {:.2} s | | |",
-        seen.records, seen.restart_seconds
-    )?;
+    for Restart { records, seconds } in &seen.restarts {
+        writeln!(page, "| restart to ready with {records} records | {seconds:.2} s | | |")?;
+    }
     writeln!(page, "| most memory of a node, after load | {} MB | | |", seen.resident_mb)?;
     writeln!(
         page,

@@ -331,7 +331,7 @@ fn shown_item(item: &ProvenItem, shown: &[Shown]) -> Json {
         .with("finding", verdict.finding.number())
         .with("codes", list(verdict.codes.iter().map(|code| code.number())))
         .with("not_after", item.not_after.0)
-        .with("strict", item.strict)
+        .with("strict", item.is_strict())
         .with("key_compromised", item.key.compromised_from.is_some_and(|from| from <= item.record.time))
         .with("sealed", list(sealed))
 }

@@ -3,6 +3,8 @@
 //! A consensus key of a current validator changes by vote only. A key that begins in a block speaks
 //! from the next block on, so that everybody who checks a block knows its keys from the state before.
 
+use std::sync::Arc;
+
 use custos_proof::hash::KeyId;
 use custos_proof::ids::{FAR, LogIndex, ParticipantId};
 use custos_proof::keys::{KeyPurpose, PublicKey, Signature, is_registrable, key_id, verify_zip215};
@@ -143,7 +145,7 @@ fn owned(
     if !entry.is_valid_at(saying.index, overlay.time()) {
         return refuse(RefusalCode::RevokedKey, format!("key {id} has ended"));
     }
-    Ok((owner, entry))
+    Ok((owner, Arc::unwrap_or_clone(entry)))
 }
 
 /// Registers a key, with proof that its owner holds it.

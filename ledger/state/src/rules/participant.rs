@@ -3,6 +3,8 @@
 //! A validator cannot be suspended or lose its role here: that would let one participant change the
 //! quorum. It takes a vote.
 
+use std::sync::Arc;
+
 use custos_proof::ids::{LogIndex, ParticipantId};
 use custos_proof::kinds::participant::{Register, Suspend, Update};
 use custos_proof::registry::{Participant, Role};
@@ -119,7 +121,7 @@ pub(super) fn suspend(
 
 fn registered(overlay: &Overlay<'_>, id: &ParticipantId) -> Result<Participant, AdmitError> {
     match overlay.participant(id)? {
-        Some(entry) => Ok(entry),
+        Some(entry) => Ok(Arc::unwrap_or_clone(entry)),
         None => refuse(RefusalCode::NotFound, format!("participant {id} is not registered")),
     }
 }

@@ -1,6 +1,8 @@
 //! Who may speak for the subject of a trail: the custodian with evidence, an agent that the trail
 //! names, the subject's own key for that trail. Never the grantee.
 
+use std::sync::Arc;
+
 use custos_proof::hash::TrailKey;
 use custos_proof::ids::{FAR, LogIndex, ParticipantId};
 use custos_proof::keys::{KeyPurpose, PublicKey, Signature, is_registrable, key_id, verify_zip215};
@@ -202,7 +204,10 @@ fn remove_key(
         }
         Some(entry) => {
             // The removal itself may be signed with it.
-            overlay.put_key(&id, &KeyEntry { revoked: Some(LogIndex(index.0 + 1)), ..entry });
+            overlay.put_key(
+                &id,
+                &KeyEntry { revoked: Some(LogIndex(index.0 + 1)), ..Arc::unwrap_or_clone(entry) },
+            );
             Ok(())
         }
     }

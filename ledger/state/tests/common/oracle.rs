@@ -33,7 +33,7 @@ pub(crate) fn ask(chain: &Chain) {
         header.parent,
         chain.blocks.iter().rev().nth(1).map_or(chain.genesis.block_id(), |b| b.changes.block_id)
     );
-    assert_eq!(head.changes.head, chain.store.head().unwrap());
+    assert_eq!(head.changes.head, *chain.store.head().unwrap());
     head.certificate.verify(&chain.id, &chain.validators).unwrap();
 
     // The log: one block record first, then items, each where it says.
@@ -104,7 +104,7 @@ pub(crate) fn ask(chain: &Chain) {
         let receipt = chain.receipt_in(index as u64, &leaves, &entries);
         let proven = verify::receipt(&receipt, &basis).unwrap();
         assert_eq!(proven.item.record.index.0, index as u64);
-        assert!(proven.item.strict);
+        assert!(proven.item.is_strict());
     }
     for name in chain.trail_names() {
         let key = name.key();

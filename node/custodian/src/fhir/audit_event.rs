@@ -1,4 +1,4 @@
-//! FHIR R4 AuditEvent to `access.event`.
+//! FHIR AuditEvent to `access.event`: R4 here, R5 in [`r5`], one mapping for both.
 //!
 //! Testimony: an event is refused only when it cannot be read as one (no `recorded`, no `agent`, no
 //! `source`, a malformed date, an element of the wrong type). What a recognised profile demands and
@@ -6,17 +6,19 @@
 //!
 //! An event about several patients becomes one event per patient, each without the others' entities.
 //!
-//! Deliberately absent: guesses. Categories, care relationship and justification have no element
-//! in R4's AuditEvent, so they are stated as unknown.
+//! Deliberately absent: guesses. Categories and justification have no element in AuditEvent, a care
+//! relationship only in R5 (`encounter`); what is not there is stated as unknown.
 
 use custos_proof::cbor::{Bytes, List};
 use custos_proof::kinds::access::Basis;
 use custos_proof::sealed_values::{
     Action, ActionKind, Agent, AgentKind, Agents, Answer, Coding, Codings, Concept, Decision, Detail, Format,
     Group, Identifier, Identifiers, LegalBasis, MAX_AGENTS, MAX_NOT_CARRIED, MAX_QUERY, MAX_RESOURCES,
-    Outcome, OutcomeKind, Party, Prose, Purpose, Purposes, Reason, Resource, Resources, Source, Stated,
-    Token, When,
+    Moment, Outcome, OutcomeKind, Party, Prose, Purpose, Purposes, Reason, Relationship, Resource, Resources,
+    Source, Stated, Token, When,
 };
+
+mod r5;
 
 use super::balp;
 use super::datatypes::{
@@ -25,6 +27,7 @@ use super::datatypes::{
 };
 use super::element::{Carried, Element};
 use super::json::Json;
+use super::release::{self, Release};
 use super::{Context, Refusal, RefusalCode, not_carried};
 use crate::draft::{AccessEventDraft, AccessValues, SubjectKey};
 
@@ -43,25 +46,37 @@ const ASSURANCE: &str = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/i
 pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<Vec<AccessEventDraft>, Refusal> {
     let carried = Carried::default();
     let event = Element::resource(json, "AuditEvent", &carried);
-    check_version(&event)?;
+    let release = release::of_audit_event(&event, context.release())?;
     if let Some(resource_type) = event.child("resourceType") {
         resource_type.mark();
     }
 
     let (profiles, labels) = meta(&event)?;
-    let action_read = action(&event)?;
-    let is_authorisation =
-        action_read.subtypes.iter().any(|subtype| subtype.is(AUTHZ_SUBTYPE, "AuthZ-Consent"));
-    let outcome = outcome(&event, is_authorisation)?;
-    let when = when(&event)?;
-    let agents = agents(&event)?;
-    let entities = entities(&event)?;
-    let source = source(&event)?;
-    let purposes = purposes(&event)?;
+    let Parts {
+        action: action_read,
+        is_authorisation,
+        outcome,
+        when,
+        agents,
+        entities,
+        source,
+        purposes,
+        relationship,
+    } = match release {
+        Release::R4 => parts(&event)?,
+        Release::R5 => r5::parts(&event)?,
+    };
     let own_id = event.child_text("id", Token::new)?;
 
     let patients = patients(&entities, json, context);
-    let missing = balp::missing(&event, &profiles);
+    let missing = match release {
+        Release::R4 => balp::missing(&event, &profiles),
+        Release::R5 => balp::missing_r5(&event),
+    };
+    let format = match release {
+        Release::R4 => Format::FhirR4AuditEvent,
+        Release::R5 => Format::FhirR5AuditEvent,
+    };
     let consents: Vec<Party> = entities
         .iter()
         .filter(|entity| entity.is_consent())
@@ -92,7 +107,8 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<Vec<AccessEvent
         let understood = |there: bool| if there { Reason::NotUnderstood } else { Reason::NotStated };
         let values = AccessValues {
             action: if action_read == Action::default() {
-                Stated::Unknown(understood(event.child("type").is_some()))
+                let class = if release == Release::R4 { "type" } else { "code" };
+                Stated::Unknown(understood(event.child(class).is_some()))
             } else {
                 Stated::Value(action_read.clone())
             },
@@ -104,13 +120,14 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<Vec<AccessEvent
                 ..LegalBasis::default()
             })),
             agents: Stated::from_option(Agents::new(agents.clone())),
+            relationship: Stated::from_option(relationship.clone()),
             resources: Stated::from_option(Resources::new(resources)),
             labels: Stated::from_option(Codings::new(data_labels.into_iter().take(64).collect())),
             decision: Stated::from_option(decision(is_authorisation, outcome.as_ref())),
             correlation: Stated::from_option(Identifiers::new(correlation.into_iter().take(16).collect())),
             group: Stated::Value(Group { count: Some(1), ..Group::default() }),
             source: Stated::Value(Source {
-                format: Some(Format::FhirR4AuditEvent),
+                format: Some(format),
                 own_id: own_id.clone(),
                 profiles: profiles.clone(),
                 missing: missing.clone(),
@@ -147,19 +164,39 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<Vec<AccessEvent
     Ok(drafts)
 }
 
-/// R5 moved the codes; reading one as R4 would lose what happened.
-fn check_version(event: &Element<'_>) -> Result<(), Refusal> {
-    match ["code", "category", "occurredDateTime", "occurredPeriod"]
-        .into_iter()
-        .find(|name| event.child(name).is_some())
-    {
-        Some(name) if event.child("type").is_none() => Err(event.refuse_child(
-            name,
-            RefusalCode::UnsupportedVersion,
-            "this is an element of FHIR R5; R4 (4.0.1) is read",
-        )),
-        _ => Ok(()),
-    }
+/// What both releases say, each in its own elements.
+struct Parts {
+    action: Action,
+    /// The event is a decision about an access, not the access.
+    is_authorisation: bool,
+    outcome: Option<Outcome>,
+    when: When,
+    agents: Vec<Agent>,
+    entities: Vec<Entity>,
+    source: Source,
+    purposes: Vec<Purpose>,
+    relationship: Option<Relationship>,
+}
+
+/// The parts of an R4 event.
+fn parts(event: &Element<'_>) -> Result<Parts, Refusal> {
+    let action = action(event)?;
+    let is_authorisation = is_authorisation(&action);
+    Ok(Parts {
+        is_authorisation,
+        outcome: outcome(event, is_authorisation)?,
+        when: when(event)?,
+        agents: agents(event)?,
+        entities: entities(event)?,
+        source: source(event)?,
+        purposes: purposes(event)?,
+        relationship: None,
+        action,
+    })
+}
+
+fn is_authorisation(action: &Action) -> bool {
+    action.subtypes.iter().any(|subtype| subtype.is(AUTHZ_SUBTYPE, "AuthZ-Consent"))
 }
 
 fn action(event: &Element<'_>) -> Result<Action, Refusal> {
@@ -212,18 +249,21 @@ fn action_kind(class: Option<&Coding>, subtypes: &[Coding], letter: Option<&str>
 /// 0 is success; an authorisation decision that is no success is a refusal, anything else a failure.
 fn outcome(event: &Element<'_>, is_authorisation: bool) -> Result<Option<Outcome>, Refusal> {
     let code = event.child_text("outcome", Token::new)?;
-    let kind = match code.as_deref() {
-        Some("0") => Some(OutcomeKind::Served),
-        Some("4" | "8") if is_authorisation => Some(OutcomeKind::Denied),
-        Some("4" | "8" | "12") => Some(OutcomeKind::Failed),
-        _ => None,
-    };
     let outcome = Outcome {
-        kind,
+        kind: outcome_kind(code.as_deref(), is_authorisation),
         code,
         description: event.child("outcomeDesc").map_or(Ok(None), |child| prose(&child))?,
     };
     Ok((outcome != Outcome::default()).then_some(outcome))
+}
+
+fn outcome_kind(code: Option<&str>, is_authorisation: bool) -> Option<OutcomeKind> {
+    match code {
+        Some("0") => Some(OutcomeKind::Served),
+        Some("4" | "8") if is_authorisation => Some(OutcomeKind::Denied),
+        Some("4" | "8" | "12") => Some(OutcomeKind::Failed),
+        _ => None,
+    }
 }
 
 fn decision(is_authorisation: bool, outcome: Option<&Outcome>) -> Option<Decision> {
@@ -236,23 +276,38 @@ fn decision(is_authorisation: bool, outcome: Option<&Outcome>) -> Option<Decisio
 }
 
 fn when(event: &Element<'_>) -> Result<When, Refusal> {
+    let recorded = Some(recorded(event)?);
+    let (start, end) = period(event, "period")?;
+    Ok(When { recorded, start, end })
+}
+
+fn recorded(event: &Element<'_>) -> Result<Moment, Refusal> {
     let recorded = event.required("recorded")?;
     let recorded_at = moment(&recorded)?;
     if !recorded_at.has_time() {
         return Err(recorded.refuse(RefusalCode::MalformedDate, "an instant has a time and a zone"));
     }
-    let period = event.child_object("period")?;
+    Ok(recorded_at)
+}
+
+fn period(event: &Element<'_>, name: &str) -> Result<(Option<Moment>, Option<Moment>), Refusal> {
+    let period = event.child_object(name)?;
     let part = |name| period.as_ref().map_or(Ok(None), |period| child_moment(period, name));
-    Ok(When { recorded: Some(recorded_at), start: part("start")?, end: part("end")? })
+    Ok((part("start")?, part("end")?))
 }
 
 fn purposes(event: &Element<'_>) -> Result<Vec<Purpose>, Refusal> {
+    purposes_named(event, "purposeOfEvent", "purposeOfUse")
+}
+
+/// The purposes of the event, and those that its agents state.
+fn purposes_named(event: &Element<'_>, of_event: &str, of_agent: &str) -> Result<Vec<Purpose>, Refusal> {
     let mut purposes = Vec::new();
-    for element in event.list("purposeOfEvent", 32)? {
+    for element in event.list(of_event, 32)? {
         purposes.extend(concept(&element)?.map(|concept| Purpose { concept: Some(concept), agent: None }));
     }
     for (agent, position) in event.list("agent", MAX_AGENTS)?.iter().zip(0u8..) {
-        for element in agent.list("purposeOfUse", 32)? {
+        for element in agent.list(of_agent, 32)? {
             purposes.extend(
                 concept(&element)?.map(|concept| Purpose { concept: Some(concept), agent: Some(position) }),
             );
@@ -265,13 +320,20 @@ fn purposes(event: &Element<'_>) -> Result<Vec<Purpose>, Refusal> {
 }
 
 fn agents(event: &Element<'_>) -> Result<Vec<Agent>, Refusal> {
+    agents_by(event, agent)
+}
+
+fn agents_by(
+    event: &Element<'_>,
+    read: impl Fn(&Element<'_>) -> Result<Agent, Refusal>,
+) -> Result<Vec<Agent>, Refusal> {
     event.required("agent")?;
-    let agents: Vec<Agent> = event.list("agent", MAX_AGENTS)?.iter().map(agent).collect::<Result<_, _>>()?;
+    let agents: Vec<Agent> = event.list("agent", MAX_AGENTS)?.iter().map(read).collect::<Result<_, _>>()?;
     if agents.is_empty() {
         return Err(event.refuse_child(
             "agent",
             RefusalCode::MissingElement,
-            "FHIR R4 demands at least one agent",
+            "FHIR demands at least one agent",
         ));
     }
     Ok(agents)
@@ -434,7 +496,9 @@ fn entity(element: &Element<'_>) -> Result<Entity, Refusal> {
 
 fn detail(element: &Element<'_>) -> Result<Option<Detail>, Refusal> {
     let element = element.clone().object()?;
-    let text = element.child_text("valueString", |text| Bytes::new(text.as_bytes().to_vec()))?;
+    let text = element.child_text("valueString", |text| {
+        Some(text).filter(|text| !text.is_empty()).and_then(|text| Bytes::new(text.as_bytes().to_vec()))
+    })?;
     let (binary, value) = match text {
         Some(text) => (false, Some(text)),
         None => {

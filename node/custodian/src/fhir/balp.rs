@@ -1,4 +1,4 @@
-//! IHE Basic Audit Log Patterns (BALP 1.1): which elements its profiles demand.
+//! IHE Basic Audit Log Patterns (BALP 1.1.5): its 19 profiles, and which elements they demand.
 //!
 //! Only to mark a record as incomplete: an event that claims a profile and lacks what it demands is
 //! recorded all the same. The demands are those cardinalities of the profiles that decide whether
@@ -9,7 +9,40 @@ use custos_proof::sealed_values::Token;
 
 use super::element::Element;
 
-const PROFILES: &str = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.";
+/// The ids of BALP's AuditEvent profiles, as they stand in the guide.
+pub const PROFILES: [&str; 19] = [
+    "IHE.BasicAudit.AuthZconsent",
+    "IHE.BasicAudit.Create",
+    "IHE.BasicAudit.Delete",
+    "IHE.BasicAudit.OAUTHaccessTokenUse.Comprehensive",
+    "IHE.BasicAudit.OAUTHaccessTokenUse.Minimal",
+    "IHE.BasicAudit.OAUTHaccessTokenUse.Opaque",
+    "IHE.BasicAudit.PatientCreate",
+    "IHE.BasicAudit.PatientDelete",
+    "IHE.BasicAudit.PatientQuery",
+    "IHE.BasicAudit.PatientRead",
+    "IHE.BasicAudit.PatientUpdate",
+    "IHE.BasicAudit.PrivacyDisclosure.Recipient",
+    "IHE.BasicAudit.PrivacyDisclosure.Source",
+    "IHE.BasicAudit.Query",
+    "IHE.BasicAudit.Read",
+    "IHE.BasicAudit.SAMLaccessTokenUse.Comprehensive",
+    "IHE.BasicAudit.SAMLaccessTokenUse.Minimal",
+    "IHE.BasicAudit.Update",
+    "IHE.IUA.71",
+];
+
+/// Where the guide's definitions stand: a profile's address is this and its id.
+pub const DEFINITIONS: &str = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/";
+
+/// The id of a BALP profile, from its canonical address with or without a version.
+#[must_use]
+pub fn recognised(profile: &str) -> Option<&'static str> {
+    let name = profile.strip_prefix(DEFINITIONS)?;
+    let name = name.split('|').next().unwrap_or(name);
+    PROFILES.into_iter().find(|known| *known == name)
+}
+
 const DICOM: &str = "http://dicom.nema.org/resources/ontology/DCM";
 const PARTICIPANT: &str = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
 const USER_AGENT: &str = "https://profiles.ihe.net/ITI/BALP/CodeSystem/UserAgentTypes";
@@ -17,10 +50,16 @@ const USER_AGENT: &str = "https://profiles.ihe.net/ITI/BALP/CodeSystem/UserAgent
 /// The elements that the claimed profiles (or base R4) demand and that the event lacks.
 pub(super) fn missing(event: &Element<'_>, profiles: &[Token]) -> List<Token, 32> {
     let mut demands: Vec<Demand> = BASE.to_vec();
-    for name in profiles.iter().filter_map(|profile| profile.strip_prefix(PROFILES)) {
-        let name = name.split('|').next().unwrap_or(name);
-        demands.extend(profile(name).unwrap_or_default());
-    }
+    demands.extend(profiles.iter().filter_map(|profile| recognised(profile)).flat_map(profile));
+    lacking(event, &demands)
+}
+
+/// The elements that base R5 demands and that the event lacks. BALP has no profiles for R5.
+pub(super) fn missing_r5(event: &Element<'_>) -> List<Token, 32> {
+    lacking(event, BASE_R5)
+}
+
+fn lacking(event: &Element<'_>, demands: &[Demand]) -> List<Token, 32> {
     let mut lacking: Vec<Token> = demands
         .iter()
         .filter(|demand| !demand.is_met(event))
@@ -54,7 +93,13 @@ enum Demand {
 const BASE: &[Demand] =
     &[Demand::Child("type"), Demand::Below("agent", "requestor"), Demand::Below("source", "observer")];
 
-fn profile(name: &str) -> Option<Vec<Demand>> {
+/// What base R5 demands and the import does not refuse for.
+const BASE_R5: &[Demand] =
+    &[Demand::Child("code"), Demand::Below("agent", "who"), Demand::Below("source", "observer")];
+
+/// # Correctness
+/// Has an arm for each of [`PROFILES`]; a test asks for every one.
+fn profile(name: &str) -> Vec<Demand> {
     use Demand::{Agent, Child, Entity, Letter, Policy, Query};
     let common = [Child("subtype"), Child("action"), Child("outcome")];
     let source = Agent(DICOM, "110153");
@@ -73,7 +118,7 @@ fn profile(name: &str) -> Option<Vec<Demand>> {
         demands.extend_from_slice(rest);
         demands
     };
-    Some(match name {
+    match name.strip_prefix("IHE.BasicAudit.").unwrap_or(name) {
         "Create" => both("C", &[data]),
         "PatientCreate" => both("C", &[data, patient]),
         "Read" => both("R", &[data]),
@@ -91,13 +136,26 @@ fn profile(name: &str) -> Option<Vec<Demand>> {
             demands.extend([Letter("E"), patient, Entity("Consent", None)]);
             demands
         }
-        "OAUTHaccessTokenUse.Minimal" | "OAUTHaccessTokenUse.Comprehensive" => vec![Policy],
-        "OAUTHaccessTokenUse.Opaque" => vec![Agent(USER_AGENT, "UserOauthAgent"), Policy],
+        "IHE.IUA.71" => {
+            let mut demands = common.to_vec();
+            demands.extend([
+                Letter("E"),
+                Agent(DICOM, "110150"),
+                Agent(USER_AGENT, "AuthzOauthService"),
+                data,
+                Query,
+            ]);
+            demands
+        }
+        "OAUTHaccessTokenUse.Comprehensive" => vec![Agent(DICOM, "110150"), Policy],
+        "OAUTHaccessTokenUse.Opaque" | "OAUTHaccessTokenUse.Minimal" => {
+            vec![Agent(USER_AGENT, "UserOauthAgent"), Policy]
+        }
         "SAMLaccessTokenUse.Minimal" | "SAMLaccessTokenUse.Comprehensive" => {
             vec![Agent(USER_AGENT, "UserSamlAgent"), Policy]
         }
-        _ => return None,
-    })
+        _ => Vec::new(),
+    }
 }
 
 impl Demand {
@@ -142,5 +200,21 @@ impl Demand {
             Demand::Query => list("entity").iter().any(|entity| entity.child("query").is_some()),
             Demand::Policy => list("agent").iter().any(|agent| agent.child("policy").is_some()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_profile_of_the_guide_is_known_and_demands_something() {
+        for name in PROFILES {
+            assert_eq!(recognised(&format!("{DEFINITIONS}{name}")), Some(name));
+            assert_eq!(recognised(&format!("{DEFINITIONS}{name}|1.1.5")), Some(name));
+            assert!(!profile(name).is_empty(), "{name}");
+        }
+        assert_eq!(recognised(&format!("{DEFINITIONS}IHE.BasicAudit.Nothing")), None);
+        assert_eq!(recognised("IHE.BasicAudit.Read"), None);
     }
 }

@@ -1,7 +1,7 @@
-//! FHIR R4 Consent to `rule.put`.
+//! FHIR Consent to `rule.put`: R4 here, R5 in [`r5`], one mapping for both.
 //!
-//! An act: what is ambiguous is refused. A root without `type`, rules nested below a nested rule,
-//! expressions, modifier extensions, and any element inside `provision` that is not understood
+//! An act: what is ambiguous is refused. An R4 root without `type`, an R5 consent without `decision`,
+//! rules nested below a nested rule, expressions, modifier extensions, and any element inside `provision` that is not understood
 //! would each change what the subject agreed to.
 //!
 //! | `Consent.status` | becomes |
@@ -19,18 +19,22 @@
 use custos_proof::cbor::List;
 use custos_proof::kinds::rule::Collected;
 use custos_proof::sealed_values::{
-    Actor, DataReference, Effect, Evidence, Format, InnerKind, Meaning, Party, Policy, Provision, Rule,
-    RuleBody, Source, Token, Verification,
+    Actor, Concept, DataReference, Effect, Evidence, Format, InnerKind, Meaning, Moment, Party, Policy,
+    Provision, Rule, RuleBody, Source, Token, Verification,
 };
 
 use super::datatypes::{
-    child_concept, child_moment, child_party, child_span, coding, concept, identifier, meta, party, token,
+    child_concept, child_moment, child_party, child_span, coding, concept, identifier, meta,
+    party as party_of, token,
 };
 use super::element::{Carried, Element};
 use super::json::Json;
+use super::release::{self, Release};
 use super::{Context, Document, Refusal, RefusalCode, attachment, not_carried};
-use crate::draft::{Intent, RuleDraft, expiry_after};
+use crate::draft::{Intent, RuleDraft, SubjectKey, expiry_after};
 use crate::terminology;
+
+mod r5;
 
 const SCOPE: &str = "http://terminology.hl7.org/CodeSystem/consentscope";
 
@@ -38,7 +42,7 @@ const SCOPE: &str = "http://terminology.hl7.org/CodeSystem/consentscope";
 pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<RuleDraft, Refusal> {
     let carried = Carried::default();
     let consent = Element::resource(json, "Consent", &carried);
-    check_version(&consent)?;
+    let release = release::of_consent(&consent, context.release())?;
     for name in ["implicitRules", "modifierExtension"] {
         if let Some(child) = consent.child(name) {
             return Err(
@@ -64,33 +68,39 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<RuleDraft, Refu
         }
     };
 
-    let (subject_party, subject) = subject(&consent, json, context)?;
-    let scope = scope(&consent)?;
+    let frame = match release {
+        Release::R4 => frame(&consent, json, context)?,
+        Release::R5 => r5::frame(&consent, json, context)?,
+    };
+    let Frame {
+        party,
+        subject,
+        scope,
+        performers,
+        organisations,
+        policies,
+        policy_rule,
+        agreed,
+        collected,
+        evidence,
+    } = frame;
     let categories = consent.values("category", concept)?;
-    let performers: List<Party, 16> = consent.values("performer", party)?;
-    let organisations: List<Party, 16> = consent.values("organization", party)?;
-    let policies = consent.values("policy", policy)?;
-    let policy_rule = child_concept(&consent, "policyRule")?;
-    let agreed = child_moment(&consent, "dateTime")?;
-    let (collected, evidence) = evidence(&consent, json, context)?;
     let own_id = consent.child_text("id", Token::new)?;
 
     // An ending needs no rule: it says which one ends, and that the source says so.
-    let (root, nested) = match (intent, consent.child("provision")) {
-        (Intent::End, provision) => {
-            provision.iter().for_each(Element::mark_all);
+    let (root, nested) = match intent {
+        Intent::End => {
+            for name in ["provision", "decision", "period"] {
+                consent.child(name).iter().for_each(Element::mark_all);
+            }
             (None, List::default())
         }
-        (Intent::Put, None) => {
-            return Err(consent.refuse_child(
-                "provision.type",
-                RefusalCode::NoBaseEffect,
-                "the consent neither permits nor denies; a policyRule alone does not say which",
-            ));
-        }
-        (Intent::Put, Some(provision)) => {
-            let (root, nested) = rules(&provision)?;
-            check_in_force(&provision, &root, context)?;
+        Intent::Put => {
+            let (root, nested) = match release {
+                Release::R4 => root_and_nested(&consent)?,
+                Release::R5 => r5::root_and_nested(&consent)?,
+            };
+            check_in_force(&consent, release, &root, context)?;
             (Some(root), nested)
         }
     };
@@ -122,7 +132,7 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<RuleDraft, Refu
             categories,
             policies,
             policy_rule,
-            subject: Some(subject_party),
+            subject: Some(party),
             performers,
             organisations: organisations.clone(),
             agreed,
@@ -137,7 +147,10 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<RuleDraft, Refu
         evidence: Evidence {
             status: status_code,
             record: Some(Source {
-                format: Some(Format::FhirR4Consent),
+                format: Some(match release {
+                    Release::R4 => Format::FhirR4Consent,
+                    Release::R5 => Format::FhirR5Consent,
+                }),
                 own_id,
                 profiles,
                 labels,
@@ -158,35 +171,62 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<RuleDraft, Refu
     }
 }
 
-fn check_version(consent: &Element<'_>) -> Result<(), Refusal> {
-    let r5 = ["decision", "grantor", "grantee", "controller", "regulatoryBasis", "policyBasis", "subject"];
-    match r5.into_iter().find(|name| consent.child(name).is_some()) {
-        Some(name) => Err(consent.refuse_child(
-            name,
-            RefusalCode::UnsupportedVersion,
-            "this is an element of FHIR R5; R4 (4.0.1) is read",
+/// What a consent says besides its rules, each release in its own elements.
+struct Frame {
+    party: Party,
+    subject: Vec<SubjectKey>,
+    scope: Option<Concept>,
+    performers: List<Party, 16>,
+    organisations: List<Party, 16>,
+    policies: List<Policy, 16>,
+    policy_rule: Option<Concept>,
+    agreed: Option<Moment>,
+    collected: Collected,
+    evidence: Evidence,
+}
+
+/// The frame of an R4 consent.
+fn frame(consent: &Element<'_>, json: &Json, context: &Context<'_>) -> Result<Frame, Refusal> {
+    let (party, subject) = subject(consent, "patient", json, context)?;
+    let scope = scope(consent)?;
+    let source = child_party(consent, "sourceReference")?;
+    let inline = consent.child_object("sourceAttachment")?;
+    let verifications = consent.values("verification", verification)?;
+    let (collected, evidence) = evidence(consent, source, inline, verifications, json, context)?;
+    Ok(Frame {
+        party,
+        subject,
+        scope,
+        performers: consent.values("performer", party_of)?,
+        organisations: consent.values("organization", party_of)?,
+        policies: consent.values("policy", policy)?,
+        policy_rule: child_concept(consent, "policyRule")?,
+        agreed: child_moment(consent, "dateTime")?,
+        collected,
+        evidence,
+    })
+}
+
+/// The rules of an R4 consent.
+fn root_and_nested(consent: &Element<'_>) -> Result<(Provision, List<Provision, 64>), Refusal> {
+    match consent.child("provision") {
+        None => Err(consent.refuse_child(
+            "provision.type",
+            RefusalCode::NoBaseEffect,
+            "the consent neither permits nor denies; a policyRule alone does not say which",
         )),
-        None => match consent.child("provision") {
-            Some(provision)
-                if provision.clone().object().is_err() && consent.list("provision", usize::MAX).is_ok() =>
-            {
-                Err(provision.refuse(
-                    RefusalCode::UnsupportedVersion,
-                    "an array of provisions is FHIR R5; R4 (4.0.1) is read",
-                ))
-            }
-            _ => Ok(()),
-        },
+        Some(provision) => rules(&provision),
     }
 }
 
 fn subject(
     consent: &Element<'_>,
+    element: &str,
     json: &Json,
     context: &Context<'_>,
-) -> Result<(Party, Vec<crate::draft::SubjectKey>), Refusal> {
-    let missing = |why: &str| consent.refuse_child("patient", RefusalCode::MissingPatient, why);
-    let patient = child_party(consent, "patient")?.ok_or_else(|| missing("a rule is some patient's rule"))?;
+) -> Result<(Party, Vec<SubjectKey>), Refusal> {
+    let missing = |why: &str| consent.refuse_child(element, RefusalCode::MissingPatient, why);
+    let patient = child_party(consent, element)?.ok_or_else(|| missing("a rule is some patient's rule"))?;
     match context.subject(&patient, json) {
         keys if keys.is_empty() => Err(missing("the patient has neither an address nor an identifier")),
         keys => Ok((patient, keys)),
@@ -194,7 +234,7 @@ fn subject(
 }
 
 /// Privacy and research consents speak of data; treatment and advance directives do not.
-fn scope(consent: &Element<'_>) -> Result<Option<custos_proof::sealed_values::Concept>, Refusal> {
+fn scope(consent: &Element<'_>) -> Result<Option<Concept>, Refusal> {
     let element = consent.required("scope")?;
     let scope = concept(&element)?;
     let other = scope.as_ref().is_some_and(|scope| scope.has(SCOPE, "treatment") || scope.has(SCOPE, "adr"));
@@ -294,7 +334,7 @@ fn data(element: &Element<'_>) -> Result<Option<DataReference>, Refusal> {
         meaning: meaning.text(Meaning::from_word)?.ok_or_else(|| {
             meaning.refuse(RefusalCode::UnknownCode, "instance, related, dependents or authoredby")
         })?,
-        what: party(&what)?
+        what: party_of(&what)?
             .ok_or_else(|| what.refuse(RefusalCode::MissingElement, "the reference is empty"))?,
     }))
 }
@@ -359,12 +399,20 @@ fn check_not_wider(element: &Element<'_>, rule: &Provision, root: &Provision) ->
 }
 
 /// A rule whose period is over was an act of the past: it cannot enter into force any more.
-fn check_in_force(element: &Element<'_>, root: &Provision, context: &Context<'_>) -> Result<(), Refusal> {
+fn check_in_force(
+    consent: &Element<'_>,
+    release: Release,
+    root: &Provision,
+    context: &Context<'_>,
+) -> Result<(), Refusal> {
     let end = root.period.as_ref().and_then(|period| period.end.as_ref());
     let now = i64::try_from(context.now().0).unwrap_or(i64::MAX);
     match end {
-        Some(end) if end.last_ms() < now => Err(element.refuse_child(
-            "period.end",
+        Some(end) if end.last_ms() < now => Err(consent.refuse_child(
+            match release {
+                Release::R4 => "provision.period.end",
+                Release::R5 => "period.end",
+            },
             RefusalCode::PeriodOver,
             format!("the consent ended {end}; it can no longer enter into force"),
         )),
@@ -374,13 +422,14 @@ fn check_in_force(element: &Element<'_>, root: &Provision, context: &Context<'_>
 
 fn evidence(
     consent: &Element<'_>,
+    source: Option<Party>,
+    inline: Option<Element<'_>>,
+    verifications: List<Verification, 16>,
     json: &Json,
     context: &Context<'_>,
 ) -> Result<(Collected, Evidence), Refusal> {
-    let source = child_party(consent, "sourceReference")?;
-    let inline = consent.child_object("sourceAttachment")?;
     let document = match (&inline, &source) {
-        (Some(_), _) => json.member("sourceAttachment").map(attachment),
+        (Some(inline), _) => Some(attachment(inline.json())),
         (None, Some(source)) => context.document(source, json),
         (None, None) => None,
     };
@@ -390,7 +439,6 @@ fn evidence(
             inline.child(name).iter().for_each(Element::mark);
         }
     }
-    let verifications: List<Verification, 16> = consent.values("verification", verification)?;
     let document = document.unwrap_or_default();
     let (collected, collected_by_element) = match collected(&document, source.as_ref(), &verifications) {
         Some((collected, element)) => (collected, Token::new(element)),

@@ -1,4 +1,4 @@
-//! FHIR R4's data types, read into the values that seals commit to.
+//! FHIR's data types, read into the values that seals commit to.
 //!
 //! A part that cannot be carried (an empty string, one that is too long) is left unmarked, and
 //! thereby named in the record; a part of the wrong JSON type is refused.
@@ -147,10 +147,28 @@ pub(crate) fn base64(text: &str, max: usize) -> Option<Vec<u8>> {
     (bytes.len() <= max).then_some(bytes)
 }
 
-/// The members of `meta` that both resources carry: profiles and labels.
+/// The members of `meta` that both resources carry: profiles and labels. A server's bookkeeping says
+/// nothing about the event or the rule, and tags that say how a record stands on the ledger are our
+/// own and follow from the record; so is the extension with the source's id.
 pub(crate) fn meta(resource: &Element<'_>) -> Result<(List<Token, 16>, List<Coding, 16>), Refusal> {
+    let is_ours = |name: &str| name.starts_with(super::export::OURS);
+    for extension in resource.list("extension", usize::MAX)? {
+        if extension.peek_child("url").is_some_and(is_ours) {
+            extension.mark_all();
+        }
+    }
     match resource.child_object("meta")? {
-        Some(meta) => Ok((meta.values("profile", token)?, meta.values("security", coding)?)),
+        Some(meta) => {
+            for name in ["versionId", "lastUpdated"] {
+                meta.child(name).iter().for_each(Element::mark);
+            }
+            for tag in meta.list("tag", usize::MAX)? {
+                if tag.peek_child("system").is_some_and(is_ours) {
+                    tag.mark_all();
+                }
+            }
+            Ok((meta.values("profile", token)?, meta.values("security", coding)?))
+        }
         None => Ok((List::default(), List::default())),
     }
 }

@@ -70,6 +70,16 @@ impl<'a> Element<'a> {
         Some(Element { json, name: self.name_of(name), carried: self.carried })
     }
 
+    /// The value itself, without marking it.
+    pub(crate) fn json(&self) -> &'a Json {
+        self.json
+    }
+
+    /// A child as JSON, without marking it.
+    pub(crate) fn json_child(&self, name: &str) -> Option<&'a Json> {
+        self.json.member(name)
+    }
+
     /// A child that is an object.
     pub(crate) fn child_object(&self, name: &str) -> Result<Option<Element<'a>>, Refusal> {
         self.child(name).map(Element::object).transpose()
@@ -77,9 +87,8 @@ impl<'a> Element<'a> {
 
     /// A child that has to be there.
     pub(crate) fn required(&self, name: &str) -> Result<Element<'a>, Refusal> {
-        self.child(name).ok_or_else(|| {
-            self.refuse_child(name, RefusalCode::MissingElement, "FHIR R4 demands this element")
-        })
+        self.child(name)
+            .ok_or_else(|| self.refuse_child(name, RefusalCode::MissingElement, "FHIR demands this element"))
     }
 
     /// The members of a repeating child; none if it is absent.
