@@ -85,13 +85,25 @@ desk=(--node "$node" --key "$key" --vault "$work/vault" --vault-key "$net/vault.
 [ "$(custos testnet status --dir "$net" | tee "$work/status" | grep -c 127.0.0.1)" -eq 4 ] || fail "four nodes were expected"
 good "four nodes agree"
 
-step "The registrar admits two more participants"
+# Every other operator says yes, until it is decided; any proposal that is open.
+agree() {
+    for other in 2 3; do
+        for proposal in $(custos proposal list --node "$node" --json | sed -n 's/^ *"proposal": "\([0-9a-f]*\)",$/\1/p'); do
+            custos proposal vote "$proposal" yes --node "$node" --key "$net/keys/hospital-$other-sign.key"
+        done
+    done
+}
+
+step "One validator proposes two more participants, and two others agree"
 custos keygen -o "$work/research-sign.key" --owner research.example --chain "$(value chain "$work/up")" >"$work/research"
 custos participant register research.example --name "Institute of Research" --role recipient --role data-user \
     --public-key "$(awk '$1 == "public" { print $3 }' "$work/research")" --possession "$(value possession "$work/research")" \
-    --node "$node" --key "$net/keys/registrar-sign.key"
+    --node "$node" --key "$key"
 custos participant register lab.example --name "Example Laboratory" --role recipient --role custodian \
-    --node "$node" --key "$net/keys/registrar-sign.key"
+    --node "$node" --key "$key"
+custos proposal list --node "$second" | tee "$work/proposals"
+agree
+has "^no proposal is open" <(custos proposal list --node "$second")
 custos participant list --node "$second" | tee "$work/participants"
 has research.example "$work/participants"
 has lab.example "$work/participants"

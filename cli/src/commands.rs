@@ -23,6 +23,7 @@ mod keygen;
 mod node;
 mod participant;
 mod permit;
+mod proposal;
 mod receipt;
 mod rule;
 mod testnet;
@@ -67,6 +68,8 @@ enum Command {
     #[command(subcommand)]
     Participant(participant::Participant),
     #[command(subcommand)]
+    Proposal(proposal::Proposal),
+    #[command(subcommand)]
     Import(import::Import),
     #[command(subcommand)]
     Item(item::Item),
@@ -102,6 +105,7 @@ impl Arguments {
             Command::Node(command) => command.run(screen),
             Command::Testnet(command) => command.run(screen),
             Command::Participant(command) => command.run(screen),
+            Command::Proposal(command) => command.run(screen),
             Command::Import(command) => command.run(screen),
             Command::Item(command) => command.run(screen),
             Command::Rule(command) => command.run(screen),

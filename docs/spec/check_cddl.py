@@ -24,6 +24,11 @@ def values():
     chain, submissions = load("chain.json"), load("submissions.json")
     yield "genesis", chain["genesis"]
     yield "validator-set", chain["validators"]
+    for item in load("items.json")["items"]:
+        yield "item", item["bytes"]
+        yield item["kind"].replace(".", "-"), item["bytes"]
+        for sealed in item["sealed"]:
+            yield f"field-{item['kind'].replace('.', '-')}-{sealed['field']}", sealed["value"]
     for item in chain["items"]:
         yield "item", item["bytes"]
         yield item["kind"].replace(".", "-"), item["bytes"]

@@ -260,6 +260,11 @@ def ascending(shape, most, key=lambda value: value):
     return read
 
 
+def coded_set(length, most):
+    """Texts, ascending as Rust's strings are: by bytes."""
+    return ascending(ascii_text(length), most)
+
+
 def struct(*fields):
     """An array of exactly these fields; names of constants begin with an underscore."""
     def read(reader):
@@ -342,6 +347,38 @@ TERMS = struct(
     ("categories", ascending(one_of(*range(1, 18)), 17)), ("holders", ascending(participant_id, 32)),
     ("environment", option(participant_id)), ("begins", time_ms), ("ends", time_ms), ("form", one_of(1, 2)),
     ("over_opt_out", one_of(0, 1, 2)), ("decision", option(digest)))
+GRADE_OF = struct(("code", ascii_text(24)), ("grade", one_of(*range(1, 7))))
+POLICY = struct(
+    ("version", u64), ("lag_ms", u64), ("max_lifetime_ms", u64), ("max_nonces", u64), ("trust_period_ms", u64),
+    ("heartbeat_ms", u64), ("retention_days", many(u32, 3)),
+    ("decision", struct(
+        ("implicit", one_of(*range(1, 5))), ("combining", one_of(*range(1, 6))),
+        ("emergency", struct(
+            ("allowed", boolean), ("etreat", boolean), ("window_ms", u64), ("categories", coded_set(24, 32)),
+            ("justification_hours", u16), ("review_hours", u16))),
+        ("prohibited", coded_set(24, 32)), ("floor", one_of(*range(1, 7))), ("label_floors", many(GRADE_OF, 32)),
+        ("category_grades", many(GRADE_OF, 32)),
+        ("assurance", many(struct(("purpose", ascii_text(24)), ("assurance", one_of(1, 2, 3))), 16)),
+        ("treat_requires_relationship", boolean),
+        ("consent_besides", many(struct(("jurisdiction", ascii_text(8)), ("category", ascii_text(24))), 32)),
+        ("terminology", digest))),
+    ("thresholds", many(struct(("kind", ascii_text(32)), ("numerator", u8), ("denominator", u8)), 32)),
+    ("max_open_proposals", u16), ("must_seal", coded_set(48, 16)), ("schemas", coded_set(48, 64)),
+    ("transfer_ms", u64), ("max_subject_nonces", u64))
+SIGNED_VOTE = struct(("block", option(digest)), ("signature", signature))
+
+
+def voted_act(reader):
+    """An item that is an act, and not one of proposals: they do not nest."""
+    ahead = Reader(reader.data[reader.at:])
+    if ahead.expect(4) != 4:
+        raise Refused("out-of-bounds")
+    literal(1)(ahead)
+    kind = ascii_text(64)(ahead)
+    if kind not in KINDS or KINDS[kind][0] != ACT or kind in ("proposal.open", "proposal.vote"):
+        raise Refused("out-of-bounds")
+    return item(reader)
+
 
 ACT, TESTIMONY = 1, 2
 KINDS = {
@@ -400,6 +437,34 @@ KINDS = {
         ("custodian", participant_id), ("local_id", digest), ("change", one_of(1, 2)), ("key", option(public_key)),
         ("possession", option(signature)), ("agent", option(participant_id)), ("collected", one_of(*range(1, 7))),
         ("seal", SEAL))),
+    "proposal.open": (ACT, 0, struct(
+        ("proposal", random16), ("acts", many(voted_act, 8)), ("deadline", time_ms))),
+    "proposal.vote": (ACT, 0, struct(("proposal", random16), ("vote", one_of(1, 2)))),
+    "policy.set": (ACT, 0, struct(("policy", POLICY), ("effective", u64))),
+    "protocol.upgrade": (ACT, 0, struct(("version", u64), ("height", u64))),
+    "validator.put": (ACT, 0, struct(
+        ("participant", participant_id), ("key", public_key), ("possession", signature), ("power", u64))),
+    "validator.remove": (ACT, 0, struct(("participant", participant_id))),
+    "misbehaviour.report": (TESTIMONY, 0, struct(
+        ("key", public_key), ("height", u64), ("round", u32), ("vote", one_of(1, 2)), ("first", SIGNED_VOTE),
+        ("second", SIGNED_VOTE), ("seen", one_of(1, 2)))),
+    "roster.commit": (ACT, 0, struct(
+        ("from", time_ms), ("until", time_ms), ("root", digest), ("count", one_of(*range(1, 6))))),
+    "mandate.issue": (ACT, 1, struct(
+        ("mandate", random16), ("auditor", participant_id), ("custodian", participant_id), ("from_year", u16),
+        ("to_year", u16), ("seal", SEAL))),
+    "mandate.end": (ACT, 0, struct(("auditor", participant_id), ("custodian", participant_id))),
+    "notarise": (ACT, 0, struct(
+        ("schema", ascii_text(48)), ("digest", digest), ("parent", option(digest)), ("amount", option(u64)),
+        ("holder", option(participant_id)))),
+    "finding.record": (ACT, 2, struct(
+        ("finding", random16), ("institution", participant_id), ("rule", ascii_text(48)), ("version", digest),
+        ("evidence", ascending(digest, 16)), ("seal", SEAL))),
+    "dispute.open": (ACT, 2, struct(
+        ("dispute", random16), ("institution", participant_id), ("behalf", one_of(1, 2)), ("seal", SEAL))),
+    "dispute.answer": (ACT, 1, struct(("dispute", random16), ("seal", SEAL))),
+    "dispute.resolve": (ACT, 1, struct(
+        ("dispute", random16), ("institution", participant_id), ("resolution", one_of(1, 2, 3, 4)), ("seal", SEAL))),
 }
 SEALED = {
     "participant.register": ["name"], "participant.update": ["name"], "trail.open": ["back pointer"],
@@ -417,6 +482,8 @@ SEALED = {
     "hold.set": ["authority", "range", "note"],
     "payload.erase": ["order", "note"],
     "trail.agent": ["evidence"],
+    "mandate.issue": ["wrapped keys"], "finding.record": ["pointer", "words"], "dispute.open": ["pointer", "words"],
+    "dispute.answer": ["words"], "dispute.resolve": ["words"],
 }
 
 
@@ -437,8 +504,8 @@ def item(reader):
 LISTING = struct(("trail", digest), ("position", u64))
 LISTINGS = ascending(LISTING, 8, key=lambda listing: (listing.trail, listing.position))
 VERDICT = struct(
-    ("checks", ascending(one_of(*range(11)), 16)), ("finding", one_of(0, 1, 2)),
-    ("codes", ascending(one_of(*range(1, 37)), 16)))
+    ("checks", ascending(one_of(*range(11), 16), 16)), ("finding", one_of(0, 1, 2)),
+    ("codes", ascending(one_of(*range(1, 37), *range(40, 45)), 16)))
 ITEM_ENTRY = struct(
     ("submission", digest), ("author", author), ("position", u32), ("item", digest), ("verdict", VERDICT),
     ("trails", LISTINGS))
@@ -490,10 +557,6 @@ PARTICIPANT = struct(*NAMES, ("suspended", option(u64)))
 KEY_ENTRY = struct(
     ("owner", author), ("key", public_key), ("purpose", PURPOSE), ("valid_from", u64), ("revoked", option(u64)),
     ("not_after", time_ms), ("compromised_from", option(time_ms)))
-POLICY = struct(
-    ("version", u64), ("lag_ms", u64), ("max_lifetime_ms", u64), ("max_nonces", u64), ("trust_period_ms", u64),
-    ("heartbeat_ms", u64), ("retention_days", many(u32, 3)), ("emergency_window_ms", u64), ("emergency_review_ms", u64),
-    ("transfer_ms", u64), ("max_subject_nonces", u64))
 TERMINAL = choice((0, ()), (1, ()), (2, (("key", digest), ("value_hash", digest))))
 STATE_PROOF = struct(("siblings", many(digest, 256)), ("terminal", TERMINAL))
 
@@ -1052,6 +1115,7 @@ DELEGATION = int_map(
     k1=PARTY, k2=one_of(1, 2, 3, 4), k3=some(one_of(1, 2, 3), 16), k4=SPAN, k5=moment, k6=digest, k7=prose(4096))
 REKEY = struct(("generation", u32), ("reason", one_of(1, 2, 3, 4)))
 LINKED = struct(("custodian", participant_id), ("epoch", u16), ("local_id", digest), ("reason", one_of(1, 2, 3)))
+POINTER = int_map(k1=digest, k2=some(digest, 32))
 SEALED_VALUES = {
     "access.event": [stated(shape) for shape in (
         int_map(k1=one_of(*range(1, 11)), k2=coding, k3=some(coding, 16), k4=token),
@@ -1089,6 +1153,11 @@ SEALED_VALUES = {
     "payload.erase": [stated(shape) for shape in (PARTIES, prose(4096))],
     "participant.register": [prose(4096)],
     "participant.update": [prose(4096)],
+    "mandate.issue": [some(struct(("year", u16), ("recipient", digest), ("ciphertext", data(256))), 16)],
+    "finding.record": [POINTER, prose(4096)],
+    "dispute.open": [POINTER, prose(4096)],
+    "dispute.answer": [prose(4096)],
+    "dispute.resolve": [prose(4096)],
 }
 
 
@@ -1536,6 +1605,7 @@ def vectors(directory):
         tally.same(found, (case["valid"], case["strict"], case["registrable"]), "ed25519", case["name"])
     seal_vectors(tally, load("seals.json"))
     value_vectors(tally, load("sealed-values.json"))
+    item_vectors(tally, load("items.json"))
     pseudonym_vectors(tally, load("pseudonyms.json"))
     submission_vectors(tally, load("submissions.json"))
     chain_vectors(tally, load("chain.json"), load("state-map.json"))
@@ -1622,6 +1692,16 @@ def value_vectors(tally, file):
     for case in file["values"]:
         found = is_sealed_value(case["kind"], case["field"], unhex(case["value"]))
         tally.same(found, case["valid"], "sealed value", case["kind"], case["field"], case["value"])
+
+
+def item_vectors(tally, file):
+    tally.same(sorted(case["kind"] for case in file["items"]), sorted(KINDS), "items", "the kinds")
+    for case in file["items"]:
+        read, (klass, count, _) = whole(item, unhex(case["bytes"])), KINDS[case["kind"]]
+        tally.same((read.kind, klass, count), (case["kind"], case["class"], len(case["sealed"])), "items", case["kind"])
+        for sealed in case["sealed"]:
+            known = is_sealed_value(case["kind"], sealed["field"], unhex(sealed["value"]))
+            tally.same(known, True, "items", f"{case['kind']} field {sealed['field']}")
 
 
 def pseudonym_vectors(tally, file):

@@ -112,6 +112,10 @@ pub struct KeysConfig {
     /// Signs checkpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<PathBuf>,
+    /// Signs submissions in the participant's name: reports of misbehaviour, and nothing else. Without it
+    /// misbehaviour is only logged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign: Option<PathBuf>,
 }
 
 /// The mempool.
@@ -369,6 +373,7 @@ impl Config {
             .into_iter()
             .chain(self.keys.consensus.as_mut())
             .chain(self.keys.note.as_mut())
+            .chain(self.keys.sign.as_mut())
         {
             *file = base.join(&file);
         }

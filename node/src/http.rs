@@ -214,6 +214,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/anchor/advance", get(public::advance))
         .route("/v1/registry", get(public::registry))
         .route("/v1/policy", get(public::policy))
+        .route("/v1/proposals", get(public::proposals))
+        .route("/v1/proposals/{proposal}", get(public::proposal))
         .route("/v1/submissions", post(submit::submit))
         .route("/v1/submissions/{id}", get(submit::status))
         .route("/v1/items/{item}", get(members::item))

@@ -16,11 +16,11 @@ use custos_consensus::{AllowedPeer, BuildRequest, Decided, Head, Ledger, LedgerF
 use custos_proof::cbor::Wire as _;
 use custos_proof::certificate::Certificate;
 use custos_proof::hash::{BlockId, Digest, SubmissionId, sha256};
-use custos_proof::header::{Block, body_root};
+use custos_proof::header::{Block, PROTOCOL_VERSION, body_root};
 use custos_proof::ids::{Height, TimeMs};
 use custos_proof::keys::KeyPurpose;
 use custos_proof::kinds::Class;
-use custos_proof::registry::{self, KeyEntry, Participant};
+use custos_proof::registry::{self, KeyEntry, Participant, Protocol};
 use custos_proof::submission::{Author, Submission, Verified};
 use custos_state::apply::{self, Limits, Proposal};
 use custos_state::changes::Changes;
@@ -122,6 +122,7 @@ impl NodeLedger {
                 acted,
             }))),
             Err(ApplyError::Invalid(reason)) => invalid(reason),
+            Err(error @ ApplyError::UnknownVersion { .. }) => Err(LedgerFault(error.to_string())),
             Err(ApplyError::View(error)) => Err(fault(error)),
         }
     }
@@ -163,8 +164,12 @@ impl NodeLedger {
         if !changes.dues.is_empty() {
             self.next_due = next_due(&self.chain.store().snapshot().map_err(fault)?).map_err(fault)?;
         }
-        if !changes.participants.is_empty() || !changes.keys.is_empty() {
+        let validators_change = changes.header.validators_hash != changes.header.next_validators_hash;
+        if validators_change || !changes.participants.is_empty() || !changes.keys.is_empty() {
             self.peers = allowed_peers(&self.chain.store().snapshot().map_err(fault)?).map_err(fault)?;
+        }
+        if changes.entries.iter().any(|(key, _)| *key == registry::protocol_key()) {
+            self.tell_upgrade(&changes);
         }
         self.metrics.committed(changes.records.len(), ids.len());
         info!(
@@ -176,6 +181,27 @@ impl NodeLedger {
             "committed"
         );
         Ok(())
+    }
+}
+
+impl NodeLedger {
+    /// Says what version begins when, while there is time to install it.
+    fn tell_upgrade(&self, changes: &Changes) {
+        let entry = changes.entries.iter().find(|(key, _)| *key == registry::protocol_key());
+        let protocol = entry.and_then(|(_, value)| Protocol::from_bytes(value.as_deref()?).ok());
+        match protocol.and_then(|protocol| protocol.upgrade) {
+            Some(upgrade) if upgrade.version != PROTOCOL_VERSION => warn!(
+                version = upgrade.version,
+                height = upgrade.height.0,
+                known = PROTOCOL_VERSION,
+                "the validators agreed on a protocol version that this program lacks: it stops before that height; \
+                 install a program that has it"
+            ),
+            Some(upgrade) => {
+                info!(version = upgrade.version, height = upgrade.height.0, "a protocol version begins")
+            }
+            None => info!("no protocol version is to come"),
+        }
     }
 }
 

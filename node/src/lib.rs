@@ -25,5 +25,6 @@ pub mod metrics;
 pub mod node;
 pub mod proofs;
 pub mod readers;
+mod reports;
 mod room;
 pub mod telemetry;

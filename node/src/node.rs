@@ -39,6 +39,7 @@ use crate::keys::{FileSigner, KeyFileError};
 use crate::ledger::{NodeLedger, key_entry};
 use crate::mempool::Limits;
 use crate::metrics::Metrics;
+use crate::reports::Reporter;
 
 /// The longest genesis file, in bytes.
 const MAX_GENESIS_BYTES: u64 = 16 * 1024 * 1024;
@@ -56,6 +57,7 @@ pub struct Node {
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
     gossip: JoinHandle<()>,
+    reports: JoinHandle<()>,
     consensus: ConsensusHandle,
     intake: Intake,
     intake_thread: IntakeThread,
@@ -200,6 +202,8 @@ impl Node {
             Intake::start(Arc::clone(&chain), consensus.gossiper(), metrics.clone())
                 .map_err(|cause| NodeError::System { what: "starting the intake's thread".into(), cause })?;
         let gossip = tokio::spawn(relay(submissions, intake.clone()));
+        let reporter = Reporter::new(Arc::clone(&chain), intake.clone(), participant.clone(), keys.sign);
+        let reports = tokio::spawn(reporter.run(consensus.take_evidence()));
         let (stop, stopping) = watch::channel(false);
         let api = Api::new(
             ApiParts {
@@ -231,6 +235,7 @@ impl Node {
             stop,
             server,
             gossip,
+            reports,
             consensus,
             intake,
             intake_thread,
@@ -282,11 +287,13 @@ impl Node {
 
     /// Stops: lets the last answers out, lets the commit in flight finish, closes the store.
     pub async fn stop(self) {
-        let Self { chain, stop, server, gossip, consensus, intake, intake_thread, .. } = self;
+        let Self { chain, stop, server, gossip, reports, consensus, intake, intake_thread, .. } = self;
         let _ = stop.send(true);
         let _ = server.await;
-        gossip.abort();
-        let _ = gossip.await;
+        for task in [gossip, reports] {
+            task.abort();
+            let _ = task.await;
+        }
         consensus.shutdown().await;
         intake.stop();
         drop(intake);
@@ -341,6 +348,7 @@ struct Keys {
     transport: FileSigner,
     consensus: Option<Arc<dyn Signer>>,
     note: Option<Arc<dyn Signer>>,
+    sign: Option<Arc<dyn Signer>>,
 }
 
 /// Genesis, keys and store.
@@ -356,18 +364,25 @@ fn open(checked: &Checked) -> Result<Opened, NodeError> {
         transport: FileSigner::read(&config.keys.transport, KeyPurpose::Transport)?,
         consensus: signer(&config.keys.consensus, KeyPurpose::Consensus)?,
         note: signer(&config.keys.note, KeyPurpose::Note)?,
+        sign: signer(&config.keys.sign, KeyPurpose::Sign)?,
     };
     let store = open_store(&config.data_dir.join("ledger"), &genesis, &config.genesis)?;
     let policy = {
         let snapshot = store.snapshot()?;
+        let known = |signer: &dyn Signer| key_entry(&snapshot, &key_id(&signer.public_key()));
         let live = |signer: &dyn Signer, purpose, owner: &ParticipantId| {
-            let entry = key_entry(&snapshot, &key_id(&signer.public_key()))?;
+            let entry = known(signer)?;
             Ok::<_, StoreError>(entry.is_some_and(|e| {
                 e.purpose == purpose && e.owner.as_participant() == Some(owner) && e.revoked.is_none()
             }))
         };
         if let (Some(key), Some(participant)) = (&keys.consensus, &checked.participant) {
-            if !live(key.as_ref(), KeyPurpose::Consensus, participant)? {
+            if known(key.as_ref())?.is_none() {
+                // A validator that is to join has to follow the chain before the others vote it in.
+                warn!(
+                    "the consensus key is not in the registry yet: this node follows, and votes once validator.put names the key"
+                );
+            } else if !live(key.as_ref(), KeyPurpose::Consensus, participant)? {
                 return Err(NodeError::NotRegistered {
                     key: key_id(&key.public_key()),
                     participant: participant.clone(),

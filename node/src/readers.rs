@@ -12,12 +12,12 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Mutex;
 
 use custos_api::signature::{Claim, Request, SignatureError};
-use custos_proof::cbor::Wire as _;
-use custos_proof::hash::{KeyId, TrailKey, sha256};
+use custos_proof::cbor::Wire;
+use custos_proof::hash::{KeyId, StateKey, TrailKey, sha256};
 use custos_proof::ids::{ParticipantId, TimeMs};
 use custos_proof::keys::KeyPurpose;
 use custos_proof::record::ItemEntry;
-use custos_proof::registry::{self, SubjectTrail};
+use custos_proof::registry::{self, Mandate, Participant, Role, SubjectTrail};
 use custos_proof::submission::Author;
 use custos_proof::trail::{TrailKind, TrailName};
 use custos_state::view::View as _;
@@ -60,15 +60,52 @@ impl Caller {
             let is_party = self.member.as_ref().is_some_and(|member| {
                 subject.custodian == *member || subject.grantee.as_ref() == Some(member)
             });
-            return Ok(is_subject || is_party);
+            return Ok(is_subject
+                || is_party
+                || self.may_audit(snapshot, &subject.custodian, Some(subject.epoch))?);
         }
         let Some(member) = &self.member else { return Ok(false) };
         if TrailName::institution(member).key() == *trail {
             return Ok(true);
         }
+        if self.audits_institution(snapshot, trail)? {
+            return Ok(true);
+        }
         // A subject's trail that was never opened, into which testimony was recorded all the same.
         let name = name_of(snapshot, trail)?;
         Ok(name.is_some_and(|name| name.kind == TrailKind::Subject && name.owner == *member))
+    }
+
+    /// Whether the caller is an auditor with a mandate for a custodian's trails, of a year if one is named.
+    fn may_audit(
+        &self,
+        snapshot: &Snapshot<'_>,
+        custodian: &ParticipantId,
+        year: Option<u16>,
+    ) -> Result<bool, ProofError> {
+        let Some(auditor) = &self.member else { return Ok(false) };
+        let Some(mandate) =
+            decoded::<Mandate>(snapshot, &registry::mandate_key(auditor, custodian), "mandate")?
+        else {
+            return Ok(false);
+        };
+        let covers = year.is_none_or(|year| (mandate.from_year..=mandate.to_year).contains(&year));
+        if mandate.ended.is_some() || !covers {
+            return Ok(false);
+        }
+        // The right goes with the role, and rests while the auditor is suspended.
+        let entry = decoded::<Participant>(snapshot, &registry::participant_key(auditor), "participant")?;
+        Ok(entry.is_some_and(|entry| entry.suspended.is_none() && entry.roles.has(Role::Auditor)))
+    }
+
+    /// Whether the trail is that of an institution for which the caller has a mandate.
+    fn audits_institution(&self, snapshot: &Snapshot<'_>, trail: &TrailKey) -> Result<bool, ProofError> {
+        for id in snapshot.participants()? {
+            if TrailName::institution(&id).key() == *trail {
+                return self.may_audit(snapshot, &id, None);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether the caller may read an item: its author, or whoever may read a trail that it stands in.
@@ -198,12 +235,15 @@ impl Gate {
 }
 
 fn subject_trail(snapshot: &Snapshot<'_>, trail: &TrailKey) -> Result<Option<SubjectTrail>, ProofError> {
-    let value =
-        snapshot.entry(&registry::subject_key(trail)).map_err(|error| StoreError::Io(error.to_string()))?;
+    decoded(snapshot, &registry::subject_key(trail), "trail")
+}
+
+/// An entry of the state map.
+fn decoded<T: Wire>(snapshot: &Snapshot<'_>, key: &StateKey, what: &str) -> Result<Option<T>, ProofError> {
+    let value = snapshot.entry(key).map_err(|error| StoreError::Io(error.to_string()))?;
     value
         .map(|bytes| {
-            SubjectTrail::from_bytes(&bytes)
-                .map_err(|error| StoreError::Io(format!("the entry of trail {trail}: {error}")).into())
+            T::from_bytes(&bytes).map_err(|error| StoreError::Io(format!("a {what} entry: {error}")).into())
         })
         .transpose()
 }

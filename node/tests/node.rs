@@ -190,13 +190,11 @@ async fn what_proves_the_chain_is_public() {
     );
     assert_eq!(client.policy().await.unwrap().policy["heartbeat_ms"], 2_000);
     let registry_trail: TrailKey = TrailName::registry(&id("registrar")).key();
-    let registrar = world.act(
-        "registrar",
-        Fields::ParticipantSuspend(custos_proof::kinds::participant::Suspend {
+    let registrar =
+        world.propose(vec![Fields::ParticipantSuspend(custos_proof::kinds::participant::Suspend {
             id: id("stranger"),
             reason: custos_proof::kinds::participant::Reason::Request,
-        }),
-    );
+        })]);
     world.record(&registrar).await;
     assert_eq!(client.trail(&registry_trail, None, None, None).await.unwrap().size, 1);
     assert!(client.receipt(&hash(&registrar, 0), None).await.is_ok());

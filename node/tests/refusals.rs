@@ -210,7 +210,7 @@ async fn every_bad_submission_has_its_code_and_leaves_nothing_behind() {
             "no-possession",
         ),
         (
-            "not the registrar",
+            "without a vote",
             world
                 .act(
                     "hospital",
@@ -219,7 +219,7 @@ async fn every_bad_submission_has_its_code_and_leaves_nothing_behind() {
                 .bytes()
                 .to_vec(),
             403,
-            "not-allowed",
+            "by-vote-only",
         ),
     ];
     let before = world.client().status().await.unwrap().log_size;
@@ -281,8 +281,8 @@ async fn every_bad_submission_has_its_code_and_leaves_nothing_behind() {
         endpoint: Ascii::default(),
         display_names: List::default(),
     };
-    world.record(&world.act("registrar", Fields::ParticipantRegister(register.clone()))).await;
-    let answer = submit(&world, world.act("registrar", Fields::ParticipantRegister(register)).bytes());
+    world.record(&world.propose(vec![Fields::ParticipantRegister(register.clone())])).await;
+    let answer = submit(&world, world.propose(vec![Fields::ParticipantRegister(register)]).bytes());
     assert_eq!(
         (answer.status, answer.problem().code.as_str(), answer.problem().item),
         (409, "exists", Some(0))

@@ -50,14 +50,12 @@ async fn three_surfaces() {
     let (_, unopened, _) = subject("practice", None);
     let stray = world.testify("practice", vec![event("practice", "practice", unopened.local_id)]);
     world.record(&stray).await;
-    // What the registrar does is public.
-    let registered = world.act(
-        "registrar",
-        Fields::ParticipantSuspend(custos_proof::kinds::participant::Suspend {
+    // What the validators decide is public.
+    let registered =
+        world.propose(vec![Fields::ParticipantSuspend(custos_proof::kinds::participant::Suspend {
             id: id("practice"),
             reason: custos_proof::kinds::participant::Reason::Request,
-        }),
-    );
+        })]);
     world.record(&registered).await;
     let height = world
         .client()

@@ -12,19 +12,28 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which of our crates each of our crates may name in `[dependencies]`.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("custos-proof", &[]),
+    ("custos-decide", &["custos-proof"]),
     ("custos-state", &["custos-proof"]),
     ("custos-store", &["custos-proof", "custos-state"]),
     ("custos-network", &["custos-proof"]),
     ("custos-engine", &["custos-proof", "custos-network"]),
     ("custos-consensus", &["custos-proof", "custos-engine", "custos-network"]),
     ("custos-api", &["custos-proof"]),
-    ("custos-custodian", &["custos-proof"]),
+    ("custos-custodian", &["custos-proof", "custos-decide"]),
     ("custos-node", &["custos-proof", "custos-state", "custos-store", "custos-consensus", "custos-api"]),
     (
         "custos",
-        &["custos-proof", "custos-state", "custos-store", "custos-node", "custos-api", "custos-custodian"],
+        &[
+            "custos-proof",
+            "custos-decide",
+            "custos-state",
+            "custos-store",
+            "custos-node",
+            "custos-api",
+            "custos-custodian",
+        ],
     ),
     (
         "custos-testnet",

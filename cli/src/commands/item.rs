@@ -382,6 +382,20 @@ fn read(path: &Path) -> Outcome<Vec<Document>> {
     }
 }
 
+/// The acts of a file, for a proposal: nothing that is still to be sealed.
+pub(crate) fn read_acts(path: &Path) -> Outcome<Vec<Written>> {
+    read(path)?
+        .into_iter()
+        .map(|document| match document.values {
+            None => Ok(Written { item_id: document.item_id, fields: document.fields }),
+            Some(_) => Err(Failed::unable(format!(
+                "{} has sealed fields: seal it first, and give the seal among its fields",
+                document.fields.kind().name()
+            ))),
+        })
+        .collect()
+}
+
 fn hinted(error: &GivenError) -> Failed {
     Failed::unable(error).hint("`custos item template KIND` shows what belongs where")
 }

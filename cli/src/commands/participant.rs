@@ -1,4 +1,4 @@
-//! `custos participant`: who takes part, and admitting others as long as a registrar does it.
+//! `custos participant`: who takes part, and proposing to admit others.
 
 use std::path::PathBuf;
 
@@ -7,19 +7,20 @@ use custos_api::blocking::Client;
 use custos_proof::cbor::{Ascii, List, Text};
 use custos_proof::ids::ParticipantId;
 use custos_proof::keys::{KeyPurpose, PublicKey, Signature, key_id};
+use custos_proof::kinds::Fields;
 use custos_proof::kinds::key::Add;
 use custos_proof::kinds::participant::Register as Registration;
-use custos_proof::kinds::{Class, Fields};
 use custos_proof::registry::{Role, Roles};
 use serde_json::json;
 
+use crate::commands::proposal;
 use crate::exit::{Exit, Failed, Outcome};
 use crate::hand_in::Hand;
 use crate::network::refused;
 use crate::render::table::table;
 use crate::screen::Screen;
 
-/// See who takes part, or admit somebody
+/// See who takes part, or propose to admit somebody
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  custos participant list --node http://127.0.0.1:7700")]
 pub(crate) enum Participant {
@@ -47,14 +48,15 @@ pub(crate) struct ListAll {
     url: String,
 }
 
-/// Admit a participant, as the registrar
+/// Propose to the validators that a participant is admitted
 ///
-/// With its public signing key and the proof that it holds the secret (`custos keygen --owner ID
-/// --chain CHAIN` prints both on its own machine), the key is registered in the same act.
+/// Whoever is a validator has said yes by proposing; the others vote with `custos proposal vote`. With its
+/// public signing key and the proof that it holds the secret (`custos keygen --owner ID --chain CHAIN`
+/// prints both on its own machine), the key is registered by the same vote.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  \
     custos participant register lab.example --name \"Example Laboratory\" --role recipient \\\n    \
-    --node http://127.0.0.1:7700 --key registrar-sign.key")]
+    --node http://127.0.0.1:7700 --key hospital-1-sign.key")]
 pub(crate) struct Register {
     /// The participant's id; for ever
     #[arg(value_name = "PARTICIPANT")]
@@ -80,9 +82,12 @@ pub(crate) struct Register {
     /// The node to hand in to, such as http://127.0.0.1:7700
     #[arg(long = "node", value_name = "URL")]
     url: String,
-    /// The registrar's signing key
+    /// The signing key of a validator or the registrar
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
+    /// For how long it can be decided, in hours; at most 2160
+    #[arg(long, value_name = "HOURS", default_value_t = 168)]
+    hours: u64,
 }
 
 impl ListAll {
@@ -128,11 +133,15 @@ impl Register {
                 possession,
             }));
         }
-        let height = hand.record(Class::Act, acts)?.first().map_or(0, |record| record.height.0);
+        let answer = proposal::open(&hand, proposal::acts(acts)?, self.hours)?;
         let id = &self.id;
+        let is_done = answer.state == "executed";
         screen.result(
-            |_| format!("{id} is registered, in block {height}\n"),
-            || json!({ "participant": id.to_string(), "height": height, "key_id": self.public_key.map(|key| key_id(&key).to_string()) }),
+            |_| match is_done {
+                true => format!("{id} is registered\n{}", proposal::words(&answer)),
+                false => format!("{id} is proposed; the others vote now\n{}", proposal::words(&answer)),
+            },
+            || json!({ "participant": id.to_string(), "registered": is_done, "key_id": self.public_key.map(|key| key_id(&key).to_string()), "proposal": answer }),
         );
         Ok(Exit::Done)
     }

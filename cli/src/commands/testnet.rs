@@ -635,6 +635,7 @@ impl MadeNode {
                 transport: key(KeyPurpose::Transport),
                 consensus: Some(key(KeyPurpose::Consensus)),
                 note: Some(key(KeyPurpose::Note)),
+                sign: Some(key(KeyPurpose::Sign)),
             },
             mempool: MempoolConfig::default(),
             consensus: ConsensusSection::default(),

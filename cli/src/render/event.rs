@@ -110,9 +110,60 @@ impl Telling<'_> {
             Fields::KeyRevoke(k) => {
                 (None, format!("{author} revoked key {} (reason: {})", short(&k.key.0), k.reason))
             }
-            fields => (None, life::sentence(fields, &author, self.names)),
+            fields => (
+                None,
+                life::sentence(fields, &author, self.names).unwrap_or_else(|| self.governance(&author)),
+            ),
         };
         format!("{}: {what}", when.unwrap_or_else(|| minute(self.recorded)))
+    }
+
+    /// What validators, auditors and institutions record besides subjects' trails.
+    fn governance(&self, author: &str) -> String {
+        match &self.item.fields {
+            Fields::ProposalOpen(f) => {
+                let acts: Vec<_> = f.acts.iter().map(|act| act.item().kind().name()).collect();
+                format!("{author} proposed {} (proposal {})", acts.join(", "), short(&f.proposal.0))
+            }
+            Fields::ProposalVote(f) => {
+                format!("{author} voted {} on proposal {}", f.vote, short(&f.proposal.0))
+            }
+            Fields::MisbehaviourReport(f) => format!(
+                "{author} reported that the validator with key {} signed two {}s at height {}",
+                short(&f.key.0),
+                f.vote,
+                f.height
+            ),
+            Fields::RosterCommit(f) => {
+                format!(
+                    "{author} bound itself to a staff list of {} entries until {}",
+                    f.count,
+                    minute(f.until)
+                )
+            }
+            Fields::MandateIssue(f) => format!(
+                "{author} gave {} a mandate for the trails of {} from {} to {}",
+                f.auditor, f.custodian, f.from_year, f.to_year
+            ),
+            Fields::MandateEnd(f) => {
+                format!("{author} ended the mandate of {} for the trails of {}", f.auditor, f.custodian)
+            }
+            Fields::Notarise(f) => {
+                let amount = f.amount.map(|amount| format!(", amount {amount}")).unwrap_or_default();
+                format!("{author} notarised a {} with digest {}{amount}", &*f.schema, short(&f.digest.0))
+            }
+            Fields::FindingRecord(f) => {
+                format!("{author} recorded a finding about {} by rule {}", f.institution, &*f.rule)
+            }
+            Fields::DisputeOpen(f) => {
+                format!("{author} opened dispute {} with {}", short(&f.dispute.0), f.institution)
+            }
+            Fields::DisputeAnswer(f) => format!("{author} answered dispute {}", short(&f.dispute.0)),
+            Fields::DisputeResolve(f) => {
+                format!("{author} ended dispute {}: {}", short(&f.dispute.0), f.resolution)
+            }
+            other => format!("{author} recorded {}", other.kind().name()),
+        }
     }
 
     fn access(&self, event: &Event, author: &str) -> String {

@@ -9,9 +9,9 @@ use custos_proof::kinds::{Fields, hold, permit};
 use super::event::Names;
 use crate::time;
 
-/// What an item says.
-pub(crate) fn sentence(fields: &Fields, author: &str, names: &Names) -> String {
-    match fields {
+/// What an item says; nothing if it is of none of these kinds.
+pub(crate) fn sentence(fields: &Fields, author: &str, names: &Names) -> Option<String> {
+    Some(match fields {
         Fields::EmergencyDeclare(f) => format!(
             "{author} declared an emergency ({}): {} acts on data of {}",
             f.declaration,
@@ -67,8 +67,8 @@ pub(crate) fn sentence(fields: &Fields, author: &str, names: &Names) -> String {
                 Change::Remove => format!("{author} removed who spoke for the subject in this trail: {who}"),
             }
         }
-        other => format!("{author} recorded an item of kind {}", other.kind().name()),
-    }
+        _ => return None,
+    })
 }
 
 fn erasure(f: &hold::Erase, author: &str) -> String {

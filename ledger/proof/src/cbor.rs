@@ -220,6 +220,12 @@ impl<'a> Reader<'a> {
         self.input.get(start..self.at).unwrap_or(&[])
     }
 
+    /// The bytes that were not read yet.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.input.get(self.at..).unwrap_or(&[])
+    }
+
     /// Ends reading.
     ///
     /// # Errors

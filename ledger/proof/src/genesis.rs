@@ -3,6 +3,7 @@
 //! Participants, keys and policy of the genesis stand in the state map from height 0 on; there is
 //! no block 0, and the genesis' own hash serves as the parent of block 1.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use thiserror::Error;
@@ -52,7 +53,7 @@ wire_struct! {
         pub time: TimeMs,
         /// The protocol version of the first block.
         pub protocol: u64,
-        /// Who admits participants until votes do.
+        /// In whose name the registry's trail stands, for ever; it has the role registrar.
         pub registrar: ParticipantId,
         /// The participants.
         pub participants: List<Register, 256>,
@@ -92,6 +93,9 @@ pub enum GenesisError {
     /// The validators make no set.
     #[error(transparent)]
     Validators(#[from] NotAValidatorSet),
+    /// The policy is out of bounds.
+    #[error("the policy: {0}")]
+    Policy(String),
     /// Another protocol version.
     #[error("protocol version {0} is not known to this program")]
     Protocol(u64),
@@ -176,6 +180,7 @@ impl Genesis {
                 return Err(GenesisError::ValidatorKey(validator.participant.clone()));
             }
         }
+        self.policy.check().map_err(GenesisError::Policy)?;
         self.validator_set().map(drop)
     }
 }

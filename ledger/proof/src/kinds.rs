@@ -20,15 +20,24 @@ pub mod access;
 pub mod audit;
 pub mod correct;
 pub mod disclosure;
+pub mod dispute;
 pub mod emergency;
+pub mod finding;
 pub mod hold;
 pub mod job;
 pub mod key;
+pub mod mandate;
+pub mod misbehaviour;
+pub mod notarise;
 pub mod participant;
 pub mod permit;
+pub mod policy;
+pub mod proposal;
 pub mod record;
+pub mod roster;
 pub mod rule;
 pub mod trail;
+pub mod validator;
 
 /// Whether an invalid item is refused or recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -232,6 +241,21 @@ table! {
     HoldLift(hold::Lift) = "hold.lift", Act, &[];
     PayloadErase(hold::Erase) = "payload.erase", Act, hold::ERASE_SEALED, seal;
     TrailAgent(trail::Agent) = "trail.agent", Act, trail::AGENT_SEALED, seal;
+    ProposalOpen(proposal::Open) = "proposal.open", Act, &[];
+    ProposalVote(proposal::Vote) = "proposal.vote", Act, &[];
+    PolicySet(policy::Set) = "policy.set", Act, &[];
+    ProtocolUpgrade(policy::Upgrade) = "protocol.upgrade", Act, &[];
+    ValidatorPut(validator::Put) = "validator.put", Act, &[];
+    ValidatorRemove(validator::Remove) = "validator.remove", Act, &[];
+    MisbehaviourReport(misbehaviour::Report) = "misbehaviour.report", Testimony, &[];
+    RosterCommit(roster::Commit) = "roster.commit", Act, &[];
+    MandateIssue(mandate::Issue) = "mandate.issue", Act, mandate::SEALED, seal;
+    MandateEnd(mandate::End) = "mandate.end", Act, &[];
+    Notarise(notarise::Notarise) = "notarise", Act, &[];
+    FindingRecord(finding::Record) = "finding.record", Act, finding::SEALED, seal;
+    DisputeOpen(dispute::Open) = "dispute.open", Act, dispute::SEALED_OPEN, seal;
+    DisputeAnswer(dispute::Answer) = "dispute.answer", Act, dispute::SEALED_REPLY, seal;
+    DisputeResolve(dispute::Resolve) = "dispute.resolve", Act, dispute::SEALED_REPLY, seal;
 }
 
 impl Kind {

@@ -31,6 +31,7 @@ pub mod item;
 pub mod keys;
 pub mod kinds;
 pub mod merkle;
+pub mod policy;
 pub mod receipt;
 pub mod record;
 pub mod registry;

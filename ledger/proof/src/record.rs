@@ -168,6 +168,8 @@ wire_enum! {
         Step = 9, "the step follows from those before it";
         /// The transfer's other half.
         Half = 10, "this half of the transfer was not recorded before";
+        /// Two votes are by a registered consensus key, and conflict.
+        Evidence = 16, "the two votes are signed by this consensus key, and conflict";
     }
 }
 
@@ -246,6 +248,16 @@ wire_enum! {
         NotOwnTrail = 35, "the trail is not the subject's own";
         /// The other institution is not in the registry.
         UnknownParty = 36, "the other institution is not in the registry";
+        /// The key of reported votes is no consensus key.
+        NoConsensusKey = 40, "the reported key is not a consensus key of the registry";
+        /// A reported vote is not signed by the key.
+        VoteNotSigned = 41, "a reported vote is not signed by this key";
+        /// The reported votes agree, or are not in order.
+        VotesAgree = 42, "the reported votes do not conflict, or are not in their order";
+        /// The same was reported before.
+        ReportedBefore = 43, "this misbehaviour was reported before";
+        /// The reported height lies ahead.
+        HeightAhead = 44, "the reported height has not been reached";
     }
 }
 

@@ -5,16 +5,22 @@
 //! proofs (a trail's size and root). Only the head's version of the map is kept.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::cbor::{Ascii, DecodeError, List, Reader, Text, View, Wire, Writer, wire_struct};
+use crate::cbor::{Ascii, DecodeError, List, Reader, Set, Text, View, Wire, Writer, wire_enum, wire_struct};
+use crate::certificate::{MAX_VALIDATORS, VoteType};
 use crate::given::{Form, Given, GivenError};
 use crate::hash::{Digest, ItemHash, KeyId, StateKey, Tag, TrailKey, tagged};
-use crate::ids::{Height, LogIndex, ParticipantId, Random16, TimeMs};
+use crate::ids::{Height, LogIndex, ParticipantId, Random16, Round, TimeMs};
 use crate::keys::{KeyPurpose, PublicKey};
+use crate::kinds::Kind;
 use crate::kinds::access::Retention;
 use crate::kinds::participant::DisplayName;
+use crate::kinds::policy::Upgrade;
+use crate::kinds::proposal::{MAX_ACTS, VotedAct};
+use crate::policy::DecisionPolicy;
 use crate::seal::Seal;
 use crate::submission::Author;
 
@@ -88,6 +94,210 @@ pub fn event_key(author: &Author, year: u64) -> StateKey {
 #[must_use]
 pub fn stream_key(author: &Author, stream: u32) -> StateKey {
     state_key("stream", &[&|w| author.write(w), &|w| stream.write(w)])
+}
+
+/// Where a [`Proposal`] stands.
+#[must_use]
+pub fn proposal_key(proposal: &Random16) -> StateKey {
+    state_key("proposal", &[&|w| proposal.write(w)])
+}
+
+/// Where the proposals that can still be decided ([`OpenProposals`]) stand.
+#[must_use]
+pub fn open_proposals_key() -> StateKey {
+    state_key("open-proposals", &[])
+}
+
+/// Where the [`Protocol`] stands.
+#[must_use]
+pub fn protocol_key() -> StateKey {
+    state_key("protocol", &[])
+}
+
+/// Where the policy that is to come ([`crate::kinds::policy::Set`]) stands.
+#[must_use]
+pub fn next_policy_key() -> StateKey {
+    state_key("next-policy", &[])
+}
+
+/// Where the hash of the first report of a validator's misbehaviour at a height, in a round, stands.
+#[must_use]
+pub fn misbehaviour_key(key: &KeyId, height: Height, round: Round, vote: VoteType) -> StateKey {
+    let parts: [&dyn Fn(&mut Writer); 4] =
+        [&|w| key.write(w), &|w| height.write(w), &|w| round.write(w), &|w| vote.write(w)];
+    state_key("misbehaviour", &parts)
+}
+
+/// Where an organisation's [`Roster`] stands.
+#[must_use]
+pub fn roster_key(organisation: &ParticipantId) -> StateKey {
+    state_key("roster", &[&|w| organisation.write(w)])
+}
+
+/// Where an auditor's [`Mandate`] for a custodian's trails stands.
+#[must_use]
+pub fn mandate_key(auditor: &ParticipantId, custodian: &ParticipantId) -> StateKey {
+    state_key("mandate", &[&|w| auditor.write(w), &|w| custodian.write(w)])
+}
+
+/// Where a [`Notarised`] item stands.
+#[must_use]
+pub fn notarised_key(item: &ItemHash) -> StateKey {
+    state_key("notarised", &[&|w| item.write(w)])
+}
+
+/// Where the hash of the item of a finding about an institution stands.
+#[must_use]
+pub fn finding_key(institution: &ParticipantId, finding: &Random16) -> StateKey {
+    state_key("finding", &[&|w| institution.write(w), &|w| finding.write(w)])
+}
+
+/// Where a [`Dispute`] with an institution stands.
+#[must_use]
+pub fn dispute_key(institution: &ParticipantId, dispute: &Random16) -> StateKey {
+    state_key("dispute", &[&|w| institution.write(w), &|w| dispute.write(w)])
+}
+
+/// The longest time between a submission's block and its `not_after` that a policy can allow, in milliseconds.
+pub const MAX_LIFETIME_MS: u64 = 86_400_000;
+
+/// The most proposals that can be open at a time; the policy may say fewer.
+pub const MAX_OPEN_PROPOSALS: usize = 64;
+
+wire_struct! {
+    /// A proposal and what became of it.
+    pub struct Proposal {
+        /// The item that opened it.
+        pub item: ItemHash,
+        /// Who opened it.
+        pub opener: ParticipantId,
+        /// What is to be done; empty when the proposal is closed.
+        pub acts: List<VotedAct, MAX_ACTS>,
+        /// The block that opened it.
+        pub opened: Height,
+        /// The last block time at which it can be decided.
+        pub deadline: TimeMs,
+        /// Who said yes.
+        pub yes: Set<ParticipantId, MAX_VALIDATORS>,
+        /// Who said no.
+        pub no: Set<ParticipantId, MAX_VALIDATORS>,
+        /// What became of it.
+        pub state: ProposalState,
+        /// The block that closed it.
+        pub closed: Option<Height>,
+        /// The word for why acts that were agreed on could not be carried out.
+        pub reason: Option<Ascii<32>>,
+    }
+}
+
+wire_enum! {
+    /// What became of a proposal.
+    pub enum ProposalState {
+        /// It can still be decided.
+        Open = 0, "open";
+        /// It was agreed on, and its acts were carried out.
+        Executed = 1, "executed";
+        /// So many said no that it cannot be agreed on any more.
+        Rejected = 2, "rejected";
+        /// Its deadline passed.
+        Expired = 3, "expired";
+        /// It was agreed on, and its acts had become invalid; none was carried out.
+        Failed = 4, "failed";
+    }
+}
+
+wire_struct! {
+    /// A proposal that can still be decided.
+    pub struct OpenProposal {
+        /// Its id.
+        pub proposal: Random16,
+        /// Who opened it.
+        pub opener: ParticipantId,
+        /// The last block time at which it can be decided.
+        pub deadline: TimeMs,
+    }
+}
+
+/// The proposals that can still be decided, in the order in which they were opened.
+pub type OpenProposals = List<OpenProposal, MAX_OPEN_PROPOSALS>;
+
+wire_struct! {
+    /// The protocol version of the last block, and the one that was agreed on for later.
+    pub struct Protocol {
+        /// The version that headers have.
+        pub version: u64,
+        /// The version to come.
+        pub upgrade: Option<Upgrade>,
+    }
+}
+
+wire_struct! {
+    /// The staff list that an organisation bound itself to last.
+    pub struct Roster {
+        /// The item.
+        pub item: ItemHash,
+        /// The root over its entries.
+        pub root: Digest,
+        /// The first instant of its period.
+        pub from: TimeMs,
+        /// The instant at which the period ends.
+        pub until: TimeMs,
+        /// The block that recorded it.
+        pub committed: Height,
+    }
+}
+
+wire_struct! {
+    /// An auditor's right to read a custodian's trails of some years.
+    pub struct Mandate {
+        /// Its id.
+        pub mandate: Random16,
+        /// The first calendar year.
+        pub from_year: u16,
+        /// The last calendar year.
+        pub to_year: u16,
+        /// The block that issued it.
+        pub issued: Height,
+        /// The block that ended it.
+        pub ended: Option<Height>,
+    }
+}
+
+wire_struct! {
+    /// A notarised document, as far as others are a part of it.
+    pub struct Notarised {
+        /// Who may notarise parts of it.
+        pub holder: ParticipantId,
+        /// Its amount.
+        pub amount: Option<u64>,
+        /// How much of the amount its parts have taken.
+        pub taken: u64,
+    }
+}
+
+wire_struct! {
+    /// How far a dispute has come.
+    pub struct Dispute {
+        /// Who opened it.
+        pub opener: ParticipantId,
+        /// The block that recorded the answer.
+        pub answered: Option<Height>,
+        /// The block that recorded the end.
+        pub resolved: Option<Height>,
+    }
+}
+
+wire_struct! {
+    /// How much of the voting power an act takes.
+    pub struct Threshold {
+        /// The kind of act.
+        pub kind: Ascii<32>,
+        /// More than this many parts of the voting power...
+        pub numerator: u8,
+        /// ...of so many have to say yes. Between one half and the whole; two thirds at least for what changes
+        /// the rules themselves.
+        pub denominator: u8,
+    }
 }
 
 wire_struct! {
@@ -221,10 +431,16 @@ wire_struct! {
         pub heartbeat_ms: u64,
         /// How long bodies are kept, by retention class {short, standard, long}, in days.
         pub retention_days: List<u32, 3>,
-        /// For how long after the block of its declaration an emergency may be cited, in milliseconds.
-        pub emergency_window_ms: u64,
-        /// Within which time after its declaration an emergency has to be reviewed, in milliseconds.
-        pub emergency_review_ms: u64,
+        /// What decisions about access read.
+        pub decision: DecisionPolicy,
+        /// Which acts take more, or less, than two thirds of the voting power.
+        pub thresholds: List<Threshold, 32>,
+        /// The most proposals that can be open at a time, at most [`MAX_OPEN_PROPOSALS`].
+        pub max_open_proposals: u16,
+        /// Optional sealed fields that must not stand in clear: `participant.register/name`.
+        pub must_seal: Set<Ascii<48>, 16>,
+        /// The schema ids that `notarise` may name.
+        pub schemas: Set<Ascii<48>, 64>,
         /// Within which time after one half of a transfer the other has to follow, in milliseconds.
         pub transfer_ms: u64,
         /// The most submissions of one subject's key that expire within the same ten minutes.
@@ -244,10 +460,70 @@ impl Policy {
             trust_period_ms: 90 * 86_400_000,
             heartbeat_ms: 60_000,
             retention_days: List::new(alloc::vec![365, 3_650, 10_950]).unwrap_or_default(),
-            emergency_window_ms: 24 * 3_600_000,
-            emergency_review_ms: 72 * 3_600_000,
+            decision: DecisionPolicy::initial(),
+            thresholds: List::default(),
+            max_open_proposals: 32,
+            must_seal: Set::default(),
+            schemas: Set::new(
+                ["certificate", "report", "fund-allocation", "indicator"]
+                    .into_iter()
+                    .filter_map(Ascii::new)
+                    .collect(),
+            )
+            .unwrap_or_default(),
             transfer_ms: 7 * 86_400_000,
             max_subject_nonces: 60,
+        }
+    }
+
+    /// The share of the voting power that an act of this kind takes more than: numerator and denominator.
+    #[must_use]
+    pub fn threshold(&self, kind: Kind) -> (u8, u8) {
+        let own = self.thresholds.iter().find(|threshold| *threshold.kind == *kind.name());
+        own.map_or((2, 3), |threshold| (threshold.numerator, threshold.denominator))
+    }
+
+    /// What is wrong with the policy, if anything is.
+    ///
+    /// # Errors
+    /// A sentence that names it.
+    pub fn check(&self) -> Result<(), String> {
+        let day = 86_400_000;
+        let within = |name: &str, value: u64, least: u64, most: u64| match (least..=most).contains(&value) {
+            true => Ok(()),
+            false => Err(format!("{name} is {value}, not within {least} to {most}")),
+        };
+        within("lag_ms", self.lag_ms, 0, 30 * day)?;
+        within("max_lifetime_ms", self.max_lifetime_ms, 60_000, MAX_LIFETIME_MS)?;
+        within("max_nonces", self.max_nonces, 1, 1_000_000_000)?;
+        within("trust_period_ms", self.trust_period_ms, day, 3_650 * day)?;
+        within("heartbeat_ms", self.heartbeat_ms, 1_000, day)?;
+        within("max_open_proposals", self.max_open_proposals.into(), 1, MAX_OPEN_PROPOSALS as u64)?;
+        within("the number of retention classes", self.retention_days.len() as u64, 3, 3)?;
+        for (i, Threshold { kind, numerator, denominator }) in self.thresholds.iter().enumerate() {
+            let (n, d) = (u16::from(*numerator), u16::from(*denominator));
+            let Some(of) = Kind::from_name(kind) else {
+                return Err(format!("the threshold's kind {:?} is not known", &**kind));
+            };
+            if self.thresholds[..i].iter().any(|other| other.kind == *kind) {
+                return Err(format!("{} has two thresholds", &**kind));
+            }
+            let constitutional = matches!(
+                of,
+                Kind::PolicySet | Kind::ProtocolUpgrade | Kind::ValidatorPut | Kind::ValidatorRemove
+            );
+            let enough = if constitutional { n * 3 >= d * 2 } else { n * 2 >= d };
+            if n >= d || !enough {
+                return Err(format!("{} cannot have the threshold {n}/{d}", &**kind));
+            }
+        }
+        let can_seal: Vec<String> = [Kind::ParticipantRegister, Kind::ParticipantUpdate]
+            .iter()
+            .flat_map(|kind| kind.sealed_fields().iter().map(|field| format!("{}/{field}", kind.name())))
+            .collect();
+        match self.must_seal.iter().find(|name| !can_seal.iter().any(|known| **known == ***name)) {
+            Some(name) => Err(format!("{:?} is no optional sealed field: {}", &**name, can_seal.join(", "))),
+            None => Ok(()),
         }
     }
 
@@ -284,7 +560,7 @@ pub enum Role {
     Auditor = 5,
     /// Votes on blocks.
     Validator = 6,
-    /// Admits participants, until votes do.
+    /// Prepares admissions: opens proposals, without a vote of its own.
     Registrar = 7,
     /// Reads what is public and mirrors it.
     Observer = 8,

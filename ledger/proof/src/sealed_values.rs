@@ -21,7 +21,7 @@ use core::ops::Deref;
 
 use crate::cbor::{Bytes, DecodeError, List, Reader, Text, View, Wire, Writer, wire_enum, wire_struct};
 use crate::given::{Form, Given, GivenError};
-use crate::hash::{Digest, ItemHash};
+use crate::hash::{Digest, ItemHash, KeyId};
 use crate::ids::ParticipantId;
 use crate::kinds::Kind;
 
@@ -145,6 +145,10 @@ fn codec(kind: Kind, field: u8) -> Result<Codec, DecodeError> {
         (Kind::PayloadErase, 1) => Codec::of::<Stated<Parties>>(),
         (Kind::PayloadErase, 2) => Codec::of::<Stated<Prose<MAX_PROSE>>>(),
         (Kind::ParticipantRegister | Kind::ParticipantUpdate, 1) => Codec::of::<Prose<MAX_PROSE>>(),
+        (Kind::MandateIssue, 1) => Codec::of::<WrappedKeys>(),
+        (Kind::FindingRecord | Kind::DisputeOpen, 1) => Codec::of::<Pointer>(),
+        (Kind::FindingRecord | Kind::DisputeOpen, 2) => Codec::of::<Prose<MAX_PROSE>>(),
+        (Kind::DisputeAnswer | Kind::DisputeResolve, 1) => Codec::of::<Prose<MAX_PROSE>>(),
         _ => return Err(DecodeError::OutOfBounds { at: 0, what: "sealed field number" }),
     })
 }
@@ -439,6 +443,8 @@ wire_list! {
     Resources(Resource, MAX_RESOURCES);
     /// What for.
     Purposes(Purpose, 64);
+    /// Keys of years, wrapped for whoever may read.
+    WrappedKeys(WrappedKey, 16);
 }
 
 /// The most agents of one event.
@@ -1117,12 +1123,50 @@ impl Describe for ListedTrail {
 }
 
 wire_struct! {
+    /// The secret of one year ([`crate::subject::EpochSecret`]), encrypted.
+    pub struct WrappedKey {
+        /// The calendar year.
+        pub year: u16,
+        /// The key for which it is encrypted.
+        pub recipient: KeyId,
+        /// The encapsulated key and the ciphertext.
+        pub ciphertext: Bytes<256>,
+    }
+}
+
+impl Describe for WrappedKey {
+    fn describe(&self) -> String {
+        format!("the key of {}, encrypted", self.year)
+    }
+}
+
+wire_map! {
+    /// What a finding or a dispute is about.
+    pub struct Pointer {
+        /// The local id of the subject's trail.
+        pub local_id: Option<Digest> = 1,
+        /// The items in question.
+        pub items: List<ItemHash, 32> = 2,
+    }
+}
+
+wire_struct! {
     /// The subject's own trail: the way back from a grantee's trail.
     pub struct OwnTrail {
         /// Its calendar year.
         pub epoch: u16,
         /// Its local id.
         pub local_id: Digest,
+    }
+}
+
+impl Describe for Pointer {
+    fn describe(&self) -> String {
+        match (&self.local_id, self.items.len()) {
+            (Some(_), 0) => "a subject's trail".into(),
+            (Some(_), items) => format!("{items} items of a subject's trail"),
+            (None, items) => format!("{items} items"),
+        }
     }
 }
 

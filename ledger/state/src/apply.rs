@@ -17,7 +17,7 @@ use custos_proof::keys::{KeyPurpose, key_id};
 use custos_proof::kinds::{Class, Kind};
 use custos_proof::merkle::Frontier;
 use custos_proof::record::{DueEntry, Entry, ItemEntry, Record};
-use custos_proof::registry::{self, DuePlace, KeyEntry};
+use custos_proof::registry::{self, DuePlace, KeyEntry, Protocol};
 use custos_proof::state_map::{NibblePath, Page};
 use custos_proof::submission::{Author, Submission, Verified};
 use custos_proof::trail::TrailName;
@@ -115,6 +115,7 @@ pub fn start(genesis: &Genesis) -> Result<Start, StartError> {
     let mut entries: Vec<(StateKey, Vec<u8>)> = vec![
         (registry::policy_key(), genesis.policy.to_bytes()),
         (registry::validators_key(), next_validators.to_bytes()),
+        (registry::protocol_key(), Protocol { version: genesis.protocol, upgrade: None }.to_bytes()),
     ];
     for participant in genesis.participants.iter() {
         let entry = rules::genesis_participant(participant)
@@ -197,12 +198,6 @@ pub fn build(
 /// [`ApplyError::Invalid`] with the first thing that does not hold; when the view cannot be read.
 pub fn check(view: &dyn View, block: &Block, submissions: &[Verified]) -> Result<Changes, ApplyError> {
     let header = &block.header;
-    if header.version != PROTOCOL_VERSION {
-        return Err(ApplyError::Invalid(format!(
-            "protocol version {} is not known to this program; upgrade it before the height at which it begins",
-            header.version
-        )));
-    }
     let bytes: usize = block.body.iter().map(Vec::len).sum();
     if bytes > MAX_BLOCK_BYTES || block.body.len() > MAX_SUBMISSIONS {
         return Err(ApplyError::Invalid(format!(
@@ -264,6 +259,9 @@ pub fn preview(view: &dyn View, time: TimeMs, submission: &Verified) -> Result<(
 
 /// The first field in which a computed header differs from a given one.
 fn difference(computed: &Header, given: &Header) -> String {
+    if computed.version != given.version {
+        return format!("version is {}, not {}", given.version, computed.version);
+    }
     let fields: [(&str, Digest, Digest); 6] = [
         ("parent", computed.parent.into(), given.parent.into()),
         ("body_root", computed.body_root, given.body_root),
@@ -281,6 +279,7 @@ fn difference(computed: &Header, given: &Header) -> String {
 /// A block being applied.
 struct Run<'v> {
     overlay: Overlay<'v>,
+    version: u64,
     submissions: Vec<NewSubmission>,
     dropped_nonces: Vec<(Author, u64)>,
 }
@@ -302,6 +301,7 @@ impl<'v> Run<'v> {
                 overlay.head().time
             )));
         }
+        let version = rules::begin(&mut overlay)?;
         let record = Record {
             index: overlay.next_index(),
             height: overlay.height(),
@@ -316,8 +316,9 @@ impl<'v> Run<'v> {
         for place in view.due_until(proposal.time, MAX_DUE_PER_BLOCK)? {
             fall_due(&mut overlay, &place)?;
         }
+        rules::close_expired(&mut overlay)?;
         overlay.keep();
-        Ok(Self { overlay, submissions: Vec::new(), dropped_nonces })
+        Ok(Self { overlay, version, submissions: Vec::new(), dropped_nonces })
     }
 
     fn submit(&mut self, submission: &Verified) -> Result<(), AdmitError> {
@@ -340,6 +341,7 @@ impl<'v> Run<'v> {
 
     fn finish(self, proposal: &Proposal) -> Result<Changes, ApplyError> {
         let before = Head::clone(self.overlay.head());
+        let next_validators = self.overlay.validators()?;
         let changed = self.overlay.finish()?;
         let mut log = Frontier::from_parts(before.log_size.0, before.log_frontier)
             .map_err(|_| ViewError::Damaged { what: "the frontier of the log".into() })?;
@@ -349,7 +351,7 @@ impl<'v> Run<'v> {
         let ids: Vec<SubmissionId> = self.submissions.iter().map(|s| s.id).collect();
         let validators_hash = before.next_validators.hash();
         let header = Header {
-            version: PROTOCOL_VERSION,
+            version: self.version,
             chain: before.chain,
             height: proposal.height,
             round: proposal.round,
@@ -360,8 +362,7 @@ impl<'v> Run<'v> {
             log_root: log.root(),
             state_root: changed.map.root,
             validators_hash,
-            // Membership changes by vote, a kind that this table does not have yet.
-            next_validators_hash: validators_hash,
+            next_validators_hash: next_validators.hash(),
             proposer: proposal.proposer.clone(),
         };
         let block_id = header.block_id();
@@ -375,7 +376,7 @@ impl<'v> Run<'v> {
             log_frontier: log.hashes().to_vec(),
             state_root: header.state_root,
             validators_hash,
-            next_validators: before.next_validators,
+            next_validators,
         };
         Ok(Changes {
             header,
@@ -448,7 +449,8 @@ fn submit(
                 let participant = overlay
                     .participant(id)?
                     .ok_or_else(|| ViewError::Damaged { what: format!("the entry of participant {id}") })?;
-                let saying = Saying { author, id, participant: &participant, index, item: *hash };
+                let saying =
+                    Saying { author, id, participant: &participant, index, item: *hash, by_vote: false };
                 rules::judge(overlay, &saying, &item)
             }
             Author::Subject(_) => rules::judge_subject(overlay, author, index, *hash, &item),

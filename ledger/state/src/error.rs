@@ -1,7 +1,7 @@
 //! Why something is refused, kept apart from storage failing and from a block being invalid.
 
 use custos_proof::hash::ItemHash;
-use custos_proof::ids::LogIndex;
+use custos_proof::ids::{Height, LogIndex};
 use custos_proof::submission::FormError;
 use thiserror::Error;
 
@@ -97,7 +97,7 @@ codes! {
     WrongEpoch = "wrong-epoch";
     /// An expiry that is over, or not a quarter's end.
     BadExpiry = "bad-expiry";
-    /// A validator's membership changes by vote only.
+    /// It takes a vote.
     ByVoteOnly = "by-vote-only";
     /// A date further back than allowed.
     TooFarBack = "too-far-back";
@@ -109,6 +109,12 @@ codes! {
     OnHold = "on-hold";
     /// It has to be kept for longer.
     TooEarly = "too-early";
+    /// The proposal can no longer be voted on.
+    ProposalClosed = "proposal-closed";
+    /// The author has no mandate for this institution.
+    NoMandate = "no-mandate";
+    /// The amount exceeds what is left of the parent's.
+    ExceedsParent = "exceeds-parent";
 }
 
 impl Refusal {
@@ -164,6 +170,19 @@ pub enum ApplyError {
     /// The block breaks a rule: whoever built it is wrong.
     #[error("invalid block: {0}")]
     Invalid(String),
+    /// The validators agreed on a protocol version that this program does not have.
+    #[error(
+        "protocol version {version} begins at height {height}, and this program knows version {known}; install a \
+         program that has it: until then this node stops here, and nothing is lost"
+    )]
+    UnknownVersion {
+        /// The version.
+        version: u64,
+        /// Where it begins.
+        height: Height,
+        /// What this program knows.
+        known: u64,
+    },
     /// Not judged: storage failed.
     #[error(transparent)]
     View(#[from] ViewError),

@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use custos_proof::cbor::Wire;
+use custos_proof::certificate::ValidatorSet;
 use custos_proof::hash::{Digest, ItemHash, KeyId, StateKey, TrailKey, sha256};
 use custos_proof::ids::{Height, LogIndex, ParticipantId, Random16, TimeMs};
 use custos_proof::merkle::Frontier;
 use custos_proof::record::{Listing, Record};
 use custos_proof::registry::{
-    self, Bucket, DuePlace, KeyEntry, Participant, Policy, RuleStatus, SubjectTrail, TrailHead,
+    self, Bucket, DuePlace, KeyEntry, Participant, Policy, Protocol, RuleStatus, SubjectTrail, TrailHead,
 };
 use custos_proof::state_map::{self, NibblePath, Page, PageError, PageSource, Update};
 use custos_proof::submission::Author;
@@ -24,7 +25,7 @@ use crate::view::{Head, View, ViewError, decode_entry};
 mod life;
 
 /// What one layer changes.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Layer {
     entries: BTreeMap<StateKey, Option<Vec<u8>>>,
     records: Vec<NewRecord>,
@@ -125,6 +126,19 @@ impl<'v> Overlay<'v> {
         self.submission = Layer::default();
     }
 
+    /// Does all of `attempt`, or nothing of it when it fails.
+    ///
+    /// # Errors
+    /// What `attempt` says.
+    pub(crate) fn whole<T, E>(&mut self, attempt: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        let before = self.submission.clone();
+        let done = attempt(self);
+        if done.is_err() {
+            self.submission = before;
+        }
+        done
+    }
+
     /// The index that the next record will have.
     #[must_use]
     pub fn next_index(&self) -> LogIndex {
@@ -149,7 +163,8 @@ impl<'v> Overlay<'v> {
         self.submission.entries.get(&key).or_else(|| self.block.entries.get(&key))
     }
 
-    fn read<T: Wire>(&self, key: &StateKey, what: &str) -> Result<Option<T>, ViewError> {
+    /// An entry of the state map.
+    pub(crate) fn read<T: Wire>(&self, key: &StateKey, what: &str) -> Result<Option<T>, ViewError> {
         match self.changed(|| *key) {
             Some(changed) => changed.as_deref().map(|bytes| decode_entry(bytes, what)).transpose(),
             None => self.view.entry(key)?.map(|bytes| decode_entry(&bytes, what)).transpose(),
@@ -171,7 +186,8 @@ impl<'v> Overlay<'v> {
         }
     }
 
-    fn put<T: Wire>(&mut self, key: StateKey, value: &T) {
+    /// Replaces an entry of the state map.
+    pub(crate) fn put<T: Wire>(&mut self, key: StateKey, value: &T) {
         self.submission.entries.insert(key, Some(value.to_bytes()));
     }
 
@@ -217,6 +233,18 @@ impl<'v> Overlay<'v> {
     pub fn policy(&self) -> Result<Arc<Policy>, ViewError> {
         self.shared(registry::policy_key, "policy", |view| view.policy())?
             .ok_or_else(|| ViewError::Damaged { what: "the state has no policy".into() })
+    }
+
+    /// The validators of the next block, as far as this one has changed them.
+    pub fn validators(&self) -> Result<ValidatorSet, ViewError> {
+        self.read(&registry::validators_key(), "validator set")?
+            .ok_or_else(|| ViewError::Damaged { what: "the state has no validators".into() })
+    }
+
+    /// The protocol version, and the one to come.
+    pub fn protocol(&self) -> Result<Protocol, ViewError> {
+        self.read(&registry::protocol_key(), "protocol")?
+            .ok_or_else(|| ViewError::Damaged { what: "the state has no protocol version".into() })
     }
 
     /// A subject's trail.

@@ -20,16 +20,28 @@ use crate::view::ViewError;
 
 mod access;
 mod disclosure;
+mod dispute;
 mod emergency;
+mod finding;
 mod findings;
 pub mod hold;
 mod key;
 mod life;
+mod mandate;
+mod misbehaviour;
+mod notarise;
 mod participant;
 mod permit;
+mod policy;
+mod proposal;
+mod roster;
 mod rule;
 mod trail;
 mod trail_agent;
+mod validator;
+
+pub(crate) use policy::begin;
+pub(crate) use proposal::close_expired;
 
 /// Who speaks, and where in the log.
 pub(crate) struct Saying<'a> {
@@ -43,6 +55,8 @@ pub(crate) struct Saying<'a> {
     pub(crate) index: LogIndex,
     /// The item.
     pub(crate) item: ItemHash,
+    /// Whether the validators agreed on it: then the author is who proposed it, and its rights do not matter.
+    pub(crate) by_vote: bool,
 }
 
 /// What becomes of an item.
@@ -121,6 +135,42 @@ table! {
     HoldLift => hold::lift, hold::LIFT;
     PayloadErase => hold::erase, hold::ERASE;
     TrailAgent => trail_agent::agent, trail_agent::AGENT;
+    ProposalOpen => proposal::open, proposal::OPEN;
+    ProposalVote => proposal::vote, proposal::VOTE;
+    PolicySet => policy::set, policy::SET;
+    ProtocolUpgrade => policy::upgrade, policy::UPGRADE;
+    ValidatorPut => validator::put, validator::PUT;
+    ValidatorRemove => validator::remove, validator::REMOVE;
+    MisbehaviourReport => misbehaviour::report, misbehaviour::REPORT;
+    RosterCommit => roster::commit, roster::COMMIT;
+    MandateIssue => mandate::issue, mandate::ISSUE;
+    MandateEnd => mandate::end, mandate::END;
+    Notarise => notarise::notarise, notarise::NOTARISE;
+    FindingRecord => finding::record, finding::RECORD;
+    DisputeOpen => dispute::open, dispute::OPEN;
+    DisputeAnswer => dispute::answer, dispute::ANSWER;
+    DisputeResolve => dispute::resolve, dispute::RESOLVE;
+}
+
+/// Whether acts of this kind can be proposed: those that only validators together may write, and those that
+/// they may write in another's name.
+#[must_use]
+pub const fn takes_votes(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::ParticipantRegister
+            | Kind::ParticipantUpdate
+            | Kind::ParticipantSuspend
+            | Kind::KeyAdd
+            | Kind::KeyRotate
+            | Kind::KeyRevoke
+            | Kind::PolicySet
+            | Kind::ProtocolUpgrade
+            | Kind::ValidatorPut
+            | Kind::ValidatorRemove
+            | Kind::MandateIssue
+            | Kind::MandateEnd
+    )
 }
 
 /// An act that was admitted is listed in these trails: its author's right was checked, and nothing else is stated.
@@ -159,15 +209,22 @@ fn refuse<T>(code: RefusalCode, detail: impl Into<String>) -> Result<T, AdmitErr
 }
 
 impl Saying<'_> {
-    /// The author is the registrar of the genesis.
-    fn must_be_registrar(&self, overlay: &Overlay<'_>) -> Result<(), AdmitError> {
-        if *self.id == overlay.head().registrar && self.participant.roles.has(Role::Registrar) {
-            Ok(())
-        } else {
-            refuse(
+    /// The validators agreed on it.
+    fn must_be_voted(&self) -> Result<(), AdmitError> {
+        match self.by_vote {
+            true => Ok(()),
+            false => refuse(RefusalCode::ByVoteOnly, "this takes a vote: put it into a proposal.open"),
+        }
+    }
+
+    /// The author is `owner`, or the validators agreed on it.
+    fn must_speak_for(&self, owner: &ParticipantId) -> Result<(), AdmitError> {
+        match self.by_vote || self.id == owner {
+            true => Ok(()),
+            false => refuse(
                 RefusalCode::NotAllowed,
-                format!("only the registrar {} may write this", overlay.head().registrar),
-            )
+                format!("{} may not write this for {owner}; {owner} may, or a vote", self.id),
+            ),
         }
     }
 
@@ -186,8 +243,13 @@ pub(crate) fn genesis_participant(registration: &Register) -> Result<Participant
     participant::entry(registration, None)
 }
 
-/// Whether a participant votes on the next block.
-fn is_validator(overlay: &Overlay<'_>, id: &ParticipantId) -> bool {
+/// Whether a participant votes on the next block, as far as it is known by now.
+fn will_validate(overlay: &Overlay<'_>, id: &ParticipantId) -> Result<bool, ViewError> {
+    Ok(overlay.validators()?.as_slice().iter().any(|v| v.participant == *id))
+}
+
+/// Whether a participant votes on this block.
+fn validates(overlay: &Overlay<'_>, id: &ParticipantId) -> bool {
     overlay.head().next_validators.as_slice().iter().any(|v| v.participant == *id)
 }
 

@@ -14,6 +14,7 @@ use custos_proof::ids::{FAR, LogIndex, TimeMs};
 use custos_proof::keys::{KeyPurpose, PublicKey, Signature};
 use custos_proof::kinds::key::Add;
 use custos_proof::kinds::rule::{Collected, Put};
+use custos_proof::kinds::validator::Remove;
 use custos_proof::kinds::{Class, Fields};
 use custos_proof::record::{Check, Finding};
 use custos_proof::registry::{self, KeyEntry, Participant, Role, RuleStatus, SubjectTrail};
@@ -55,12 +56,12 @@ fn with_trails() -> (Chain, Digest, Digest) {
 // Participants.
 
 #[test]
-fn the_registrar_registers_a_clinic_which_then_speaks_with_its_own_key() {
+fn validators_admit_a_lab_which_then_speaks_with_its_own_key() {
     let mut chain = Chain::new();
     let new = key("lab sign");
     let lab = Fields::ParticipantRegister(registration("lab", &[Role::Custodian]));
     let add = chain.add_key("lab", &new, KeyPurpose::Sign);
-    chain.act(REGISTRY, vec![lab, add]);
+    chain.agreed(vec![lab, add]);
     assert_eq!(participant(&chain, "lab").roles, registry::Roles::new(&[Role::Custodian]));
     assert_eq!(key_entry(&chain, &new).unwrap().owner, Author::Participant(id("lab")));
     let open = chain.open("lab", "p", None);
@@ -68,28 +69,25 @@ fn the_registrar_registers_a_clinic_which_then_speaks_with_its_own_key() {
 }
 
 #[test]
-fn nobody_but_the_registrar_of_the_genesis_admits_participants() {
+fn nobody_admits_participants_alone() {
     let mut chain = Chain::new();
     let lab = || Fields::ParticipantRegister(registration("lab", &[Role::Registrar]));
-    assert_eq!(chain.refused(A, vec![lab()]), RefusalCode::NotAllowed);
-    // Another participant with the role is still not the one whom the genesis names.
-    chain.act(REGISTRY, vec![Fields::ParticipantUpdate(update(CLINIC, &[Role::Recipient, Role::Registrar]))]);
-    assert_eq!(chain.refused(CLINIC, vec![lab()]), RefusalCode::NotAllowed);
-    assert_eq!(
-        chain.refused(A, vec![Fields::ParticipantUpdate(update(A, &[Role::Registrar]))]),
-        RefusalCode::NotAllowed
-    );
-    assert_eq!(chain.refused(A, vec![suspend(CLINIC)]), RefusalCode::NotAllowed);
+    for author in [A, REGISTRY, CLINIC] {
+        assert_eq!(chain.refused(author, vec![lab()]), RefusalCode::ByVoteOnly);
+        let updated = Fields::ParticipantUpdate(update(A, &[Role::Registrar, Role::Validator]));
+        assert_eq!(chain.refused(author, vec![updated]), RefusalCode::ByVoteOnly);
+        assert_eq!(chain.refused(author, vec![suspend(CLINIC)]), RefusalCode::ByVoteOnly);
+    }
 }
 
 #[test]
 fn an_id_is_given_once_and_only_those_who_have_one_are_updated_or_suspended() {
     let mut chain = Chain::new();
     let again = Fields::ParticipantRegister(registration(CLINIC, &[Role::Custodian]));
-    assert_eq!(chain.refused(REGISTRY, vec![again]), RefusalCode::Exists);
+    assert_eq!(chain.not_proposed(vec![again]), RefusalCode::Exists);
     let nobody = Fields::ParticipantUpdate(update("nobody", &[Role::Custodian]));
-    assert_eq!(chain.refused(REGISTRY, vec![nobody]), RefusalCode::NotFound);
-    assert_eq!(chain.refused(REGISTRY, vec![suspend("nobody")]), RefusalCode::NotFound);
+    assert_eq!(chain.not_proposed(vec![nobody]), RefusalCode::NotFound);
+    assert_eq!(chain.not_proposed(vec![suspend("nobody")]), RefusalCode::NotFound);
 }
 
 #[test]
@@ -98,73 +96,65 @@ fn a_name_stands_in_clear_or_under_a_seal() {
     let mut nameless = registration("practice", &[Role::Custodian]);
     nameless.name = None;
     assert_eq!(
-        chain.refused(REGISTRY, vec![Fields::ParticipantRegister(nameless.clone())]),
+        chain.not_proposed(vec![Fields::ParticipantRegister(nameless.clone())]),
         RefusalCode::MalformedItem
     );
     nameless.sealed_name = Some(custos_proof::seal::Seal { root: Digest([7; 32]), ciphertext: None });
-    chain.act(REGISTRY, vec![Fields::ParticipantRegister(nameless.clone())]);
+    chain.agreed(vec![Fields::ParticipantRegister(nameless.clone())]);
     nameless.id = id("practice-2");
     nameless.name = Text::new("Dr. X");
-    assert_eq!(
-        chain.refused(REGISTRY, vec![Fields::ParticipantRegister(nameless)]),
-        RefusalCode::MalformedItem
-    );
+    assert_eq!(chain.not_proposed(vec![Fields::ParticipantRegister(nameless)]), RefusalCode::MalformedItem);
 }
 
 #[test]
 fn an_update_replaces_the_entry_but_lifts_no_suspension() {
     let mut chain = Chain::new();
-    chain.act(REGISTRY, vec![suspend(CLINIC)]);
+    chain.agreed(vec![suspend(CLINIC)]);
     let since = participant(&chain, CLINIC).suspended;
     assert!(since.is_some());
-    chain.act(REGISTRY, vec![Fields::ParticipantUpdate(update(CLINIC, &[Role::Custodian]))]);
+    chain.agreed(vec![Fields::ParticipantUpdate(update(CLINIC, &[Role::Custodian]))]);
     assert_eq!(participant(&chain, CLINIC).suspended, since);
     assert!(participant(&chain, CLINIC).roles.has(Role::Custodian));
-    assert_eq!(chain.refused(REGISTRY, vec![suspend(CLINIC)]), RefusalCode::Exists);
+    assert_eq!(chain.not_proposed(vec![suspend(CLINIC)]), RefusalCode::Exists);
 }
 
 #[test]
 fn a_suspended_participant_writes_no_acts() {
     let mut chain = Chain::new();
-    chain.act(REGISTRY, vec![suspend(CLINIC)]);
+    chain.agreed(vec![suspend(CLINIC)]);
     let another = chain.add_key(CLINIC, &key("another"), KeyPurpose::Sign);
     assert_eq!(chain.refused(CLINIC, vec![another]), RefusalCode::SuspendedAuthor);
 }
 
 #[test]
-fn who_votes_on_blocks_loses_nothing_without_a_vote() {
+fn who_votes_on_blocks_leaves_the_set_before_it_loses_anything() {
     let mut chain = Chain::new();
-    assert_eq!(chain.refused(REGISTRY, vec![suspend(A)]), RefusalCode::ByVoteOnly);
-    let stripped = Fields::ParticipantUpdate(update(A, &[Role::Custodian]));
-    assert_eq!(chain.refused(REGISTRY, vec![stripped]), RefusalCode::ByVoteOnly);
+    assert_eq!(chain.not_proposed(vec![suspend(A)]), RefusalCode::NotAllowed);
+    let stripped = || Fields::ParticipantUpdate(update(A, &[Role::Custodian]));
+    assert_eq!(chain.not_proposed(vec![stripped()]), RefusalCode::NotAllowed);
     let consensus = key("hospital-a consensus");
-    assert_eq!(chain.refused(REGISTRY, vec![revoke(&consensus, None)]), RefusalCode::ByVoteOnly);
+    assert_eq!(chain.not_proposed(vec![revoke(&consensus, None)]), RefusalCode::ByVoteOnly);
     assert_eq!(chain.refused(A, vec![revoke(&consensus, None)]), RefusalCode::ByVoteOnly);
     let rotated = chain.rotate_key(A, &consensus, &key("new consensus"), 0);
     assert_eq!(chain.refused(A, vec![rotated]), RefusalCode::ByVoteOnly);
-}
-
-#[test]
-fn the_registrar_cannot_leave() {
-    let mut chain = Chain::new();
-    assert_eq!(chain.refused(REGISTRY, vec![suspend(REGISTRY)]), RefusalCode::NotAllowed);
-    let demoted = Fields::ParticipantUpdate(update(REGISTRY, &[Role::Observer]));
-    assert_eq!(chain.refused(REGISTRY, vec![demoted]), RefusalCode::NotAllowed);
+    let remove = Fields::ValidatorRemove(Remove { participant: id(A) });
+    chain.agreed(vec![remove, stripped(), suspend(A)]);
+    assert!(participant(&chain, A).suspended.is_some());
 }
 
 // Keys.
 
 #[test]
-fn a_key_is_registered_only_by_whom_it_speaks_for_or_by_the_registrar() {
+fn a_key_is_registered_only_by_whom_it_speaks_for_or_by_vote() {
     let mut chain = Chain::new();
     let new = key("new");
     let for_b = chain.add_key(B, &new, KeyPurpose::Sign);
     assert_eq!(chain.refused(A, vec![for_b.clone()]), RefusalCode::NotAllowed);
-    chain.act(REGISTRY, vec![for_b]);
+    chain.agreed(vec![for_b]);
     let own = chain.add_key(B, &key("newer"), KeyPurpose::Note);
     chain.act(B, vec![own]);
     let nobodys = chain.add_key("nobody", &key("newest"), KeyPurpose::Sign);
-    assert_eq!(chain.refused(REGISTRY, vec![nobodys]), RefusalCode::NotFound);
+    assert_eq!(chain.not_proposed(vec![nobodys]), RefusalCode::NotFound);
 }
 
 #[test]
@@ -184,7 +174,7 @@ fn possession_is_shown_for_this_owner_this_purpose_and_this_chain() {
     ];
     for (owner, purpose, possession) in attempts {
         let add = Fields::KeyAdd(Add { owner: id(owner), key: new.public(), purpose, possession });
-        assert_eq!(chain.refused(REGISTRY, vec![add]), RefusalCode::NoPossession, "{owner} {purpose}");
+        assert_eq!(chain.not_proposed(vec![add]), RefusalCode::NoPossession, "{owner} {purpose}");
     }
     // Another's proof, copied from gossip, registers nothing for the thief.
     let stolen =
@@ -229,7 +219,7 @@ fn a_key_has_one_owner_and_one_purpose_for_ever() {
     chain.act(A, vec![add]);
     for (owner, purpose) in [(A, KeyPurpose::Sign), (B, KeyPurpose::Transport), (A, KeyPurpose::Transport)] {
         let again = chain.add_key(owner, &new, purpose);
-        assert_eq!(chain.refused(REGISTRY, vec![again]), RefusalCode::Exists);
+        assert_eq!(chain.not_proposed(vec![again]), RefusalCode::Exists);
     }
     chain.act(A, vec![revoke(&new, None)]);
     let after = chain.add_key(A, &new, KeyPurpose::Transport);
@@ -334,7 +324,7 @@ fn a_key_revokes_itself_and_is_silent_from_then_on() {
     let after = chain.event(A, None, A);
     let after = chain.testimony(A, vec![after]);
     assert_eq!(chain.refusal(&after).0, RefusalCode::RevokedKey);
-    assert_eq!(chain.refused(REGISTRY, vec![revoke(&old, None)]), RefusalCode::RevokedKey);
+    assert_eq!(chain.not_proposed(vec![revoke(&old, None)]), RefusalCode::RevokedKey);
     // It marks and unmakes nothing: what was recorded before stays proven, and the reader sees the mark.
     let proven = verify::receipt(&chain.receipt(index.0), &ground(&chain.anchor())).unwrap();
     assert_eq!(proven.item.key.compromised_from, Some(now));

@@ -473,7 +473,7 @@ fn a_follower_refuses_a_block_with_any_field_changed() {
         }
     };
     let one = Digest([1; 32]);
-    assert!(refused(&|h| h.version = 2).contains("protocol version 2"));
+    assert!(refused(&|h| h.version = 2).contains("version is 2, not 1"));
     assert!(refused(&|h| h.height = Height(3)).contains("height 3"));
     assert!(refused(&|h| h.height = Height(1)).contains("height 1"));
     assert!(refused(&|h| h.time = TimeMs(h.time.0 - 1000)).contains("is not after"));

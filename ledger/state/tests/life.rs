@@ -45,7 +45,15 @@ fn chain() -> Chain {
 
 /// Short-lived bodies are kept for twenty days, so that a trust period outlives them.
 fn policy() -> Policy {
-    Policy { retention_days: List::new(vec![20, 3_650, 10_950]).unwrap(), ..Policy::initial() }
+    let mut policy = Policy::initial();
+    policy.retention_days = List::new(vec![20, 3_650, 10_950]).unwrap();
+    policy.decision.emergency.review_hours = 72;
+    policy
+}
+
+/// Within which time an emergency has to be reviewed.
+fn review_ms() -> u64 {
+    u64::from(policy().decision.emergency.review_hours) * HOUR
 }
 
 fn good() -> (Finding, Vec<Code>) {
@@ -121,7 +129,7 @@ fn an_access_cites_an_emergency_that_was_declared_for_it() {
     let event = in_emergency(&mut chain, for_b, B, for_others.declaration);
     assert_eq!(chain.states(B, event), bad(Code::OtherEmergency));
 
-    chain.wait(Policy::initial().emergency_window_ms);
+    chain.wait(Policy::initial().decision.emergency.window_ms);
     chain.block(vec![]);
     let event = in_emergency(&mut chain, for_b, B, declared.declaration);
     assert_eq!(chain.states(B, event), bad(Code::EmergencyOver));
@@ -212,7 +220,7 @@ fn a_review_that_is_missing_becomes_a_fact_and_a_late_one_says_so() {
     let cause = item(&submission);
     let time = chain.next_time();
     chain.record(submission);
-    let deadline = time.plus(Policy::initial().emergency_review_ms);
+    let deadline = time.plus(review_ms());
     assert_eq!(chain.store.next_due().unwrap(), Some(deadline));
     chain.wait_until(TimeMs(deadline.0 - 1));
     chain.block(vec![]);
@@ -733,7 +741,7 @@ fn who_reads_the_audit_trail_is_recorded() {
 #[test]
 fn a_suspended_author_is_heard_and_believed_in_nothing() {
     let mut chain = chain();
-    chain.act(REGISTRY, vec![suspend(CLINIC)]);
+    chain.agreed(vec![suspend(CLINIC)]);
     let declared = declare(&mut chain, A, CLINIC);
     assert_eq!(chain.states(CLINIC, Fields::EmergencyDeclare(declared)), bad(Code::AuthorSuspended));
     let transfer = chain.random16();
@@ -864,8 +872,7 @@ fn facts_come_in_the_order_of_their_deadlines_so_many_a_block() {
     let second = chain.say(B, Class::Testimony, vec![Fields::EmergencyDeclare(declared)]);
     let time = chain.next_time();
     chain.block(vec![first, second]);
-    let [review, transfer] =
-        [Policy::initial().emergency_review_ms, Policy::initial().transfer_ms].map(|ms| time.plus(ms));
+    let [review, transfer] = [review_ms(), Policy::initial().transfer_ms].map(|ms| time.plus(ms));
     chain.wait_until(transfer);
     let event = chain.event(A, None, A);
     let event = chain.testimony(A, vec![event]);

@@ -299,7 +299,8 @@ fn a_trail_that_was_never_opened_is_no_way_to_hide_an_access() {
     let event = ward.chain.event(A, Some(nowhere), B);
     assert_eq!(ward.verdict(event), (Contradicted, vec![Code::TrailNotOpen]));
     assert_eq!(ward.chain.trail_records(&trail.key()).len(), 1);
-    assert_eq!(ward.chain.trail_records(&TrailName::institution(&id(A)).key()).len(), 4);
+    // Nor the institution's: what no opened trail binds to A stands in B's own.
+    assert_eq!(ward.chain.trail_records(&TrailName::institution(&id(A)).key()).len(), 3);
     assert_eq!(ward.chain.trail_records(&TrailName::institution(&id(B)).key()).len(), 1);
 }
 
@@ -344,10 +345,24 @@ fn who_writes_where() {
     let event = ward.chain.event(A, Some(ward.for_b), B);
     ward.verdict_by(B, event);
     assert_eq!(trails(&ward), [3, 4, 2, 0]);
-    // C states something about A and B: heard, contradicted, and kept out of the subject's trail.
+    // C states something about A and B: heard, contradicted, and kept out of everybody's trail but its own.
     let event = ward.chain.event(A, Some(ward.for_b), B);
     assert_eq!(ward.verdict_by(C, event), (Contradicted, vec![Code::AuthorNotParty]));
-    assert_eq!(trails(&ward), [3, 5, 3, 1]);
+    assert_eq!(trails(&ward), [3, 4, 2, 1]);
+    // Naming A as custodian, and itself as acting, with nothing that could be contradicted, does not help either.
+    let event = ward.chain.event(A, None, C);
+    assert_eq!(ward.verdict_by(C, event), (Consistent, vec![]));
+    assert_eq!(trails(&ward), [3, 4, 2, 2]);
+    // A grantee's bad news reaches the custodian; what a custodian says against a grantee stays its own word.
+    ward.chain.act(A, vec![close(ward.for_b)]);
+    assert_eq!(trails(&ward), [4, 4, 2, 2]);
+    let closed = |ward: &mut Ward| ward.chain.event(A, Some(ward.for_b), B);
+    let event = closed(&mut ward);
+    assert_eq!(ward.verdict_by(B, event), (Contradicted, vec![Code::TrailClosed]));
+    assert_eq!(trails(&ward), [5, 5, 3, 2]);
+    let event = closed(&mut ward);
+    assert_eq!(ward.verdict_by(A, event), (Contradicted, vec![Code::TrailClosed]));
+    assert_eq!(trails(&ward), [6, 6, 3, 2]);
 }
 
 fn events_without_a_subject_stand_in_the_institutions_trails() {
@@ -380,7 +395,7 @@ fn a_suspended_author_is_heard_and_marked() {
     let mut ward = Ward::new();
     let open = ward.chain.open(A, "p", Some(CLINIC));
     ward.chain.act(A, vec![open.clone()]);
-    ward.chain.act(REGISTRY, vec![suspend(CLINIC)]);
+    ward.chain.agreed(vec![suspend(CLINIC)]);
     let event = ward.chain.event(A, Some(local_id_of(&open)), CLINIC);
     assert_eq!(ward.verdict_by(CLINIC, event), (Contradicted, vec![Code::AuthorSuspended]));
 }

@@ -6,7 +6,7 @@
 //!
 //! Rows that follow from items can't be computed when the items were pruned; [`Derived`] says so.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use custos_proof::cbor::Wire;
 use custos_proof::hash::{Digest, StateKey, TrailKey, sha256};
@@ -59,6 +59,8 @@ pub(crate) struct Deriver<'s, S> {
     trails: HashMap<TrailKey, (Frontier, Edge)>,
     nonces: BTreeMap<(u64, Author), Bucket>,
     events: BTreeMap<(Author, u64), Bucket>,
+    /// Rows of `registry`: several items can say the same.
+    registry: BTreeSet<Vec<u8>>,
     derived: Derived,
 }
 
@@ -82,6 +84,7 @@ impl<'s, S: Sink> Deriver<'s, S> {
             trails: HashMap::new(),
             nonces: BTreeMap::new(),
             events: BTreeMap::new(),
+            registry: BTreeSet::new(),
             derived: Derived::default(),
         }
     }
@@ -101,10 +104,13 @@ impl<'s, S: Sink> Deriver<'s, S> {
         }
         let genesis = self.snapshot.genesis();
         for participant in genesis.participants.iter() {
-            self.sink.row(Table::Registry, &tables::participant_row(&participant.id), &[])?;
+            self.registry.insert(tables::participant_row(&participant.id));
         }
         for key in genesis.keys.iter() {
-            self.sink.row(Table::Registry, &tables::key_row(&key.owner, &key_id(&key.key)), &[])?;
+            self.registry.insert(tables::key_row(&key.owner, &key_id(&key.key)));
+        }
+        for row in std::mem::take(&mut self.registry) {
+            self.sink.row(Table::Registry, &row, &[])?;
         }
         self.buckets()?;
         meter.stage("state map");
@@ -203,33 +209,51 @@ impl<'s, S: Sink> Deriver<'s, S> {
             self.sink.row(Table::Events, &tables::event_key(&entry.author, event), &row)?;
         }
         match &item.fields {
-            Fields::ParticipantRegister(f) => {
-                self.sink.row(Table::Registry, &tables::participant_row(&f.id), &[])
+            Fields::ParticipantRegister(_) | Fields::KeyAdd(_) | Fields::KeyRotate(_) => {
+                self.registered(&item.fields)
             }
-            Fields::KeyAdd(f) => {
-                self.sink.row(Table::Registry, &tables::key_row(&f.owner, &key_id(&f.key)), &[])
-            }
-            Fields::KeyRotate(f) => {
-                let id = key_id(&f.key);
-                let key = registry::key_key(&id);
-                let not = |found: String| {
-                    damaged(Table::State, key.to_string(), format!("the entry of key {id}"), found)
-                };
-                let bytes = self.snapshot.get(Table::State, &key.0)?.ok_or_else(|| not("nothing".into()))?;
-                let entry = KeyEntry::from_bytes(&bytes).map_err(|error| not(error.to_string()))?;
-                let owner = entry.owner.as_participant();
-                let owner = owner.ok_or_else(|| not(format!("one of {}", entry.owner)))?;
-                self.sink.row(Table::Registry, &tables::key_row(owner, &id), &[])
-            }
+            // What was voted on may not have been carried out: the state tells.
+            Fields::ProposalOpen(f) => f.acts.iter().try_for_each(|act| self.registered(&act.item().fields)),
             _ => Ok(()),
         }
+    }
+
+    /// What an act entered into the registry, if it was carried out.
+    fn registered(&mut self, fields: &Fields) -> Result<(), StoreError> {
+        let key = match fields {
+            Fields::ParticipantRegister(f) => {
+                if self.snapshot.get(Table::State, &registry::participant_key(&f.id).0)?.is_some() {
+                    self.registry.insert(tables::participant_row(&f.id));
+                }
+                return Ok(());
+            }
+            Fields::KeyAdd(f) => &f.key,
+            Fields::KeyRotate(f) => &f.key,
+            Fields::ValidatorPut(f) => &f.key,
+            _ => return Ok(()),
+        };
+        let id = key_id(key);
+        let state_key = registry::key_key(&id);
+        if let Some(bytes) = self.snapshot.get(Table::State, &state_key.0)? {
+            let entry = KeyEntry::from_bytes(&bytes).map_err(|error| {
+                damaged(
+                    Table::State,
+                    state_key.to_string(),
+                    format!("the entry of key {id}"),
+                    error.to_string(),
+                )
+            })?;
+            self.registry.insert(tables::key_row(&entry.owner, &id));
+        }
+        Ok(())
     }
 }
 
 impl<S: Sink> Follow for Deriver<'_, S> {
     fn envelope(&mut self, block: TimeMs, envelope: Option<&Envelope>) -> Result<(), StoreError> {
         let Some(envelope) = envelope else {
-            let latest = block.plus(self.snapshot.genesis().policy.max_lifetime_ms);
+            // The policy of then is not kept; no policy allows longer.
+            let latest = block.plus(registry::MAX_LIFETIME_MS);
             self.derived.nonces_incomplete |=
                 latest.0 / NONCE_BUCKET_MS >= self.snapshot.head().time.0 / NONCE_BUCKET_MS;
             return Ok(());

@@ -3,7 +3,7 @@
 use custos_proof::certificate::{Certificate, ValidatorSet};
 use custos_proof::hash::{BlockId, ChainId, Digest, ItemHash, KeyId, SubmissionId, TrailKey};
 use custos_proof::header::Header;
-use custos_proof::ids::ParticipantId;
+use custos_proof::ids::{ParticipantId, Random16};
 use custos_proof::keys::{PublicKey, Signature};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -236,7 +236,7 @@ pub struct ConsistencyAnswer {
 pub struct RegistryAnswer {
     /// The height at which it stands like this.
     pub height: u64,
-    /// Who admits participants.
+    /// In whose name the registry's trail stands.
     #[serde(with = "crate::text")]
     #[schema(value_type = String)]
     pub registrar: ParticipantId,
@@ -244,6 +244,57 @@ pub struct RegistryAnswer {
     pub participants: Vec<ParticipantAnswer>,
     /// The validators of the next block, by key.
     pub validators: Vec<ValidatorAnswer>,
+}
+
+/// The proposals that can still be decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProposalsAnswer {
+    /// The height at which they stand like this.
+    pub height: u64,
+    /// The proposals, in the order in which they were opened.
+    pub proposals: Vec<ProposalAnswer>,
+}
+
+/// A proposal, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProposalAnswer {
+    /// Its id.
+    #[serde(with = "crate::text")]
+    #[schema(value_type = String)]
+    pub proposal: Random16,
+    /// The item that opened it.
+    #[serde(with = "crate::text")]
+    #[schema(value_type = String)]
+    pub item: ItemHash,
+    /// Who opened it.
+    #[serde(with = "crate::text")]
+    #[schema(value_type = String)]
+    pub opener: ParticipantId,
+    /// `open`, `executed`, `rejected`, `expired` or `failed`.
+    pub state: String,
+    /// The word for why acts that were agreed on could not be carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The block that opened it.
+    pub opened: u64,
+    /// The last block time at which it can be decided.
+    pub deadline_ms: u64,
+    /// The block that closed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<u64>,
+    /// Who said yes.
+    pub yes: Vec<String>,
+    /// Who said no.
+    pub no: Vec<String>,
+    /// The power of those validators of the next block who said yes.
+    pub yes_power: u64,
+    /// The power of those who said no.
+    pub no_power: u64,
+    /// The power of all.
+    pub total_power: u64,
+    /// What is to be done: items, as `custos item` writes them. Empty once it is closed; see its item.
+    #[schema(value_type = Vec<Object>)]
+    pub acts: Vec<serde_json::Value>,
 }
 
 /// A participant with its keys.

@@ -11,7 +11,7 @@ use custos_proof::certificate::Certificate;
 use custos_proof::genesis::Genesis;
 use custos_proof::hash::{ItemHash, SubmissionId, TrailKey};
 use custos_proof::header::{Block, Header};
-use custos_proof::ids::Height;
+use custos_proof::ids::{Height, Random16};
 use custos_proof::keys::Signer;
 use custos_proof::trail::TrailName;
 use custos_proof::trail_proof::TrailProof;
@@ -19,7 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::answers::{
     BlockAnswer, CertificateAnswer, CheckpointAnswer, ConsistencyAnswer, Health, ItemAnswer, PolicyAnswer,
-    Ready, RegistryAnswer, Status, SubmissionAnswer, TrailPage,
+    ProposalAnswer, ProposalsAnswer, Ready, RegistryAnswer, Status, SubmissionAnswer, TrailPage,
 };
 use crate::client::{self, ClientError, Limits, Part, Submitted};
 
@@ -97,6 +97,8 @@ calls! {
     links(from: Height) -> Links;
     advance(from: Height) -> Advance;
     registry() -> RegistryAnswer;
+    proposals() -> ProposalsAnswer;
+    proposal(proposal: &Random16) -> ProposalAnswer;
     policy() -> PolicyAnswer;
     submit(submission: &[u8]) -> SubmissionAnswer;
     submit_and_wait(submission: &[u8], timeout: Duration) -> Submitted;

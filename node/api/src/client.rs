@@ -17,7 +17,7 @@ use custos_proof::file::Receipts;
 use custos_proof::genesis::Genesis;
 use custos_proof::hash::{ItemHash, SubmissionId, TrailKey};
 use custos_proof::header::{Block, Header};
-use custos_proof::ids::{Height, TimeMs};
+use custos_proof::ids::{Height, Random16, TimeMs};
 use custos_proof::keys::{SignError, Signer};
 use custos_proof::trail::TrailName;
 use custos_proof::trail_proof::TrailProof;
@@ -28,7 +28,7 @@ use thiserror::Error;
 
 use crate::answers::{
     BlockAnswer, CertificateAnswer, CheckpointAnswer, ConsistencyAnswer, Health, ItemAnswer, PolicyAnswer,
-    Ready, RegistryAnswer, Status, SubmissionAnswer, TrailPage,
+    ProposalAnswer, ProposalsAnswer, Ready, RegistryAnswer, Status, SubmissionAnswer, TrailPage,
 };
 use crate::problem::Problem;
 use crate::signature::{self, CONTENT_DIGEST, SIGNATURE, SIGNATURE_INPUT};
@@ -298,6 +298,16 @@ impl Client {
     /// The registry.
     pub async fn registry(&self) -> Result<RegistryAnswer, ClientError> {
         self.json(self.read("v1/registry")).await
+    }
+
+    /// The proposals that can still be decided.
+    pub async fn proposals(&self) -> Result<ProposalsAnswer, ClientError> {
+        self.json(self.read("v1/proposals")).await
+    }
+
+    /// A proposal, and what became of it.
+    pub async fn proposal(&self, proposal: &Random16) -> Result<ProposalAnswer, ClientError> {
+        self.json(self.read(&format!("v1/proposals/{proposal}"))).await
     }
 
     /// The policy.

@@ -35,6 +35,8 @@ use super::{Fail, members, public, submit};
         public::links,
         public::advance,
         public::registry,
+        public::proposals,
+        public::proposal,
         public::policy,
         submit::submit,
         submit::status,

@@ -8,13 +8,15 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use custos_api::answers::{
     CertificateAnswer, CheckpointAnswer, ConsistencyAnswer, HeaderAnswer, Health, HealthStatus, KeyAnswer,
-    ParticipantAnswer, PolicyAnswer, Ready, RegistryAnswer, Status, validators,
+    ParticipantAnswer, PolicyAnswer, ProposalAnswer, ProposalsAnswer, Ready, RegistryAnswer, Status,
+    validators,
 };
+use custos_api::problem::Problem;
 use custos_consensus::State as Consensus;
 use custos_proof::anchor::{Advance, Links};
 use custos_proof::cbor::{List, Wire as _, Writer};
-use custos_proof::ids::{LogSize, ParticipantId};
-use custos_proof::registry::{self, Participant, Policy, Role};
+use custos_proof::ids::{LogSize, ParticipantId, Random16};
+use custos_proof::registry::{self, OpenProposals, Participant, Policy, Proposal, Role};
 use custos_state::view::View as _;
 use custos_store::{Snapshot, StoreError};
 use serde::Deserialize;
@@ -271,6 +273,67 @@ pub(super) async fn policy(State(api): State<Arc<Api>>) -> Result<Response, Fail
         })
         .await?;
     Ok(axum::Json(answer).into_response())
+}
+
+/// The proposals that can still be decided.
+#[utoipa::path(get, path = "/v1/proposals", tag = "chain", responses((status = 200, body = ProposalsAnswer)))]
+pub(super) async fn proposals(State(api): State<Arc<Api>>) -> Result<Response, Fail> {
+    let answer = api
+        .read(|_, snapshot| {
+            let open = match entry(snapshot, &registry::open_proposals_key())? {
+                Some(bytes) => OpenProposals::from_bytes(&bytes).map_err(|error| Fail::internal(&error))?,
+                None => OpenProposals::default(),
+            };
+            let proposals = open
+                .iter()
+                .filter_map(|open| proposal_answer(snapshot, &open.proposal).transpose())
+                .collect::<Result<_, _>>()?;
+            Ok(ProposalsAnswer { height: snapshot.head().height.0, proposals })
+        })
+        .await?;
+    Ok(axum::Json(answer).into_response())
+}
+
+/// A proposal, and what became of it.
+#[utoipa::path(
+    get, path = "/v1/proposals/{proposal}", tag = "chain",
+    params(("proposal" = String, Path, description = "its id, 32 hexadecimal digits")),
+    responses((status = 200, body = ProposalAnswer), (status = 404, body = Problem))
+)]
+pub(super) async fn proposal(
+    State(api): State<Arc<Api>>,
+    Path(proposal): Path<String>,
+) -> Result<Response, Fail> {
+    let id: Random16 =
+        proposal.parse().map_err(|_| Fail::bad_request("a proposal's id has 32 hexadecimal digits"))?;
+    let answer = api.read(move |_, snapshot| proposal_answer(snapshot, &id)).await?;
+    Ok(axum::Json(answer.ok_or(ProofError::NotFound)?).into_response())
+}
+
+fn proposal_answer(snapshot: &Snapshot<'_>, id: &Random16) -> Result<Option<ProposalAnswer>, Fail> {
+    let Some(bytes) = entry(snapshot, &registry::proposal_key(id))? else { return Ok(None) };
+    let entry = Proposal::from_bytes(&bytes).map_err(|error| Fail::internal(&error))?;
+    let set = &snapshot.head().next_validators;
+    let power = |names: &[ParticipantId]| {
+        set.as_slice().iter().filter(|v| names.contains(&v.participant)).map(|v| v.power).sum()
+    };
+    let words = |names: &[ParticipantId]| names.iter().map(ToString::to_string).collect();
+    Ok(Some(ProposalAnswer {
+        proposal: *id,
+        item: entry.item,
+        opener: entry.opener.clone(),
+        state: entry.state.word().to_owned(),
+        reason: entry.reason.as_deref().map(ToOwned::to_owned),
+        opened: entry.opened.0,
+        deadline_ms: entry.deadline.0,
+        closed: entry.closed.map(|height| height.0),
+        yes_power: power(&entry.yes),
+        no_power: power(&entry.no),
+        total_power: set.total_power(),
+        yes: words(&entry.yes),
+        no: words(&entry.no),
+        acts: entry.acts.iter().map(|act| custos_api::view::json(&act.view())).collect(),
+    }))
 }
 
 fn read_policy(snapshot: &Snapshot<'_>) -> Result<Policy, Fail> {

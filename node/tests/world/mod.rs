@@ -25,6 +25,7 @@ use custos_proof::keys::{KeyPurpose, Signer};
 use custos_proof::kinds::access::{Basis, Event, Late, Retention};
 use custos_proof::kinds::key::possession_preimage;
 use custos_proof::kinds::participant::Register;
+use custos_proof::kinds::proposal::{Open as OpenProposal, VotedAct};
 use custos_proof::kinds::rule::{Collected, Put};
 use custos_proof::kinds::trail::Open;
 use custos_proof::kinds::{Class, Fields};
@@ -134,6 +135,7 @@ pub(crate) fn configure(dir: &Path, name: &str, genesis: &Genesis) -> Config {
             transport: write(KeyPurpose::Transport),
             consensus: Some(write(KeyPurpose::Consensus)),
             note: Some(write(KeyPurpose::Note)),
+            sign: Some(write(KeyPurpose::Sign)),
         },
         mempool: MempoolConfig::default(),
         consensus: ConsensusSection::default(),
@@ -240,6 +242,11 @@ impl World {
         self.sign(author, Class::Act, vec![item(fields)])
     }
 
+    /// A proposal of acts by the hospital, whose vote alone decides where it is the only validator.
+    pub(crate) fn propose(&self, acts: Vec<Fields>) -> Submission {
+        self.act("hospital", Fields::ProposalOpen(proposal(acts)))
+    }
+
     pub(crate) fn testify(&self, author: &str, events: Vec<Event>) -> Submission {
         self.sign(
             author,
@@ -264,6 +271,13 @@ impl World {
 /// What a verifier starts from.
 pub(crate) fn trust(anchor: &TrustAnchor) -> Trust<'_> {
     Trust { anchor, links: &[], recency: Recency::default() }
+}
+
+/// Acts to be voted on within an hour.
+pub(crate) fn proposal(acts: Vec<Fields>) -> OpenProposal {
+    let act = |fields| VotedAct::new(Item { item_id: ItemId(random16().0), fields }).unwrap();
+    let acts = List::new(acts.into_iter().map(act).collect()).unwrap();
+    OpenProposal { proposal: random16(), acts, deadline: TimeMs(clock().0 + 3_600_000) }
 }
 
 pub(crate) fn item(fields: Fields) -> Vec<u8> {

@@ -22,8 +22,13 @@ use std::path::Path;
 
 use custos_proof::cbor::Wire;
 use custos_proof::certificate::{VoteType, vote_preimage};
+use custos_proof::given::Given;
 use custos_proof::header::body_root;
+use custos_proof::ids::ItemId;
+use custos_proof::item::Item;
 use custos_proof::keys::Signer as _;
+use custos_proof::kinds::{Fields, Kind};
+use custos_proof::sealed_values;
 
 use self::json::{Json, hex, list, object};
 use self::world::World;
@@ -38,12 +43,38 @@ pub fn all() -> Vec<(&'static str, String)> {
         ("ed25519.json", basics::ed25519()),
         ("seals.json", basics::seals(&world)),
         ("sealed-values.json", values::document()),
+        ("items.json", items()),
         ("pseudonyms.json", basics::pseudonyms(&world)),
         ("submissions.json", basics::submissions(&world)),
         ("chain.json", chain(&world)),
         ("verify.json", proofs::document(&world)),
     ];
     files.map(|(name, json)| (name, json.document())).into()
+}
+
+/// `items.json`: an item of every kind, and a value of every sealed field, as the forms of the kinds have them.
+fn items() -> Json {
+    let items = Kind::ALL.iter().map(|kind| {
+        let fields = Fields::from_given(*kind, &Given::from(&kind.form().sample))
+            .expect("because the sample of a form is a value");
+        let item = Item { item_id: ItemId([0x11; 16]), fields };
+        let sealed = (1u8..).zip(kind.sealed_fields()).map(|(field, _)| {
+            let form = sealed_values::form(*kind, field).expect("because the kind has this field");
+            let value = sealed_values::from_given(*kind, field, &Given::from(&form.sample))
+                .expect("because the sample of a form is a value");
+            object().with("field", u64::from(field)).with("value", hex(value))
+        });
+        let sealed: Vec<Json> = sealed.collect();
+        object()
+            .with("kind", kind.name())
+            .with("class", kind.class().number())
+            .with("bytes", hex(item.to_bytes()))
+            .with("sealed", list(sealed))
+    });
+    let items: Vec<Json> = items.collect();
+    object()
+        .with("about", "An item of every kind, with the smallest values that are well formed. Whether the rules admit it is another matter")
+        .with("items", list(items))
 }
 
 /// `chain.json`.

@@ -1,6 +1,6 @@
 //! A small chain, built by the rules themselves from fixed seeds: no clock, no randomness.
 //!
-//! Four validators, a ministry that registers, a practice that joins and leaves. Every state since
+//! Four validators, a ministry that proposes, a practice that joins and leaves. Every state since
 //! the genesis is kept, so that proofs can be made under any header.
 
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ use custos_proof::keys::{KeyPurpose, PublicKey, SignError, Signature, Signer, ke
 use custos_proof::kinds::access::{Basis, Event, Late, Retention};
 use custos_proof::kinds::key::{Add, Revoke, Rotate, possession_preimage};
 use custos_proof::kinds::participant::{DisplayName, Reason, Register, Suspend, Update};
+use custos_proof::kinds::proposal::{Choice, Open as ProposalOpen, Vote as ProposalVote, VotedAct};
 use custos_proof::kinds::rule::{Collected, Put};
 use custos_proof::kinds::trail::{Close, Open};
 use custos_proof::kinds::{Class, Fields, Kind};
@@ -445,7 +446,8 @@ impl World {
     }
 
     fn key_of(&self, envelope: &Envelope) -> PublicKey {
-        let keys = SIGNERS.iter().map(|id| sign_key(id)).chain([Key::named("hospital-b sign, second")]);
+        let others = [Key::named("hospital-b sign, second"), sign_key("practice-e")];
+        let keys = SIGNERS.iter().map(|id| sign_key(id)).chain(others);
         let (own, _) = trails(&self.chain);
         let keys = keys.chain([super::lives::subject_key(&own.key())]);
         keys.map(|key| key.public_key())
@@ -534,7 +536,7 @@ pub fn build(sealed: &super::values::Values) -> World {
     world
 }
 
-/// Block 1: a practice, whose name is a person's, enters the registry and gets a key.
+/// Block 1: a practice, whose name is a person's, enters the registry and gets a key, by vote.
 fn registrations(world: &mut World) {
     let (_, name) = world.seal(
         "practice registered",
@@ -542,23 +544,51 @@ fn registrations(world: &mut World) {
         vec![super::values::name("Dr. Erika Mustermann")],
     );
     let entry = registration("practice-e", &[Role::Custodian, Role::Recipient], None, Some(name));
-    let register = world.item("practice registered", Fields::ParticipantRegister(entry));
+    let register = act("practice registered", Fields::ParticipantRegister(entry));
     let key = sign_key("practice-e").public_key();
     let preimage = possession_preimage(&world.chain, &who("practice-e"), KeyPurpose::Sign, &key);
     let possession = sign_key("practice-e").sign(&preimage).expect("because the key is here");
     let add = Add { owner: who("practice-e"), key, purpose: KeyPurpose::Sign, possession };
     let wrong = Add { possession: Signature([0; 64]), ..add.clone() };
-    let add = world.item("practice key added", Fields::KeyAdd(add));
-    let wrong = Item { item_id: ItemId(id16("no possession")), fields: Fields::KeyAdd(wrong) }.to_bytes();
-    let submission =
-        world.submission("registrations", "ministry", Class::Act, vec![register.clone(), add.clone()]);
-    let of_hospital = world.submission("not the registrar", "hospital-a", Class::Act, vec![register.clone()]);
-    world.refuse("an act by somebody who may not write it", of_hospital);
-    let no_possession = world.submission("no possession", "ministry", Class::Act, vec![register, wrong]);
+    let add = act("practice key added", Fields::KeyAdd(add));
+    let alone = world.submission("alone", "hospital-a", Class::Act, vec![register.to_bytes()]);
+    world.refuse("an act that takes a vote", alone);
+    let for_another = world.submission("for another", "hospital-a", Class::Act, vec![add.to_bytes()]);
+    world.refuse("an act by somebody who may not write it", for_another);
+    let own = Add { owner: who("hospital-a"), ..wrong };
+    let wrong = act("no possession", Fields::KeyAdd(own)).to_bytes();
+    let no_possession = world.submission("no possession", "hospital-a", Class::Act, vec![wrong]);
     world.refuse("a key without proof of possession", no_possession);
-    world.decide(vec![submission]);
-    let again = world.submission("again", "ministry", Class::Act, vec![add]);
+    let submissions = agree(world, "admission", vec![register, add.clone()]);
+    world.decide(submissions);
+    let again = world.submission("again", "practice-e", Class::Act, vec![add.to_bytes()]);
     world.refuse("a key that is registered", again);
+}
+
+/// An act that stands in a proposal only.
+fn act(name: &str, fields: Fields) -> Item {
+    Item { item_id: ItemId(id16(name)), fields }
+}
+
+/// The ministry proposes, and three of four validators, with eight of ten parts of the power, agree.
+fn agree(world: &mut World, name: &'static str, acts: Vec<Item>) -> Vec<Submission> {
+    let proposal = Random16(id16(&format!("{name} proposal")));
+    let acts = acts.into_iter().map(|act| VotedAct::new(act).expect("because it is no proposal")).collect();
+    let deadline = world.next_time().plus(3_600_000);
+    let open = ProposalOpen { proposal, acts: List::new(acts).expect("because they are few"), deadline };
+    let names: [&'static str; 3] = match name {
+        "admission" => {
+            ["admission: clinic C agrees", "admission: hospital A agrees", "admission: hospital B agrees"]
+        }
+        _ => ["end: clinic C agrees", "end: hospital A agrees", "end: hospital B agrees"],
+    };
+    let open = world.item(name, Fields::ProposalOpen(open));
+    let mut submissions = vec![world.submission(name, "ministry", Class::Act, vec![open])];
+    for (name, author) in names.into_iter().zip(["clinic-c", "hospital-a", "hospital-b"]) {
+        let vote = world.item(name, Fields::ProposalVote(ProposalVote { proposal, vote: Choice::Yes }));
+        submissions.push(world.submission(name, author, Class::Act, vec![vote]));
+    }
+    submissions
 }
 
 /// Blocks 2 and 3: trails are opened, the patient consents, the own trail lists the grantee's.
@@ -735,7 +765,7 @@ fn ends(world: &mut World, sealed: &super::values::Values) {
         vec![super::values::name("Dr. Erika Musterfrau")],
     );
     let before = registration("practice-e", &[Role::Recipient], None, Some(name));
-    let update = world.item(
+    let update = act(
         "practice renamed",
         Fields::ParticipantUpdate(Update {
             id: before.id,
@@ -755,22 +785,22 @@ fn ends(world: &mut World, sealed: &super::values::Values) {
             compromised_from: Some(BEGIN.plus(100_000)),
         }),
     );
-    let suspend = world.item(
+    let suspend = act(
         "practice suspended",
         Fields::ParticipantSuspend(Suspend { id: who("practice-e"), reason: Reason::Ceased }),
     );
     let close = world.item("granted trail closed", Fields::TrailClose(Close { local_id: local(&granted) }));
     let rotation = world.submission("rotation", "hospital-b", Class::Act, vec![rotate]);
-    let registry =
-        world.submission("end of the practice", "ministry", Class::Act, vec![update, revoke, suspend]);
+    let revocation = world.submission("practice key ends", "practice-e", Class::Act, vec![revoke]);
     let close = world.submission("close", "hospital-a", Class::Act, vec![close]);
-    world.decide(vec![rotation, registry, close]);
+    let agreed = agree(world, "end of the practice", vec![update, suspend]);
+    world.decide([rotation, revocation, close].into_iter().chain(agreed).collect());
     let late = access(world, "read on a closed trail", sealed, local(&granted), "hospital-b", |event| {
         event.at_height = Height(7);
         event.sequence = 7;
     });
     let late = world.submission_by("closed", "hospital-b", Class::Testimony, vec![late], &key);
-    let acts = world.items["practice registered"].clone();
+    let acts = world.items["own trail opened"].clone();
     let suspended = world.submission("suspended", "practice-e", Class::Act, vec![acts]);
     world.refuse("an act by a suspended participant", suspended);
     world.decide(vec![late]);

@@ -12,7 +12,7 @@ use custos_proof::registry::{Emergency, RuleStatus, SubjectTrail};
 use custos_proof::trail::TrailName;
 
 use super::findings::{Findings, STATING};
-use super::life::access_trails;
+use super::life::Parties;
 use super::{About, Outcome, Saying, permit, time_at};
 use crate::overlay::Overlay;
 use crate::view::ViewError;
@@ -44,9 +44,15 @@ pub(super) fn event(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Event) -
     if key.is_some() {
         found.check(Check::Trail, trail(overlay, f, subject.as_ref(), decided)?);
     }
-    let mut trails = access_trails(overlay, saying.id, &f.custodian, f.local_id, &f.acting)?;
-    let listed = name.as_ref().filter(|name| trails.contains(name)).map(TrailName::key);
+    let parties = Parties {
+        author: saying.id,
+        custodian: &f.custodian,
+        acting: &f.acting,
+        grantee: subject.as_ref().and_then(|subject| subject.grantee.as_ref()),
+    };
+    let listed = key.filter(|_| parties.write_to_the_subject());
     ground(overlay, f, key.as_ref(), listed.as_ref(), decided, &mut found)?;
+    let mut trails = parties.trails(name, found.is_contradicted());
     trails.extend(permit_trail(overlay, saying, f)?);
     Ok(found.recorded(trails))
 }
@@ -193,7 +199,7 @@ fn emergency(
         codes.push(Code::OtherEmergency);
     }
     if let Some(at) = decided {
-        let over = declared.time.plus(overlay.policy()?.emergency_window_ms);
+        let over = declared.time.plus(overlay.policy()?.decision.emergency.window_ms);
         if over <= time_at(overlay, at)? {
             codes.push(Code::EmergencyOver);
         }

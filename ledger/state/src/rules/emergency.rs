@@ -21,7 +21,7 @@ pub(super) const DECLARE: About = About {
     refuses: &[],
     notes: "Checks: 0 author (1 suspended; 2 none of the roles custodian, recipient, data-user; 3 neither custodian nor \
         acting; 4, 5 custodian, acting not registered), 6 event (19). If nothing contradicts it, an emergency entry is \
-        made, and a review falls due after the policy's `emergency_review_ms`, listed in the custodian's and the acting \
+        made, and a review falls due after the policy's `decision.emergency.review_hours`, listed in the custodian's and the acting \
         organisation's trail.",
 };
 
@@ -59,7 +59,7 @@ pub(super) fn declare(
             item: saying.item,
             declared: overlay.height(),
             time: overlay.time(),
-            review_by: overlay.time().plus(overlay.policy()?.emergency_review_ms),
+            review_by: overlay.time().plus(review_ms(overlay)?),
             custodian: f.custodian.clone(),
             acting: f.acting.clone(),
             cited: None,
@@ -113,4 +113,9 @@ pub(super) fn review(
 /// Where the review of a declaration stands among what falls due.
 fn review_place(emergency: &Emergency) -> DuePlace {
     DuePlace { deadline: emergency.review_by, cause: emergency.item, rule: due_rule(DueRule::ReviewMissing) }
+}
+
+/// Within which time a declared emergency has to be reviewed.
+fn review_ms(overlay: &Overlay<'_>) -> Result<u64, ViewError> {
+    Ok(u64::from(overlay.policy()?.decision.emergency.review_hours) * 3_600_000)
 }

@@ -1,6 +1,6 @@
-//! Keys are added, rotated and revoked by their owner or the registrar.
+//! Keys are added, rotated and revoked by their owner, or by vote.
 //!
-//! A consensus key of a current validator changes by vote only. A key that begins in a block speaks
+//! A key that votes on blocks is replaced by `validator.put` and ended by `validator.remove`. A key that begins in a block speaks
 //! from the next block on, so that everybody who checks a block knows its keys from the state before.
 
 use std::sync::Arc;
@@ -25,10 +25,10 @@ const MAX_BACK_MS: u64 = 72 * 3_600_000;
 
 pub(super) const ADD: About = About {
     says: "A new key for a participant.",
-    author: "the owner or the registrar",
+    author: "the owner, or the validators by vote",
     listed: "registry",
     refuses: &[
-        (RefusalCode::NotAllowed, "the author is neither owner nor registrar"),
+        (RefusalCode::NotAllowed, "the author is not the owner, and there was no vote"),
         (RefusalCode::NotFound, "the owner is not registered"),
         (RefusalCode::BadKey, "the key is not registrable ([hashing.md](hashing.md#signatures))"),
         (
@@ -43,12 +43,15 @@ pub(super) const ADD: About = About {
 
 pub(super) const ROTATE: About = About {
     says: "A new key takes over from an old one of the same owner and purpose.",
-    author: "the owner or the registrar",
+    author: "the owner, or the validators by vote",
     listed: "registry",
     refuses: &[
         (RefusalCode::NotFound, "the old key is not registered"),
-        (RefusalCode::NotAllowed, "the author is neither its owner nor the registrar"),
-        (RefusalCode::ByVoteOnly, "the key is in the current validator set"),
+        (RefusalCode::NotAllowed, "the author is not its owner, and there was no vote"),
+        (
+            RefusalCode::ByVoteOnly,
+            "the key votes on the next block: `validator.put` replaces it, `validator.remove` ends it",
+        ),
         (RefusalCode::RevokedKey, "the old key is not valid at this index and t"),
         (RefusalCode::OutOfRange, "the overlap is above 30 days (2592000000 ms)"),
         (RefusalCode::BadKey, "as `key.add`"),
@@ -61,15 +64,18 @@ pub(super) const ROTATE: About = About {
 
 pub(super) const REVOKE: About = About {
     says: "A key ends now.",
-    author: "the owner or the registrar",
+    author: "the owner, or the validators by vote",
     listed: "registry",
     refuses: &[
         (RefusalCode::NotFound, "the key is not registered"),
-        (RefusalCode::NotAllowed, "the author is neither its owner nor the registrar"),
-        (RefusalCode::ByVoteOnly, "the key is in the current validator set"),
+        (RefusalCode::NotAllowed, "the author is not its owner, and there was no vote"),
+        (
+            RefusalCode::ByVoteOnly,
+            "the key votes on the next block: `validator.put` replaces it, `validator.remove` ends it",
+        ),
         (RefusalCode::RevokedKey, "the key is not valid at this index and t"),
         (RefusalCode::OutOfRange, "`compromised_from` is after t"),
-        (RefusalCode::TooFarBack, "`compromised_from` is more than 72 hours before t"),
+        (RefusalCode::TooFarBack, "`compromised_from` is more than 72 hours before t, and there was no vote"),
     ],
     notes: "The entry's `revoked` becomes the index after the record's (the revocation itself may be signed with \
         it), and `compromised_from` is entered. It marks; it unmakes nothing.",
@@ -80,9 +86,7 @@ pub(super) fn add(
     saying: &Saying<'_>,
     f: &Add,
 ) -> Result<Vec<TrailName>, AdmitError> {
-    if *saying.id != f.owner {
-        saying.must_be_registrar(overlay)?;
-    }
+    saying.must_speak_for(&f.owner)?;
     if overlay.participant(&f.owner)?.is_none() {
         return refuse(RefusalCode::NotFound, format!("participant {} is not registered", f.owner));
     }
@@ -113,7 +117,7 @@ pub(super) fn revoke(
         if from > overlay.time() {
             return refuse(RefusalCode::OutOfRange, "a compromise cannot lie in the future");
         }
-        if from.plus(MAX_BACK_MS) < overlay.time() {
+        if !saying.by_vote && from.plus(MAX_BACK_MS) < overlay.time() {
             return refuse(RefusalCode::TooFarBack, "a compromise more than 72 hours back takes a vote");
         }
     }
@@ -124,7 +128,7 @@ pub(super) fn revoke(
     Ok(registry_trail(overlay))
 }
 
-/// A participant's key that the author may end: its own, or any when the author is the registrar.
+/// A participant's key that the author may end: its own, or any by vote.
 fn owned(
     overlay: &Overlay<'_>,
     saying: &Saying<'_>,
@@ -136,11 +140,12 @@ fn owned(
     else {
         return refuse(RefusalCode::NotFound, format!("key {id} is not registered"));
     };
-    if *saying.id != owner {
-        saying.must_be_registrar(overlay)?;
-    }
-    if overlay.head().next_validators.by_key(&entry.key).is_some() {
-        return refuse(RefusalCode::ByVoteOnly, format!("key {id} votes on blocks: it changes by vote only"));
+    saying.must_speak_for(&owner)?;
+    if overlay.validators()?.by_key(&entry.key).is_some() {
+        return refuse(
+            RefusalCode::ByVoteOnly,
+            format!("key {id} votes on blocks: propose validator.put or validator.remove"),
+        );
     }
     if !entry.is_valid_at(saying.index, overlay.time()) {
         return refuse(RefusalCode::RevokedKey, format!("key {id} has ended"));
@@ -149,7 +154,7 @@ fn owned(
 }
 
 /// Registers a key, with proof that its owner holds it.
-fn begin(
+pub(super) fn begin(
     overlay: &mut Overlay<'_>,
     saying: &Saying<'_>,
     owner: &ParticipantId,

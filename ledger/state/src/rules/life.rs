@@ -144,7 +144,15 @@ pub(super) fn correct(
     };
     found.author(saying, &STATING);
     found.check(Check::Reference, prior.is_none().then_some(Code::UnknownPrior));
-    let trails = access_trails(overlay, saying.id, &f.custodian, f.local_id, &f.acting)?;
+    let name = f.local_id.map(|local_id| TrailName::subject(&f.custodian, local_id));
+    let subject = name.as_ref().map(|name| overlay.subject(&name.key())).transpose()?.flatten();
+    let parties = Parties {
+        author: saying.id,
+        custodian: &f.custodian,
+        acting: &f.acting,
+        grantee: subject.as_ref().and_then(|subject| subject.grantee.as_ref()),
+    };
+    let trails = parties.trails(name, found.is_contradicted());
     Ok(found.recorded(trails))
 }
 
@@ -168,33 +176,39 @@ pub(super) fn audit_read(
     Ok(found.recorded(trails))
 }
 
-/// Where a statement about an access is listed, whatever it says.
+/// Who is concerned by a statement about an access, and so where it is listed: what its author does not share with
+/// others by an opened trail stands in its own only.
 ///
-/// A subject's trail is written by its custodian and its grantee only: nobody else can flood it.
-pub(super) fn access_trails(
-    overlay: &Overlay<'_>,
-    author: &ParticipantId,
-    custodian: &ParticipantId,
-    local_id: Option<custos_proof::hash::Digest>,
-    acting: &ParticipantId,
-) -> Result<Vec<TrailName>, ViewError> {
-    let mut trails = Vec::new();
-    if let Some(local_id) = local_id {
-        let name = TrailName::subject(custodian, local_id);
-        if author == custodian
-            || overlay.subject(&name.key())?.and_then(|trail| trail.grantee).as_ref() == Some(author)
-        {
-            trails.push(name);
+/// # Correctness
+/// Nobody writes into another's trail by naming it. A subject's trail is written by its custodian and its grantee;
+/// an institution's by itself, and by another only where the custodian opened a trail for that very pair: a
+/// grantee into the custodian's, whatever was found, and a custodian into the grantee's, unless it is contradicted.
+pub(super) struct Parties<'a> {
+    pub(super) author: &'a ParticipantId,
+    pub(super) custodian: &'a ParticipantId,
+    pub(super) acting: &'a ParticipantId,
+    /// The grantee of the subject's trail, if it was opened for one.
+    pub(super) grantee: Option<&'a ParticipantId>,
+}
+
+impl Parties<'_> {
+    /// Whether the author may write into the subject's trail.
+    pub(super) fn write_to_the_subject(&self) -> bool {
+        self.author == self.custodian || self.grantee == Some(self.author)
+    }
+
+    /// The trails; `name` is the subject's.
+    pub(super) fn trails(&self, name: Option<TrailName>, is_contradicted: bool) -> Vec<TrailName> {
+        let by_custodian = self.author == self.custodian;
+        let mut trails: Vec<TrailName> = name.filter(|_| self.write_to_the_subject()).into_iter().collect();
+        trails.push(TrailName::institution(self.author));
+        if self.grantee == Some(self.author) && !by_custodian {
+            trails.push(TrailName::institution(self.custodian));
         }
+        if by_custodian && self.author != self.acting && self.grantee == Some(self.acting) && !is_contradicted
+        {
+            trails.push(TrailName::institution(self.acting));
+        }
+        trails
     }
-    if overlay.participant(custodian)?.is_some() {
-        trails.push(TrailName::institution(custodian));
-    }
-    if acting != custodian && overlay.participant(acting)?.is_some() {
-        trails.push(TrailName::institution(acting));
-    }
-    if author != custodian && author != acting {
-        trails.push(TrailName::institution(author));
-    }
-    Ok(trails)
 }

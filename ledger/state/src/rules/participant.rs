@@ -1,26 +1,28 @@
-//! Participants enter, change and are suspended by the registrar, until votes do it.
+//! Participants enter, change and are suspended by vote.
 //!
-//! A validator cannot be suspended or lose its role here: that would let one participant change the
-//! quorum. It takes a vote.
+//! A validator cannot be suspended or lose its role while it votes on blocks: `validator.remove` comes
+//! first, in the same proposal.
 
 use std::sync::Arc;
 
 use custos_proof::ids::{LogIndex, ParticipantId};
+use custos_proof::kinds::Kind;
 use custos_proof::kinds::participant::{Register, Suspend, Update};
 use custos_proof::registry::{Participant, Role};
 use custos_proof::trail::TrailName;
 
-use super::{About, Saying, is_validator, refuse, registry_trail};
+use super::{About, Saying, refuse, registry_trail, will_validate};
 use crate::error::{AdmitError, RefusalCode};
 use crate::overlay::Overlay;
 
 pub(super) const REGISTER: About = About {
     says: "A participant enters the registry.",
-    author: "the registrar",
+    author: "the validators, by vote",
     listed: "registry",
     refuses: &[
-        (RefusalCode::NotAllowed, "the author is not the registrar"),
+        (RefusalCode::ByVoteOnly, "it is not part of a proposal that was agreed on"),
         (RefusalCode::Exists, "the id is registered"),
+        (RefusalCode::NotAllowed, "the name stands in clear although the policy says that it is sealed"),
         (RefusalCode::MalformedItem, "not exactly one of `name` and `sealed_name` is present"),
     ],
     notes: "",
@@ -28,13 +30,13 @@ pub(super) const REGISTER: About = About {
 
 pub(super) const UPDATE: About = About {
     says: "A participant's entry is replaced, suspension apart.",
-    author: "the registrar",
+    author: "the validators, by vote",
     listed: "registry",
     refuses: &[
-        (RefusalCode::NotAllowed, "the author is not the registrar"),
+        (RefusalCode::ByVoteOnly, "it is not part of a proposal that was agreed on"),
         (RefusalCode::NotFound, "the id is not registered"),
-        (RefusalCode::ByVoteOnly, "a current validator would lose the role validator"),
-        (RefusalCode::NotAllowed, "the registrar would lose its role"),
+        (RefusalCode::NotAllowed, "a validator of the next block would lose the role validator"),
+        (RefusalCode::NotAllowed, "the name stands in clear although the policy says that it is sealed"),
         (RefusalCode::MalformedItem, "not exactly one of `name` and `sealed_name` is present"),
     ],
     notes: "",
@@ -42,13 +44,12 @@ pub(super) const UPDATE: About = About {
 
 pub(super) const SUSPEND: About = About {
     says: "A participant loses the right to write acts; what it states is still recorded, and marked.",
-    author: "the registrar",
+    author: "the validators, by vote",
     listed: "registry",
     refuses: &[
-        (RefusalCode::NotAllowed, "the author is not the registrar"),
+        (RefusalCode::ByVoteOnly, "it is not part of a proposal that was agreed on"),
         (RefusalCode::NotFound, "the id is not registered"),
-        (RefusalCode::ByVoteOnly, "it is a current validator"),
-        (RefusalCode::NotAllowed, "it is the registrar itself"),
+        (RefusalCode::NotAllowed, "it is a validator of the next block"),
         (RefusalCode::Exists, "it is suspended already"),
     ],
     notes: "Writes the index of its record into the participant's entry.",
@@ -59,13 +60,14 @@ pub(super) fn register(
     saying: &Saying<'_>,
     f: &Register,
 ) -> Result<Vec<TrailName>, AdmitError> {
-    saying.must_be_registrar(overlay)?;
+    saying.must_be_voted()?;
     if overlay.participant(&f.id)?.is_some() {
         return refuse(
             RefusalCode::Exists,
             format!("participant {} is registered; use participant.update", f.id),
         );
     }
+    name_is_sealed(overlay, f, Kind::ParticipantRegister)?;
     let entry = entry(f, None)?;
     overlay.put_participant(&f.id, &entry);
     Ok(registry_trail(overlay))
@@ -76,20 +78,15 @@ pub(super) fn update(
     saying: &Saying<'_>,
     f: &Update,
 ) -> Result<Vec<TrailName>, AdmitError> {
-    saying.must_be_registrar(overlay)?;
+    saying.must_be_voted()?;
     let before = registered(overlay, &f.id)?;
-    if is_validator(overlay, &f.id) && !f.roles.has(Role::Validator) {
-        return refuse(
-            RefusalCode::ByVoteOnly,
-            format!("{} votes on blocks: its role ends by vote only", f.id),
-        );
-    }
-    if f.id == overlay.head().registrar && !f.roles.has(Role::Registrar) {
+    if will_validate(overlay, &f.id)? && !f.roles.has(Role::Validator) {
         return refuse(
             RefusalCode::NotAllowed,
-            "the registrar cannot give up its role before votes replace it",
+            format!("{} votes on blocks: validator.remove comes first, in the same proposal", f.id),
         );
     }
+    name_is_sealed(overlay, f, Kind::ParticipantUpdate)?;
     let entry = entry(f, before.suspended)?;
     overlay.put_participant(&f.id, &entry);
     Ok(registry_trail(overlay))
@@ -100,16 +97,13 @@ pub(super) fn suspend(
     saying: &Saying<'_>,
     f: &Suspend,
 ) -> Result<Vec<TrailName>, AdmitError> {
-    saying.must_be_registrar(overlay)?;
+    saying.must_be_voted()?;
     let mut entry = registered(overlay, &f.id)?;
-    if is_validator(overlay, &f.id) {
+    if will_validate(overlay, &f.id)? {
         return refuse(
-            RefusalCode::ByVoteOnly,
-            format!("{} votes on blocks: it is suspended by vote only", f.id),
+            RefusalCode::NotAllowed,
+            format!("{} votes on blocks: validator.remove comes first, in the same proposal", f.id),
         );
-    }
-    if f.id == *saying.id {
-        return refuse(RefusalCode::NotAllowed, "the registrar cannot suspend itself");
     }
     if entry.suspended.is_some() {
         return refuse(RefusalCode::Exists, format!("{} is suspended", f.id));
@@ -117,6 +111,15 @@ pub(super) fn suspend(
     entry.suspended = Some(saying.index);
     overlay.put_participant(&f.id, &entry);
     Ok(registry_trail(overlay))
+}
+
+/// The name stands under a seal where the policy says so.
+fn name_is_sealed(overlay: &Overlay<'_>, f: &Register, kind: Kind) -> Result<(), AdmitError> {
+    let field = format!("{}/name", kind.name());
+    match f.name.is_some() && overlay.policy()?.must_seal.iter().any(|sealed| **sealed == *field) {
+        true => refuse(RefusalCode::NotAllowed, format!("the policy says that {field} is sealed")),
+        false => Ok(()),
+    }
 }
 
 fn registered(overlay: &Overlay<'_>, id: &ParticipantId) -> Result<Participant, AdmitError> {

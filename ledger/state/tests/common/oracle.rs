@@ -15,7 +15,7 @@ use custos_state::apply::MAX_DUE_PER_BLOCK;
 use custos_state::changes::Placed;
 use custos_state::view::View;
 
-use super::{Chain, ground, naive};
+use super::{Chain, Ground, ground, naive};
 
 /// Everything that must hold after a block.
 pub(crate) fn ask(chain: &Chain) {
@@ -99,7 +99,8 @@ pub(crate) fn ask(chain: &Chain) {
 
     // The verifier accepts what was put together from all this.
     let anchor = chain.anchor();
-    let basis = ground(&anchor);
+    let links = chain.links();
+    let basis = Ground { links: &links, ..ground(&anchor) };
     for index in first + 1 + facts.len()..leaves.len() {
         let receipt = chain.receipt_in(index as u64, &leaves, &entries);
         let proven = verify::receipt(&receipt, &basis).unwrap();

@@ -16,6 +16,7 @@ use custos_proof::kinds::access::{Basis, Event, Late, Retention};
 use custos_proof::kinds::emergency;
 use custos_proof::kinds::key::{Add, Rotate, possession_preimage};
 use custos_proof::kinds::participant::Register;
+use custos_proof::kinds::proposal::{Choice, Open as ProposalOpen, Vote, VotedAct};
 use custos_proof::kinds::rule::{Collected, Put};
 use custos_proof::kinds::trail::Open;
 use custos_proof::kinds::{Class, Fields, Kind};
@@ -91,12 +92,7 @@ pub fn genesis() -> Genesis {
             HOSPITALS.map(|name| GenesisValidator { participant: id(name), power: 1 }).to_vec(),
         )
         .unwrap(),
-        policy: Policy {
-            max_nonces: u32::MAX.into(),
-            // Three blocks of the suite.
-            emergency_review_ms: 600_000,
-            ..Policy::initial()
-        },
+        policy: Policy { max_nonces: u32::MAX.into(), ..Policy::initial() },
     }
 }
 
@@ -239,6 +235,23 @@ impl Network {
         self.submit(view, author, Class::Act, items)
     }
 
+    /// The registrar proposes acts, and three hospitals agree.
+    pub fn agreed(&mut self, view: &dyn View, acts: Vec<Vec<u8>>) -> Vec<Verified> {
+        let proposal = self.random16();
+        let act = |bytes: Vec<u8>| VotedAct::new(Item::from_bytes(&bytes).unwrap()).unwrap();
+        let acts = List::new(acts.into_iter().map(act).collect()).unwrap();
+        let deadline = view.head().unwrap().time.plus(3_600_000);
+        let open = ProposalOpen { proposal, acts, deadline };
+        let open = self.item(Kind::ProposalOpen, |_, _| Fields::ProposalOpen(open));
+        let mut said = vec![self.acts(view, REGISTRY, vec![open])];
+        for hospital in &HOSPITALS[..3] {
+            let vote = Vote { proposal, vote: Choice::Yes };
+            let vote = self.item(Kind::ProposalVote, |_, _| Fields::ProposalVote(vote));
+            said.push(self.acts(view, hospital, vec![vote]));
+        }
+        said
+    }
+
     /// One signed submission of `count` accesses at a hospital, all in its institution's trail.
     pub fn accesses(&mut self, view: &dyn View, custodian: &str, count: usize) -> Verified {
         let items = (0..count).map(|_| self.event(view, custodian, None)).collect();
@@ -325,7 +338,7 @@ impl Network {
         if height == 2 {
             let name = "clinic";
             let items = vec![self.register(name), self.add_key(name, "clinic sign")];
-            submissions.push(self.acts(view, REGISTRY, items));
+            submissions.extend(self.agreed(view, items));
         }
         if height == 3 {
             let items = vec![self.rotate_key("hospital-d", "hospital-d sign", "hospital-d second")];
