@@ -9,10 +9,10 @@ PROFILE    := debug
 # and RocksDB would be compiled once more for each selection.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint fmt bench clean
+.PHONY: help setup build demo test fhir-validate lint fmt bench clean
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Check for a C++ compiler and libclang (RocksDB's binding needs both); install them when root
 	@testnet/setup.sh
@@ -31,6 +31,26 @@ test: lint build ## Run every test, the demo among them, on real nodes where a t
 	  python3 docs/spec/verify.py --vectors docs/spec/vectors; \
 	else \
 	  echo "python3 is not here: the second verifier was not run against the vectors"; \
+	fi
+	@$(MAKE) --no-print-directory fhir-validate
+
+# What the endpoint and the export gave in their tests, held against FHIR's base definitions by a package
+# that we did not write. Without Python or the package this says so and is no failure.
+FHIR_OUT  := $(abspath $(TARGET))/fhir-out
+FHIR_VENV := $(abspath $(TARGET))/fhir-venv
+FHIR_PINS := node/custodian/tests/fhir-requirements.txt
+
+fhir-validate: ## Validate what goes out as FHIR with PyPI's fhir.resources
+	@if ! python3 -m venv --help >/dev/null 2>&1; then \
+	  echo "SKIPPED: python3 with venv is not here: what goes out as FHIR was not validated by a foreign validator"; \
+	elif ! { cmp -s $(FHIR_PINS) $(FHIR_VENV)/pins || { rm -rf $(FHIR_VENV) && python3 -m venv $(FHIR_VENV) \
+	    && $(FHIR_VENV)/bin/pip install --quiet --disable-pip-version-check -r $(FHIR_PINS) \
+	    && cp $(FHIR_PINS) $(FHIR_VENV)/pins; }; }; then \
+	  echo "SKIPPED: fhir.resources could not be had: what goes out as FHIR was not validated by a foreign validator"; \
+	else \
+	  rm -rf $(FHIR_OUT) \
+	  && CUSTOS_FHIR_OUT=$(FHIR_OUT) $(CARGO) test --locked --workspace --quiet --test round_trip --test fhir \
+	  && $(FHIR_VENV)/bin/python node/custodian/tests/fhir_validate.py $(FHIR_OUT); \
 	fi
 
 lint: setup ## Formatting and clippy without a warning

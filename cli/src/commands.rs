@@ -12,6 +12,7 @@ mod access;
 mod anchor;
 mod bench;
 mod correct;
+mod decide;
 mod delegation;
 mod disclosure;
 mod emergency;
@@ -25,10 +26,12 @@ mod participant;
 mod permit;
 mod proposal;
 mod receipt;
-mod rule;
+mod replay;
+pub(crate) mod rule;
 mod testnet;
 mod trail;
-mod verify;
+pub(crate) mod verify;
+mod who_can_see;
 
 /// The command line of `custos`.
 #[derive(Debug, Parser)]
@@ -90,6 +93,10 @@ enum Command {
     #[command(subcommand)]
     Trail(trail::Trail),
     Verify(verify::Verify),
+    Decide(decide::Decide),
+    Replay(replay::Replay),
+    #[command(name = "who-can-see")]
+    WhoCanSee(who_can_see::WhoCanSee),
     #[command(subcommand)]
     Anchor(anchor::Anchor),
 }
@@ -117,6 +124,9 @@ impl Arguments {
             Command::Receipt(command) => command.run(screen),
             Command::Trail(command) => command.run(screen),
             Command::Verify(command) => command.run(screen),
+            Command::Decide(command) => command.run(screen),
+            Command::Replay(command) => command.run(screen),
+            Command::WhoCanSee(command) => command.run(screen),
             Command::Anchor(command) => command.run(screen),
         }
     }

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 mod commands;
+mod decision;
 mod desk;
 mod exit;
 mod files;

@@ -15,6 +15,8 @@ use custos_proof::ids::ParticipantId;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::custodian::config::{CheckedCustodian, CustodianSection};
+
 /// The longest configuration file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 /// The most peers.
@@ -46,6 +48,9 @@ pub struct Config {
     /// Logs.
     #[serde(default)]
     pub log: LogConfig,
+    /// The custodian's vault and FHIR endpoint; absent on a node that has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custodian: Option<CustodianSection>,
 }
 
 /// The HTTP API.
@@ -291,6 +296,8 @@ pub struct Checked {
     pub api_listen: SocketAddr,
     /// The other nodes.
     pub peers: Vec<PeerConfig>,
+    /// What follows from the custodian's section.
+    pub custodian: Option<CheckedCustodian>,
 }
 
 /// Why a configuration is refused.
@@ -377,6 +384,14 @@ impl Config {
         {
             *file = base.join(&file);
         }
+        if let Some(section) = &mut self.custodian {
+            section.based_on(base);
+        }
+        let custodian = self
+            .custodian
+            .as_ref()
+            .map(|section| section.check().map_err(|(key, problem, hint)| refuse(key, problem, hint)))
+            .transpose()?;
         const NAME: &str = "write a participant id: a-z, 0-9, '.' and '-', at most 63 characters";
         let participant = self
             .participant
@@ -483,7 +498,7 @@ impl Config {
                 ));
             }
         }
-        Ok(Checked { config: self, participant, api_listen, peers })
+        Ok(Checked { config: self, participant, api_listen, peers, custodian })
     }
 }
 
@@ -567,6 +582,25 @@ format = "json"
             ("format = \"json\"", "format = \"xml\"", "format", "--help"),
             ("[log]", "[consensus]\nmax_block_bytes = 1000\n[log]", "`consensus.max_block_bytes`", "from"),
             ("[log]", "[mempool]\nsize = 1\n[log]", "size", "--help"),
+            ("[log]", "[custodian]\nvault = \"v\"\n[log]", "vault_key", "--help"),
+            (
+                "[log]",
+                "[custodian]\nvault = \"v\"\nvault_key = \"k\"\nkey = \"s\"\nlisten = \"0.0.0.0:1\"\n[log]",
+                "`custodian.listen`",
+                "proxy",
+            ),
+            (
+                "[log]",
+                "[custodian]\nvault = \"v\"\nvault_key = \"k\"\nkey = \"s\"\nmax_body_bytes = 999999999\n[log]",
+                "`custodian.max_body_bytes`",
+                "16777216",
+            ),
+            (
+                "[log]",
+                "[custodian]\nvault = \"v\"\nvault_key = \"k\"\nkey = \"s\"\ncollected = \"guessed\"\n[log]",
+                "`custodian.collected`",
+                "paper",
+            ),
         ] {
             let text = GOOD.replacen(from, to, 1);
             assert_ne!(text, GOOD, "{from}");

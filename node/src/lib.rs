@@ -16,6 +16,7 @@
 
 pub mod chain;
 pub mod config;
+pub mod custodian;
 pub mod http;
 pub mod intake;
 pub mod keys;

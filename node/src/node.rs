@@ -33,6 +33,7 @@ use tracing::{error, info, warn};
 
 use crate::chain::Chain;
 use crate::config::Checked;
+use crate::custodian::{Custodian, CustodianError, Ready};
 use crate::http::{self, Api, ApiParts};
 use crate::intake::{Intake, IntakeThread, Peers};
 use crate::keys::{FileSigner, KeyFileError};
@@ -61,6 +62,7 @@ pub struct Node {
     consensus: ConsensusHandle,
     intake: Intake,
     intake_thread: IntakeThread,
+    custodian: Option<Custodian>,
 }
 
 /// Why a node does not start, or stopped.
@@ -102,6 +104,9 @@ pub enum NodeError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The custodian's endpoint does not start.
+    #[error(transparent)]
+    Custodian(#[from] CustodianError),
     /// Consensus does not start.
     #[error(transparent)]
     Consensus(#[from] custos_consensus::StartError),
@@ -158,7 +163,7 @@ impl Node {
                 NodeError::System { what: "opening the store".into(), cause: std::io::Error::other(panic) }
             })??
         };
-        let Checked { config, participant, api_listen, peers } = checked;
+        let Checked { config, participant, api_listen, peers, custodian } = checked;
         // Bound before consensus starts: an address that is taken should not cost a vote.
         let listener = TcpListener::bind(api_listen).await.map_err(|cause| NodeError::System {
             what: format!("listening on {api_listen} (`api.listen`)"),
@@ -167,6 +172,13 @@ impl Node {
         let api_address = listener
             .local_addr()
             .map_err(|cause| NodeError::System { what: "the API's own address".into(), cause })?;
+
+        let custodian = match config.custodian.clone().zip(custodian) {
+            Some((section, checked)) => {
+                Some(Ready::open(section, checked, Arc::clone(&chain), participant.clone()).await?)
+            }
+            None => None,
+        };
 
         let metrics = Metrics::default();
         let ledger = NodeLedger::new(Arc::clone(&chain), metrics.clone())?;
@@ -217,6 +229,8 @@ impl Node {
             &config.api,
             names(&config.api.names, api_address),
         );
+        let custodian = custodian
+            .map(|ready| ready.run(intake.clone(), metrics.clone(), config.api.clone(), stopping.clone()));
         let router = http::router(Arc::new(api));
         let server = tokio::spawn(async move { http::serve(listener, router, &config.api, stopping).await });
         info!(
@@ -239,7 +253,14 @@ impl Node {
             consensus,
             intake,
             intake_thread,
+            custodian,
         })
+    }
+
+    /// Where the custodian's FHIR endpoint listens, if the node has one.
+    #[must_use]
+    pub fn fhir_address(&self) -> Option<SocketAddr> {
+        self.custodian.as_ref().map(Custodian::address)
     }
 
     /// Where the API listens: with port 0 in the configuration, the real port.
@@ -287,9 +308,14 @@ impl Node {
 
     /// Stops: lets the last answers out, lets the commit in flight finish, closes the store.
     pub async fn stop(self) {
-        let Self { chain, stop, server, gossip, reports, consensus, intake, intake_thread, .. } = self;
+        let Self {
+            chain, stop, server, gossip, reports, consensus, intake, intake_thread, custodian, ..
+        } = self;
         let _ = stop.send(true);
         let _ = server.await;
+        if let Some(custodian) = custodian {
+            custodian.stop().await;
+        }
         for task in [gossip, reports] {
             task.abort();
             let _ = task.await;

@@ -22,7 +22,17 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("custos-consensus", &["custos-proof", "custos-engine", "custos-network"]),
     ("custos-api", &["custos-proof"]),
     ("custos-custodian", &["custos-proof", "custos-decide"]),
-    ("custos-node", &["custos-proof", "custos-state", "custos-store", "custos-consensus", "custos-api"]),
+    (
+        "custos-node",
+        &[
+            "custos-proof",
+            "custos-state",
+            "custos-store",
+            "custos-consensus",
+            "custos-api",
+            "custos-custodian",
+        ],
+    ),
     (
         "custos",
         &[

@@ -640,6 +640,7 @@ impl MadeNode {
             mempool: MempoolConfig::default(),
             consensus: ConsensusSection::default(),
             log: LogConfig::default(),
+            custodian: None,
         };
         let path = self.dir.join(format!("node-{}.toml", self.index));
         files::create(&path, config.to_toml().map_err(Failed::unable)?.as_bytes(), false)?;

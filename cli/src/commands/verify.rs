@@ -240,7 +240,8 @@ pub(crate) fn read_links(path: &Path) -> Outcome<Vec<Link>> {
     }
 }
 
-fn read_openings(path: &Path) -> Outcome<Vec<Opening>> {
+/// Reads openings of sealed fields.
+pub(crate) fn read_openings(path: &Path) -> Outcome<Vec<Opening>> {
     match file::decode(&files::read(path)?) {
         Ok(File::Openings(openings)) => Ok(openings.openings.into_inner()),
         Ok(File::Disclosure(disclosed)) => Ok(disclosed.openings.into_inner()),

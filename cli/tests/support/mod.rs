@@ -366,6 +366,52 @@ impl Chain {
     }
 }
 
+/// What tests of decisions record: rules that say something, and accesses that state what they rest on.
+impl Chain {
+    /// A rule with a body of its own.
+    pub fn rule(&mut self, rule: Random16, inner: InnerKind, body: &RuleBody) -> Item {
+        let item_id = ItemId([self.draw(); 16]);
+        let evidence = custos_proof::sealed_values::Evidence::default();
+        let values = [inner.to_bytes(), body.to_bytes(), evidence.to_bytes()];
+        let seal = self.seal(Kind::RulePut, &item_id, &values);
+        let fields = Put {
+            custodian: hospital(),
+            local_id: own(),
+            rule,
+            prior: Random16([self.drawn; 16]),
+            expiry: FAR,
+            ends: Set::default(),
+            collected: Collected::Paper,
+            seal,
+        };
+        Item { item_id, fields: Fields::RulePut(fields) }
+    }
+
+    /// An access by the hospital's own staff, with these sealed fields (by number, from 1); the others are unknown.
+    pub fn access(&mut self, stated: &[(usize, Vec<u8>)]) -> Item {
+        let item_id = ItemId([self.draw(); 16]);
+        let unknown = Stated::<Action>::Unknown(Reason::NotStated).to_bytes();
+        let mut values = vec![unknown; Kind::AccessEvent.sealed_fields().len()];
+        stated.iter().for_each(|(number, value)| values[number - 1].clone_from(value));
+        let seal = self.seal(Kind::AccessEvent, &item_id, &values);
+        let fields = Event {
+            event: Random16([self.drawn; 16]),
+            custodian: hospital(),
+            local_id: Some(own()),
+            acting: hospital(),
+            basis: Basis::Law,
+            cited: None,
+            at_height: self.store.head().unwrap().height,
+            late: Late::None,
+            retention: Retention::Standard,
+            stream: 0,
+            sequence: 0,
+            seal,
+        };
+        Item { item_id, fields: Fields::AccessEvent(fields) }
+    }
+}
+
 /// Runs the binary under test.
 pub fn custos(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_custos")).args(arguments).output().unwrap()

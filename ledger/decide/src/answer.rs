@@ -281,7 +281,7 @@ impl Answer {
             return ProviderAnswer::NothingAvailable;
         }
         match &self.residual {
-            Some(residual) => ProviderAnswer::Listed(residual.clone()),
+            Some(residual) => ProviderAnswer::Listed(residual.for_provider()),
             None => {
                 let permitted =
                     self.items.iter().enumerate().filter(|(_, item)| item.outcome == Outcome::Permit);
@@ -315,7 +315,9 @@ impl Answer {
 }
 
 impl ItemAnswer {
-    fn view(&self) -> View {
+    /// The answer as a tree.
+    #[must_use]
+    pub fn view(&self) -> View {
         let steps =
             |steps: &Alternative| View::List(steps.iter().map(|step| View::Text(step.words())).collect());
         View::Fields(vec![

@@ -36,15 +36,18 @@ pub mod eligibility;
 pub mod emergency;
 pub mod facts;
 pub mod intake;
+pub mod listing;
 
 pub mod matching;
 pub mod optout;
+pub mod replay;
 
 pub mod request;
 pub mod residual;
 mod secondary;
 mod subject;
 pub mod terminology;
+pub mod visible;
 
 use answer::{Alternative, Answer, Ground, ItemAnswer, Obligation, RuleReference, Step};
 use consent::{Heard, Unknown, Voice};

@@ -177,7 +177,11 @@ impl Ruler<'_> {
 
     /// An address without the base and without a version.
     fn local<'a>(&self, address: &'a str) -> &'a str {
-        let address = address.split("/_history/").next().unwrap_or(address);
+        // Few addresses have an underscore, and looking for one byte is cheap.
+        let address = match address.contains('_') {
+            true => address.split("/_history/").next().unwrap_or(address),
+            false => address,
+        };
         match address.strip_prefix(self.base) {
             Some(rest) if !self.base.is_empty() => rest.strip_prefix('/').unwrap_or(address),
             _ => address,

@@ -78,16 +78,7 @@ impl Condition {
         let codes = |codes: &[Code]| View::List(codes.iter().map(Wire::view).collect());
         match self {
             Condition::Data(effect, provision) => {
-                // Only what is about data; the rest has been judged.
-                let data = Provision {
-                    labels: provision.labels.clone(),
-                    classes: provision.classes.clone(),
-                    codes: provision.codes.clone(),
-                    data_period: provision.data_period.clone(),
-                    data: provision.data.clone(),
-                    ..Provision::default()
-                };
-                View::Fields(vec![("reach", effect.view()), ("data", data.view())])
+                View::Fields(vec![("reach", effect.view()), ("data", provision.view())])
             }
             Condition::GradedAtMost(grade) => View::Fields(vec![("graded_at_most", grade.view())]),
             Condition::Within(within) => View::Fields(vec![("within", codes(within))]),
@@ -146,6 +137,23 @@ impl Residual {
             View::Fields(fields)
         };
         View::List(self.clauses.iter().map(clause).collect())
+    }
+
+    /// The list as a provider's system may see it: it does not show whether an emergency overrode anything.
+    #[must_use]
+    pub fn for_provider(&self) -> Self {
+        let mut clauses: Vec<Clause> = Vec::new();
+        for clause in &self.clauses {
+            let clause = Clause { is_override: false, ..clause.clone() };
+            // What an override stands before is never reached.
+            let shadowed = |before: &Clause| before.when == clause.when && before.unless == clause.unless;
+            if !clauses.iter().any(shadowed) {
+                clauses.push(clause);
+            }
+        }
+        let permits_all = clauses.iter().all(|clause| clause.outcome == Outcome::Permit)
+            && clauses.last().is_some_and(|last| last.when.is_empty() && last.unless.is_empty());
+        if permits_all { Self::always(Outcome::Permit) } else { Self { clauses } }
     }
 
     /// One clause that decides everything.
@@ -287,8 +295,17 @@ pub(crate) fn deny_unless(condition: Condition, rest: Residual) -> Residual {
     Residual { clauses }
 }
 
+/// Only what is about data: the rest has been judged, and is nobody's business who reads the list.
 fn data(effect: Effect, provision: &Provision) -> Condition {
-    Condition::Data(effect, Box::new(provision.clone()))
+    let data = Provision {
+        labels: provision.labels.clone(),
+        classes: provision.classes.clone(),
+        codes: provision.codes.clone(),
+        data_period: provision.data_period.clone(),
+        data: provision.data.clone(),
+        ..Provision::default()
+    };
+    Condition::Data(effect, Box::new(data))
 }
 
 fn nested_of(consent: &Heard<'_>, wanted: Effect) -> Vec<Condition> {

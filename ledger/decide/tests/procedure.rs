@@ -566,8 +566,8 @@ fn r7_rules_that_cannot_be_decided_are_not_guessed() {
         "permit valid:2026..2025",
         "opposite for:TREAT",
     ] {
-        let scene =
-            Scene::default().says("permit").with(|s| drop(s.put(InnerKind::Grant, rule(undecidable))));
+        let mut scene = Scene::default().says("permit");
+        scene.put(InnerKind::Grant, rule(undecidable));
         assert_eq!(scene.answer(&ask("TREAT")), "indeterminate: unknown", "{undecidable}");
     }
 }
@@ -931,6 +931,17 @@ fn r11_declaring_brings_the_same_duties_whatever_the_outcome_would_have_been() {
     let scene = Scene::default().says("deny").policy(|p| p.emergency.allowed = false);
     assert_eq!(scene.decide(&ask("BTG emergency")).obligations, duties);
     assert_eq!(scene.decide(&ask("BTG justified")).obligations, duties[..2]);
+}
+
+#[test]
+fn r11_the_list_for_a_provider_does_not_show_an_override() {
+    let lists: Vec<ProviderAnswer> = [&["permit"][..], &["deny"], &[], &["permit label:N / deny label:PSY"]]
+        .iter()
+        .map(|rules| Scene::default().says_all(rules.iter().copied()).decide(&ask("BTG emergency unscoped")))
+        .inspect(|answer| assert_eq!(answer.outcome, Outcome::Permit))
+        .map(|answer| answer.for_provider())
+        .collect();
+    assert!(lists.windows(2).all(|pair| pair[0] == pair[1]), "{lists:?}");
 }
 
 // R12 ---------------------------------------------------------------------------------------------

@@ -67,6 +67,15 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// The names under which a document's rules may stand in the vault: in the own trail, and in each
+    /// participant's that organisations stand for.
+    fn sources_of<'a>(&'a self, document: &'a str) -> impl Iterator<Item = String> + 'a {
+        let grantees = self.organisations.0.values().map(move |grantee| rule_source(document, Some(grantee)));
+        core::iter::once(rule_source(document, None)).chain(grantees)
+    }
+}
+
 /// When events were decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timing {
@@ -104,7 +113,7 @@ impl Timing {
 }
 
 /// Which organisations of the documents are participants of the ledger.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Organisations(HashMap<String, ParticipantId>);
 
 impl Organisations {
@@ -268,6 +277,7 @@ struct Planner<'a> {
 /// An item that was sealed from a document.
 #[derive(Debug, Clone)]
 struct Known {
+    subject: SubjectId,
     hash: ItemHash,
     digest: Digest,
     local_id: Option<Digest>,
@@ -276,8 +286,9 @@ struct Known {
 }
 
 impl Known {
-    fn of_entry(entry: &ItemEntry) -> Self {
+    fn of_entry(subject: SubjectId, entry: &ItemEntry) -> Self {
         Self {
+            subject,
             hash: entry.hash,
             digest: entry.source_digest,
             local_id: entry.local_id,
@@ -345,6 +356,9 @@ impl Planner<'_> {
             Ok(None) => return Ok(Planning::Refused(no_patient())),
             Err(refusal) => return Ok(Planning::Refused(refusal)),
         };
+        if self.owner_of(&draft.origin.name).is_some_and(|owner| owner != subject) {
+            return Ok(Planning::Refused(other_patient()));
+        }
         match draft.intent {
             Intent::Put => self.put(&subject, &draft, &custodian),
             Intent::End => self.end(&subject, &draft),
@@ -522,7 +536,15 @@ impl Planner<'_> {
     }
 
     fn known(&self, source: &str) -> Option<Known> {
-        self.fresh.get(source).cloned().or_else(|| self.vault.item_of_source(source).map(Known::of_entry))
+        self.fresh.get(source).cloned().or_else(|| {
+            let entry = self.vault.item_of_source(source)?;
+            Some(Known::of_entry(self.vault.subject_of(&entry.hash)?, entry))
+        })
+    }
+
+    /// Whose rules were sealed from this document before.
+    fn owner_of(&self, document: &str) -> Option<SubjectId> {
+        self.settings.sources_of(document).find_map(|source| self.known(&source)).map(|known| known.subject)
     }
 
     /// What was sealed before is sent again if it was not recorded.
@@ -569,6 +591,7 @@ impl Planner<'_> {
     fn add(&mut self, subject: SubjectId, item: StoredItem) -> ItemHash {
         let hash = item.hash();
         let known = Known {
+            subject,
             hash,
             digest: item.source_digest,
             local_id: item.local_id,
@@ -644,6 +667,11 @@ fn conflict(element: &str, subjects: usize) -> Refusal {
 
 fn no_patient() -> Refusal {
     refused(RefusalCode::MissingPatient, RULE_SUBJECT, "a rule is some patient's rule")
+}
+
+fn other_patient() -> Refusal {
+    let message = "this document was recorded for another patient; end it there, and name the new one anew";
+    refused(RefusalCode::ConflictingIdentity, RULE_SUBJECT, message)
 }
 
 fn nothing_to_end() -> Refusal {

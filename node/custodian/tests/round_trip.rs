@@ -267,7 +267,7 @@ fn an_incomplete_r5_audit_event_is_recorded_and_marked() {
     resource.as_object_mut().unwrap().remove("code");
     resource["agent"][0].as_object_mut().unwrap().remove("who");
     resource["outcome"]["code"] = json!({"system": "urn:x", "code": "so-so"});
-    write(&"AuditEvent-r5-incomplete".to_string(), {
+    write("AuditEvent-r5-incomplete", {
         let draft = event(&resource);
         let source = draft.values.source.value().unwrap();
         let missing: Vec<&str> = source.missing.iter().map(|name| &**name).collect();

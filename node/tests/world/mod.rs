@@ -140,6 +140,7 @@ pub(crate) fn configure(dir: &Path, name: &str, genesis: &Genesis) -> Config {
         mempool: MempoolConfig::default(),
         consensus: ConsensusSection::default(),
         log: LogConfig::default(),
+        custodian: None,
     }
 }
 

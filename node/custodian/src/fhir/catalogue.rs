@@ -130,6 +130,26 @@ impl Catalogue {
         Some(&self.consents.get(&id.parse().ok()?)?.name)
     }
 
+    /// The resource that an item of the vault belongs to.
+    ///
+    /// # Errors
+    /// The vault fails.
+    pub fn resource_of(
+        &self,
+        vault: &Vault,
+        hash: &ItemHash,
+    ) -> Result<Option<(ResourceType, String)>, VaultError> {
+        Ok(match vault.entry(hash).map(|entry| entry.kind) {
+            Some(Kind::AccessEvent) => Some((ResourceType::AuditEvent, hash.to_string())),
+            Some(Kind::RulePut) => {
+                let stored = vault.item(hash)?;
+                let document = document_of(&stored.source);
+                document.map(|name| (ResourceType::Consent, vault.document_id(name).to_string()))
+            }
+            _ => None,
+        })
+    }
+
     /// One version of a resource, or its last.
     ///
     /// # Errors
@@ -214,7 +234,7 @@ impl Catalogue {
                 continue;
             }
             if walk.is_full() {
-                return Ok(walk.to_be_continued());
+                return Ok(walk.unfinished());
             }
             let stored = vault.item(hash)?;
             let values = event_values(&stored)?;
@@ -248,7 +268,7 @@ impl Catalogue {
                 continue;
             }
             if walk.is_full() {
-                return Ok(walk.to_be_continued());
+                return Ok(walk.unfinished());
             }
             let versions = self.versions(vault, id)?;
             let Some(last) = versions.last() else { continue };
@@ -346,7 +366,7 @@ impl Walk {
         }
     }
 
-    fn to_be_continued(self) -> Page {
+    fn unfinished(self) -> Page {
         let next = self.last.filter(|_| self.count > 0);
         Page { found: self.found, next, total: None }
     }

@@ -10,7 +10,7 @@ use custos_proof::ids::ParticipantId;
 
 use super::{
     Draft, EVENT_SUBJECT, Input, RULE_SUBJECT, Settings, conflict, ended_rules, no_patient, nothing_to_end,
-    other_custodian, rule_source,
+    other_custodian, other_patient, rule_source,
 };
 use crate::draft::{Intent, RuleDraft, SubjectKey};
 use crate::fhir::Refusal;
@@ -26,6 +26,7 @@ pub fn refusals(vault: &Vault, inputs: &[Input], settings: &Settings) -> Vec<Opt
         settings,
         names: HashMap::new(),
         put: BTreeSet::new(),
+        owners: HashMap::new(),
         ended: HashMap::new(),
         groups: 0,
     };
@@ -47,6 +48,8 @@ struct Check<'a> {
     names: HashMap<SubjectKey, Owner>,
     /// Documents that planning would put.
     put: BTreeSet<String>,
+    /// Whose they would be.
+    owners: HashMap<String, Owner>,
     /// Documents that planning would end, and by which content.
     ended: HashMap<String, Digest>,
     groups: usize,
@@ -71,9 +74,13 @@ impl Check<'_> {
                     Ok(None) => return Some(no_patient()),
                     Err(refusal) => return Some(refusal),
                 };
+                if self.owner_of(&draft.origin.name).is_some_and(|before| before != owner) {
+                    return Some(other_patient());
+                }
                 match draft.intent {
                     Intent::Put => {
                         self.put.insert(draft.origin.name.clone());
+                        self.owners.insert(draft.origin.name.clone(), owner);
                         self.ended.remove(&draft.origin.name);
                         None
                     }
@@ -86,6 +93,16 @@ impl Check<'_> {
                 }
             }
         }
+    }
+
+    /// Whose rules were sealed from this document before, or would be by then.
+    fn owner_of(&self, document: &str) -> Option<Owner> {
+        let in_vault = || {
+            let mut sources = self.settings.sources_of(document);
+            let entry = sources.find_map(|source| self.vault.item_of_source(&source))?;
+            self.vault.subject_of(&entry.hash).map(Owner::Known)
+        };
+        self.owners.get(document).copied().or_else(in_vault)
     }
 
     fn owner(&mut self, names: &[SubjectKey], element: &str) -> Result<Option<Owner>, Refusal> {
