@@ -1049,23 +1049,29 @@ impl Wire for RuleBody {
             RuleBody::Nothing => View::Absent,
             RuleBody::Rule(rule) => rule.view(),
             RuleBody::ListsTrail(trail) => trail.view(),
-            RuleBody::Delegation(delegation) => delegation.view(),
-            RuleBody::Rekey(rekey) => rekey.view(),
-            RuleBody::Link(linked) => linked.view(),
+            RuleBody::Delegation(delegation) => View::Fields(alloc::vec![("delegation", delegation.view())]),
+            RuleBody::Rekey(rekey) => View::Fields(alloc::vec![("rekey", rekey.view())]),
+            RuleBody::Link(linked) => View::Fields(alloc::vec![("link", linked.view())]),
         }
     }
     fn from_given(given: &Given) -> Result<Self, GivenError> {
         match given {
             Given::Nothing => Ok(RuleBody::Nothing),
             Given::Fields(fields) => {
-                // What each of them has and no other has.
-                let has = |wanted: &str| fields.iter().any(|(name, _)| name == wanted);
-                match () {
-                    () if has("generation") => Wire::from_given(given).map(RuleBody::Rekey),
-                    () if has("delegate") => Wire::from_given(given).map(RuleBody::Delegation),
-                    () if has("local_id") && has("custodian") => Wire::from_given(given).map(RuleBody::Link),
-                    () if has("local_id") => Wire::from_given(given).map(RuleBody::ListsTrail),
-                    () => Wire::from_given(given).map(RuleBody::Rule),
+                // Told apart by a name that stands in no other.
+                let named =
+                    |wanted: &str| fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+                let within = |name: &'static str| move |error: GivenError| error.within(name);
+                if let Some(value) = named("delegation") {
+                    Wire::from_given(value).map(RuleBody::Delegation).map_err(within("delegation"))
+                } else if let Some(value) = named("rekey") {
+                    Wire::from_given(value).map(RuleBody::Rekey).map_err(within("rekey"))
+                } else if let Some(value) = named("link") {
+                    Wire::from_given(value).map(RuleBody::Link).map_err(within("link"))
+                } else if named("local_id").is_some() {
+                    Wire::from_given(given).map(RuleBody::ListsTrail)
+                } else {
+                    Wire::from_given(given).map(RuleBody::Rule)
                 }
             }
             given => Wire::from_given(given).map(RuleBody::Rule),
@@ -1080,9 +1086,9 @@ impl Wire for RuleBody {
         let is = format!(
             "nothing, or a rule, or {}, {}, {} or {}",
             named("a listed trail", ListedTrail::form()),
-            named("a delegation", Delegation::form()),
-            named("a renewed code", Rekey::form()),
-            named("a linked trail", Linked::form()),
+            named("`delegation`", Delegation::form()),
+            named("`rekey`", Rekey::form()),
+            named("`link`", Linked::form()),
         );
         Form { is, sample: View::Absent, is_optional: true, ..rule }
     }

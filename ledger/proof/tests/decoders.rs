@@ -473,7 +473,15 @@ fn formats() -> Vec<Format> {
 /// The formats of all sealed fields. Testimony can state that nothing is known; these samples state something.
 fn sealed_formats() -> Vec<(Kind, u8, Format)> {
     fn field<T: Wire>(kind: Kind, number: u8) -> (Kind, u8, Format) {
-        let start = if kind == Kind::AccessEvent { vec![0x82, 0x01] } else { vec![] };
+        // What is stated begins with a value, so that samples say something.
+        let unstated = [
+            Kind::RulePut,
+            Kind::TrailOpen,
+            Kind::TrailAgent,
+            Kind::ParticipantRegister,
+            Kind::ParticipantUpdate,
+        ];
+        let start = if unstated.contains(&kind) { vec![] } else { vec![0x82, 0x01] };
         (kind, number, grown_from::<T>(&format!("{} field {number}", kind.name()), start))
     }
     macro_rules! table {
@@ -502,6 +510,46 @@ fn sealed_formats() -> Vec<(Kind, u8, Format)> {
         RulePut 2: sealed::RuleBody,
         RulePut 3: sealed::Evidence,
         TrailOpen 1: Option<sealed::OwnTrail>,
+        TrailAgent 1: sealed::Evidence,
+        AccessCorrect 1: Stated<sealed::Replacement>,
+        AccessCorrect 2: Stated<sealed::Prose<{ sealed::MAX_PROSE }>>,
+        DisclosureExport 1: Stated<sealed::When>,
+        DisclosureExport 2: Stated<sealed::Parties>,
+        DisclosureExport 3: Stated<sealed::OwnTrail>,
+        DisclosureExport 4: Stated<sealed::Purposes>,
+        DisclosureExport 5: Stated<sealed::Concepts>,
+        DisclosureExport 6: Stated<sealed::Accounting>,
+        DisclosureExport 7: Stated<sealed::Prose<{ sealed::MAX_PROSE }>>,
+        DisclosureImport 1: Stated<sealed::When>,
+        DisclosureImport 2: Stated<sealed::OwnTrail>,
+        DisclosureImport 3: Stated<sealed::Concepts>,
+        DisclosureImport 4: Stated<sealed::Prose<{ sealed::MAX_PROSE }>>,
+        EmergencyDeclare 1: Stated<sealed::When>,
+        EmergencyDeclare 2: Stated<sealed::Agents>,
+        EmergencyDeclare 3: Stated<sealed::OwnTrail>,
+        EmergencyDeclare 4: Stated<sealed::Justification>,
+        EmergencyDeclare 5: Stated<sealed::Concepts>,
+        EmergencyReview 1: Stated<sealed::ReviewVerdict>,
+        EmergencyReview 2: Stated<sealed::Independence>,
+        EmergencyReview 3: Stated<sealed::Agents>,
+        EmergencyReview 4: Stated<sealed::When>,
+        EmergencyReview 5: Stated<sealed::Prose<{ sealed::MAX_PROSE }>>,
+        JobRecord 1: Stated<sealed::When>,
+        JobRecord 2: Stated<sealed::Agents>,
+        JobRecord 3: Stated<sealed::Prose<{ sealed::MAX_PROSE }>>,
+        RecordEvent 1: Stated<sealed::Concepts>,
+        RecordEvent 2: Stated<sealed::Parties>,
+        RecordEvent 3: Stated<custos_proof::hash::Digest>,
+        RecordEvent 4: Stated<sealed::When>,
+        RecordEvent 5: Stated<sealed::Agents>,
+        AuditRead 1: Stated<sealed::Resources>,
+        AuditRead 2: Stated<sealed::Agents>,
+        AuditRead 3: Stated<sealed::When>,
+        HoldSet 1: Stated<sealed::Parties>,
+        HoldSet 2: Stated<sealed::Span>,
+        HoldSet 3: Stated<sealed::Prose<{ sealed::MAX_PROSE }>>,
+        PayloadErase 1: Stated<sealed::Parties>,
+        PayloadErase 2: Stated<sealed::Prose<{ sealed::MAX_PROSE }>>,
         ParticipantRegister 1: sealed::Prose<{ sealed::MAX_PROSE }>,
         ParticipantUpdate 1: sealed::Prose<{ sealed::MAX_PROSE }>,
     }
