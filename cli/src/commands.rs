@@ -12,7 +12,11 @@ use crate::screen::Screen;
 mod access;
 mod anchor;
 mod bench;
+mod correct;
 mod decide;
+mod delegation;
+mod disclosure;
+mod emergency;
 mod feed;
 mod fsck;
 mod genesis;
@@ -21,6 +25,7 @@ mod item;
 mod keygen;
 mod node;
 mod participant;
+mod permit;
 mod proposal;
 mod receipt;
 mod replay;
@@ -83,6 +88,14 @@ enum Command {
     #[command(subcommand)]
     Access(access::Access),
     #[command(subcommand)]
+    Emergency(emergency::Emergency),
+    #[command(subcommand)]
+    Permit(permit::Permit),
+    #[command(subcommand)]
+    Disclosure(disclosure::Disclosure),
+    #[command(subcommand)]
+    Delegation(delegation::Delegation),
+    #[command(subcommand)]
     Receipt(receipt::Receipt),
     #[command(subcommand)]
     Trail(trail::Trail),
@@ -115,6 +128,10 @@ impl Arguments {
             Command::Item(command) => command.run(screen),
             Command::Rule(command) => command.run(screen),
             Command::Access(command) => command.run(screen),
+            Command::Emergency(command) => command.run(screen),
+            Command::Permit(command) => command.run(screen),
+            Command::Disclosure(command) => command.run(screen),
+            Command::Delegation(command) => command.run(screen),
             Command::Receipt(command) => command.run(screen),
             Command::Trail(command) => command.run(screen),
             Command::Verify(command) => command.run(screen),

@@ -118,7 +118,11 @@ impl PolicyArgs {
             };
             let content = match &draft.body {
                 RuleBody::Rule(rule) => Content::rule(draft.inner, rule.clone(), Terminology::shipped()),
-                RuleBody::Nothing | RuleBody::ListsTrail(_) => {
+                RuleBody::Nothing
+                | RuleBody::ListsTrail(_)
+                | RuleBody::Delegation(_)
+                | RuleBody::Rekey(_)
+                | RuleBody::Link(_) => {
                     return Err(Failed::unable(format!(
                         "{}: this consent has ended and says nothing that could be decided",
                         reading.location

@@ -30,6 +30,7 @@ use custos_proof::hash::{ChainId, ItemHash};
 use custos_proof::ids::{Height, ParticipantId, Random16};
 use custos_proof::keys::{KeyPurpose, Signer as _, key_id};
 use custos_proof::record::Record;
+use custos_proof::sealed_values::OwnTrail;
 use custos_proof::submission::{Author, Draft, Submission};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
@@ -266,6 +267,16 @@ pub(crate) fn owner(
 }
 
 impl Desk {
+    /// The patient's own trail of this year, if the vault has opened one.
+    pub(crate) fn own_trail(&self, names: &[SubjectKey]) -> Outcome<Option<OwnTrail>> {
+        let Some(subject) = self.vault.find(names).could_not(|| "find the patient")? else {
+            return Err(Failed::unable("the vault knows no patient of this name"));
+        };
+        let trails = self.vault.trails(&subject).could_not(|| "read the vault")?;
+        let own = trails.iter().find(|trail| trail.epoch == self.epoch && trail.grantee.is_none());
+        Ok(own.map(|trail| OwnTrail { epoch: trail.epoch, local_id: trail.local_id }))
+    }
+
     /// Asks the ledger about everything of which it is not known what became; gives back how much of it is recorded.
     fn reconcile(&mut self) -> Outcome<usize> {
         let open: Vec<ItemHash> = self.vault.prepared().map(|(_, item)| item.hash).collect();

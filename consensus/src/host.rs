@@ -937,12 +937,15 @@ impl Host {
     /// empty blocks; not going on with reason would cost latency.
     fn hold(&mut self, now: Now) -> Vec<Effect> {
         let heartbeat = self.committed_ms.saturating_add(self.config.heartbeat_ms);
+        // What falls due does so by block time: a block made now has this clock's, or the head's and a moment more.
+        let due = self.head.next_due.map(|due| due.0.saturating_sub(now.wall.max(self.head.time).0));
+        let wake = due.map_or(heartbeat, |wait| heartbeat.min(now.steady_ms.saturating_add(wait)));
         let others = self.others_went_on()
             || self.early.iter().any(|(.., block)| block.header.height == self.deciding());
-        if others || now.steady_ms >= heartbeat {
+        if others || now.steady_ms >= wake {
             self.release(now)
         } else {
-            vec![Effect::AskWork, Effect::WakeAt(heartbeat)]
+            vec![Effect::AskWork, Effect::WakeAt(wake)]
         }
     }
 

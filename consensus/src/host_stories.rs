@@ -53,6 +53,7 @@ fn head(height: Height, time: TimeMs, id: BlockId) -> Head {
         height,
         block_id: id,
         time,
+        next_due: None,
         validators: validators(),
         // Participant 5 is listed and no validator.
         peers: [0, 1, 2, 3, 5].map(listed).into(),
@@ -142,15 +143,18 @@ impl Play {
 
     /// The height after the head is decided and committed, and the engine waits for us to go on.
     fn holding() -> (Self, Ticket) {
+        Self::holding_until(None)
+    }
+
+    /// The same, and something falls due so many milliseconds after the block.
+    fn holding_until(due_ms: Option<u64>) -> (Self, Ticket) {
         let mut play = Self::deciding();
         let block = play.accept(0, play.now.wall);
         let (decided, finalized) = (play.ticket(), play.ticket());
         play.on(Input::Decided(decided, certificate(&block)));
-        play.on(Input::Committed(Ok(Box::new(head(
-            HEAD.next(),
-            block.header.time,
-            block.header.block_id(),
-        )))));
+        let next_due = due_ms.map(|ms| block.header.time.plus(ms));
+        let committed = head(HEAD.next(), block.header.time, block.header.block_id());
+        play.on(Input::Committed(Ok(Box::new(Head { next_due, ..committed }))));
         let effects = play.on(Input::Finalized(finalized, HEAD.next(), Vec::new()));
         assert!(effects.contains(&Effect::AskWork));
         assert!(play.on(Input::Work(false)).is_empty());
@@ -449,6 +453,45 @@ fn a_held_height_begins_when_more_than_a_third_are_ahead_and_one_liar_is_not_eno
     let effects = play.on(Input::Signs(ahead(&[1, 2])));
     assert_eq!(effects, [Effect::Answer(ticket, Answer::Start(HEAD.next().next()))]);
     assert_eq!(play.host.state(), State::Lagging);
+}
+
+#[test]
+fn a_held_height_begins_when_something_falls_due() {
+    let (mut play, ticket) = Play::holding_until(Some(5_000));
+    let begun = play.now.steady_ms;
+    let tick = |play: &mut Play, ms: u64| {
+        play.now.steady_ms += ms;
+        play.now.wall = play.now.wall.plus(ms);
+        play.on(Input::Tick)
+    };
+    let early = tick(&mut play, 4_999);
+    assert_eq!(early, [Effect::AskWork, Effect::WakeAt(begun + 5_000)], "not before the deadline");
+    assert_eq!(tick(&mut play, 1), [Effect::Answer(ticket, Answer::Start(HEAD.next().next()))]);
+}
+
+#[test]
+fn what_falls_due_after_the_heartbeat_waits_for_no_block_of_its_own() {
+    let (mut play, _) = Play::holding_until(Some(2 * HEARTBEAT_MS));
+    let effects = play.on(Input::Tick);
+    assert!(
+        matches!(effects[..], [Effect::AskWork, Effect::WakeAt(at)] if at <= play.now.steady_ms + HEARTBEAT_MS)
+    );
+}
+
+#[test]
+fn what_a_full_block_left_over_is_recorded_at_once() {
+    let (mut play, ticket) = {
+        let mut play = Play::deciding();
+        let block = play.accept(0, play.now.wall);
+        let (decided, finalized) = (play.ticket(), play.ticket());
+        play.on(Input::Decided(decided, certificate(&block)));
+        let committed = head(HEAD.next(), block.header.time, block.header.block_id());
+        let next_due = Some(block.header.time);
+        play.on(Input::Committed(Ok(Box::new(Head { next_due, ..committed }))));
+        (play, finalized)
+    };
+    let effects = play.on(Input::Finalized(ticket, HEAD.next(), Vec::new()));
+    assert_eq!(effects, [Effect::Answer(ticket, Answer::Start(HEAD.next().next()))]);
 }
 
 #[test]

@@ -24,8 +24,9 @@ pub trait Ledger: Send + 'static {
     /// The last committed block and what follows from it. Cheap; called at start and after commits.
     fn head(&self) -> Head;
 
-    /// Whether something waits to be put into a block: a submission in the mempool, or a fact that
-    /// falls due. Asked when [`crate::ConsensusHandle::wake`] is called and before a height is held.
+    /// Whether a submission waits to be put into a block. Asked when
+    /// [`crate::ConsensusHandle::wake`] is called and before a height is held. Facts that fall due are
+    /// no answer of this: [`Head::next_due`] says when.
     fn has_work(&self) -> bool;
 
     /// Builds and executes a block on the head. The block MUST carry the request's height, round,
@@ -78,6 +79,8 @@ pub struct Head {
     pub block_id: BlockId,
     /// The time of that block; at height 0 the genesis time.
     pub time: TimeMs,
+    /// When the ledger has something to say by itself: the earliest deadline of what falls due, if anything does.
+    pub next_due: Option<TimeMs>,
     /// The validators that decide height + 1.
     pub validators: ValidatorSet,
     /// Who may connect: every participant with a transport key in the registry at this head. MUST

@@ -342,6 +342,11 @@ NAMES = (("roles", uint(511)), ("jurisdiction", ascii_text(8)), ("name", option(
          ("seal", option(SEAL)), ("endpoint", ascii_text(255)), ("display_names", many(DISPLAY_NAME, 8)))
 REGISTRATION = struct(("id", participant_id), *NAMES)
 
+TERMS = struct(
+    ("user", participant_id), ("purposes", ascending(one_of(*range(1, 7)), 6)),
+    ("categories", ascending(one_of(*range(1, 18)), 17)), ("holders", ascending(participant_id, 32)),
+    ("environment", option(participant_id)), ("begins", time_ms), ("ends", time_ms), ("form", one_of(1, 2)),
+    ("over_opt_out", one_of(0, 1, 2)), ("decision", option(digest)))
 GRADE_OF = struct(("code", ascii_text(24)), ("grade", one_of(*range(1, 7))))
 POLICY = struct(
     ("version", u64), ("lag_ms", u64), ("max_lifetime_ms", u64), ("max_nonces", u64), ("trust_period_ms", u64),
@@ -358,7 +363,8 @@ POLICY = struct(
         ("consent_besides", many(struct(("jurisdiction", ascii_text(8)), ("category", ascii_text(24))), 32)),
         ("terminology", digest))),
     ("thresholds", many(struct(("kind", ascii_text(32)), ("numerator", u8), ("denominator", u8)), 32)),
-    ("max_open_proposals", u16), ("must_seal", coded_set(48, 16)), ("schemas", coded_set(48, 64)))
+    ("max_open_proposals", u16), ("must_seal", coded_set(48, 16)), ("schemas", coded_set(48, 64)),
+    ("transfer_ms", u64), ("max_subject_nonces", u64))
 SIGNED_VOTE = struct(("block", option(digest)), ("signature", signature))
 
 
@@ -389,11 +395,48 @@ KINDS = {
     "trail.close": (ACT, 0, struct(("local_id", digest))),
     "rule.put": (ACT, 3, struct(
         ("custodian", participant_id), ("local_id", digest), ("rule", random16), ("prior", random16),
-        ("expiry", time_ms), ("ends", ascending(random16, 16)), ("collected", one_of(*range(1, 6))), ("seal", SEAL))),
+        ("expiry", time_ms), ("ends", ascending(random16, 16)), ("collected", one_of(*range(1, 7))), ("seal", SEAL))),
     "access.event": (TESTIMONY, 16, struct(
         ("event", random16), ("custodian", participant_id), ("local_id", option(digest)), ("acting", participant_id),
         ("basis", one_of(*range(6))), ("cited", option(random16)), ("at_height", u64), ("late", one_of(0, 1, 2)),
         ("retention", one_of(1, 2, 3)), ("stream", u32), ("sequence", u64), ("seal", SEAL))),
+    "access.correct": (TESTIMONY, 2, struct(
+        ("correction", random16), ("prior", random16), ("custodian", participant_id), ("local_id", option(digest)),
+        ("acting", participant_id), ("reason", one_of(1, 2, 3, 4)), ("seal", SEAL))),
+    "disclosure.export": (TESTIMONY, 7, struct(
+        ("event", random16), ("transfer", random16), ("recipient", option(participant_id)), ("agreement", option(digest)),
+        ("recognition", option(digest)), ("from_country", ascii_text(2)), ("to_country", ascii_text(2)), ("seal", SEAL))),
+    "disclosure.import": (TESTIMONY, 4, struct(
+        ("event", random16), ("transfer", random16), ("source", participant_id), ("from_country", ascii_text(2)),
+        ("to_country", ascii_text(2)), ("seal", SEAL))),
+    "emergency.declare": (TESTIMONY, 5, struct(
+        ("declaration", random16), ("custodian", participant_id), ("acting", participant_id), ("seal", SEAL))),
+    "emergency.review": (TESTIMONY, 5, struct(
+        ("review", random16), ("declarer", participant_id), ("declaration", random16), ("seal", SEAL))),
+    "permit.issue": (ACT, 0, struct(("permit", random16), ("terms", TERMS))),
+    "permit.amend": (ACT, 0, struct(("permit", random16), ("terms", TERMS))),
+    "permit.revoke": (ACT, 0, struct(("permit", random16), ("reason", REASON))),
+    "job.record": (TESTIMONY, 3, struct(
+        ("event", random16), ("permit", random16), ("job", random16), ("step", one_of(*range(1, 9))),
+        ("code", option(digest)), ("parameters", option(digest)), ("nodes", ascending(participant_id, 16)),
+        ("cohort", one_of(*range(6))), ("opt_outs_removed", one_of(0, 1, 2, 3)),
+        ("disclosure_checked", one_of(0, 1, 2, 3)), ("seal", SEAL))),
+    "record.event": (TESTIMONY, 5, struct(
+        ("event", random16), ("local_id", digest), ("record", random16), ("step", one_of(*range(1, 8))),
+        ("retention", one_of(1, 2, 3)), ("seal", SEAL))),
+    "audit.read": (TESTIMONY, 3, struct(
+        ("event", random16), ("custodian", participant_id), ("mandate", option(random16)), ("count", u32), ("seal", SEAL))),
+    "hold.set": (ACT, 3, struct(
+        ("hold", random16), ("custodian", participant_id), ("local_id", option(digest)), ("seal", SEAL))),
+    "hold.lift": (ACT, 0, struct(
+        ("custodian", participant_id), ("hold", random16), ("local_id", option(digest)))),
+    "payload.erase": (ACT, 2, struct(
+        ("local_id", digest), ("from", u64), ("to", u64), ("retention", one_of(1, 2, 3)), ("before", time_ms),
+        ("authority", one_of(1, 2, 3)), ("seal", SEAL))),
+    "trail.agent": (ACT, 1, struct(
+        ("custodian", participant_id), ("local_id", digest), ("change", one_of(1, 2)), ("key", option(public_key)),
+        ("possession", option(signature)), ("agent", option(participant_id)), ("collected", one_of(*range(1, 7))),
+        ("seal", SEAL))),
     "proposal.open": (ACT, 0, struct(
         ("proposal", random16), ("acts", many(voted_act, 8)), ("deadline", time_ms))),
     "proposal.vote": (ACT, 0, struct(("proposal", random16), ("vote", one_of(1, 2)))),
@@ -428,6 +471,17 @@ SEALED = {
     "rule.put": ["inner kind", "body", "evidence"],
     "access.event": ["action", "outcome", "when", "purpose", "legal basis", "categories", "origins", "agents",
                      "relationship", "resources", "labels", "justification", "decision", "correlation", "group", "source"],
+    "access.correct": ["replacement", "note"],
+    "disclosure.export": ["when", "recipient", "subject", "purpose", "categories", "accounting", "description"],
+    "disclosure.import": ["when", "subject", "categories", "description"],
+    "emergency.declare": ["when", "agents", "subject", "justification", "categories"],
+    "emergency.review": ["verdict", "independence", "reviewer", "when", "findings"],
+    "job.record": ["when", "agents", "description"],
+    "record.event": ["categories", "origin", "content", "when", "agents"],
+    "audit.read": ["what", "agents", "when"],
+    "hold.set": ["authority", "range", "note"],
+    "payload.erase": ["order", "note"],
+    "trail.agent": ["evidence"],
     "mandate.issue": ["wrapped keys"], "finding.record": ["pointer", "words"], "dispute.open": ["pointer", "words"],
     "dispute.answer": ["words"], "dispute.resolve": ["words"],
 }
@@ -450,8 +504,8 @@ def item(reader):
 LISTING = struct(("trail", digest), ("position", u64))
 LISTINGS = ascending(LISTING, 8, key=lambda listing: (listing.trail, listing.position))
 VERDICT = struct(
-    ("checks", ascending(one_of(*range(8), 16), 16)), ("finding", one_of(0, 1, 2)),
-    ("codes", ascending(one_of(*range(1, 25), *range(40, 45)), 16)))
+    ("checks", ascending(one_of(*range(11), 16), 16)), ("finding", one_of(0, 1, 2)),
+    ("codes", ascending(one_of(*range(1, 37), *range(40, 45)), 16)))
 ITEM_ENTRY = struct(
     ("submission", digest), ("author", author), ("position", u32), ("item", digest), ("verdict", VERDICT),
     ("trails", LISTINGS))
@@ -501,7 +555,7 @@ SUBJECT_TRAIL = struct(
     ("opened", u64), ("closed", option(u64)))
 PARTICIPANT = struct(*NAMES, ("suspended", option(u64)))
 KEY_ENTRY = struct(
-    ("owner", participant_id), ("key", public_key), ("purpose", PURPOSE), ("valid_from", u64), ("revoked", option(u64)),
+    ("owner", author), ("key", public_key), ("purpose", PURPOSE), ("valid_from", u64), ("revoked", option(u64)),
     ("not_after", time_ms), ("compromised_from", option(time_ms)))
 TERMINAL = choice((0, ()), (1, ()), (2, (("key", digest), ("value_hash", digest))))
 STATE_PROOF = struct(("siblings", many(digest, 256)), ("terminal", TERMINAL))
@@ -918,6 +972,10 @@ def epoch_secret(k, epoch):
     return mac(mac(bytes(32), k), encode(["custos/1/epoch", epoch]) + b"\1")
 
 
+def subject_key_seed(s, trail):
+    return mac(mac(bytes(32), s), encode(["custos/1/subject-key", trail]) + b"\1")
+
+
 def local_id(k_e, chain, custodian, grantee):
     return mac(k_e, encode(["custos/1/local-id", chain, custodian, [] if grantee is None else [grantee]]))
 
@@ -1048,27 +1106,51 @@ EVIDENCE = int_map(
     k10=some(IDENTIFIER, 16))
 DECISION = int_map(
     k1=one_of(1, 2, 3), k2=some(struct(("item", digest), ("nested", option(u8))), 32), k3=u64, k4=some(CONCEPT, 16))
+WHEN = int_map(k1=moment, k2=moment, k3=moment)
+PURPOSES, CONCEPTS, PARTIES, AGENTS = (
+    some(int_map(k1=CONCEPT, k2=u8), 64), some(CONCEPT, 32), some(PARTY, 32), some(AGENT, 64))
+JUSTIFICATION = int_map(k1=some(CONCEPT, 8), k2=prose(4096))
+OWN_TRAIL = struct(("epoch", u16), ("local_id", digest))
+DELEGATION = int_map(
+    k1=PARTY, k2=one_of(1, 2, 3, 4), k3=some(one_of(1, 2, 3), 16), k4=SPAN, k5=moment, k6=digest, k7=prose(4096))
+REKEY = struct(("generation", u32), ("reason", one_of(1, 2, 3, 4)))
+LINKED = struct(("custodian", participant_id), ("epoch", u16), ("local_id", digest), ("reason", one_of(1, 2, 3)))
 POINTER = int_map(k1=digest, k2=some(digest, 32))
 SEALED_VALUES = {
     "access.event": [stated(shape) for shape in (
         int_map(k1=one_of(*range(1, 11)), k2=coding, k3=some(coding, 16), k4=token),
         int_map(k1=one_of(1, 2, 3, 4), k2=token, k3=prose(4096)),
-        int_map(k1=moment, k2=moment, k3=moment),
-        some(int_map(k1=CONCEPT, k2=u8), 64),
+        WHEN,
+        PURPOSES,
         int_map(k1=some(CONCEPT, 16), k2=some(PARTY, 16)),
-        some(CONCEPT, 32), some(PARTY, 32), some(AGENT, 64),
+        CONCEPTS, PARTIES, AGENTS,
         int_map(k1=one_of(*range(7)), k2=digest),
         some(RESOURCE, 256), some(coding, 64),
-        int_map(k1=some(CONCEPT, 8), k2=prose(4096)),
+        JUSTIFICATION,
         DECISION, some(IDENTIFIER, 16),
         int_map(k1=u64, k2=moment, k3=moment),
         SOURCE)],
     "rule.put": [
-        one_of(*range(1, 14)),
+        one_of(*range(1, 19)),
         choice((0, ()), (1, (("rule", RULE),)),
-               (2, (("trail", struct(("grantee", option(participant_id)), ("epoch", u16), ("local_id", digest))),))),
+               (2, (("trail", struct(("grantee", option(participant_id)), ("epoch", u16), ("local_id", digest))),)),
+               (3, (("delegation", DELEGATION),)), (4, (("rekey", REKEY),)), (5, (("linked", LINKED),))),
         EVIDENCE],
-    "trail.open": [option(struct(("epoch", u16), ("local_id", digest)))],
+    "trail.open": [option(OWN_TRAIL)],
+    "trail.agent": [EVIDENCE],
+    "access.correct": [
+        stated(struct(("custodian", participant_id), ("event", random16))), stated(prose(4096))],
+    "disclosure.export": [stated(shape) for shape in (
+        WHEN, PARTIES, OWN_TRAIL, PURPOSES, CONCEPTS, one_of(1, 2, 3), prose(4096))],
+    "disclosure.import": [stated(shape) for shape in (WHEN, OWN_TRAIL, CONCEPTS, prose(4096))],
+    "emergency.declare": [stated(shape) for shape in (WHEN, AGENTS, OWN_TRAIL, JUSTIFICATION, CONCEPTS)],
+    "emergency.review": [stated(shape) for shape in (
+        one_of(1, 2, 3, 4), one_of(1, 2, 3), AGENTS, WHEN, prose(4096))],
+    "job.record": [stated(shape) for shape in (WHEN, AGENTS, prose(4096))],
+    "record.event": [stated(shape) for shape in (CONCEPTS, PARTIES, digest, WHEN, AGENTS)],
+    "audit.read": [stated(shape) for shape in (some(RESOURCE, 256), AGENTS, WHEN)],
+    "hold.set": [stated(shape) for shape in (PARTIES, SPAN, prose(4096))],
+    "payload.erase": [stated(shape) for shape in (PARTIES, prose(4096))],
     "participant.register": [prose(4096)],
     "participant.update": [prose(4096)],
     "mandate.issue": [some(struct(("year", u16), ("recipient", digest), ("ciphertext", data(256))), 16)],
@@ -1639,6 +1721,14 @@ def pseudonym_vectors(tally, file):
     for case in file["other_trails"]:
         name = whole(trail_name, unhex(case["name"]))
         tally.same(trail_key(name.kind, name.owner, name.local_id), unhex(case["key"]), "trail", case["name"])
+    for case in file["subject_keys"]:
+        trail = unhex(case["trail_key"])
+        secret = subject_key_seed(unhex(file["s"]), trail)
+        scalar = int.from_bytes(hashlib.sha512(secret).digest()[:32], "little") & ((1 << 254) - 8) | 1 << 254
+        public = compress(times(scalar, BASE))
+        found = [secret, public, possession_preimage(chain, trail, 1, public)]
+        expected = [unhex(case[name]) for name in ("seed", "public_key", "possession_preimage")]
+        tally.same(found, expected, "subject's key of", case["trail_key"])
 
 
 def submission_vectors(tally, file):

@@ -255,7 +255,10 @@ fn open(
     let id = key_id(&signer.public_key());
     let entry = key_entry(&snapshot, &id).map_err(|error| system(error.to_string()))?;
     let live = entry.filter(|entry| entry.purpose == KeyPurpose::Sign && entry.revoked.is_none());
-    let custodian = live.ok_or_else(|| CustodianError::NotRegistered(id.to_string()))?.owner.clone();
+    // A key of a subject speaks in its trail alone: no participant's.
+    let custodian = live
+        .and_then(|entry| entry.owner.as_participant().cloned())
+        .ok_or_else(|| CustodianError::NotRegistered(id.to_string()))?;
     if let Some(expected) = participant.filter(|expected| **expected != custodian) {
         return Err(CustodianError::OtherParticipant { found: custodian, expected: expected.clone() });
     }

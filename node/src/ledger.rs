@@ -46,6 +46,8 @@ pub struct NodeLedger {
     chain: Arc<Chain>,
     executed: VecDeque<Executed>,
     peers: Vec<(AllowedPeer, TimeMs)>,
+    /// The earliest deadline of what falls due by itself, at the head.
+    next_due: Option<TimeMs>,
     room: Room,
     metrics: Metrics,
 }
@@ -72,9 +74,12 @@ impl NodeLedger {
     /// # Errors
     /// When the registry cannot be read.
     pub fn new(chain: Arc<Chain>, metrics: Metrics) -> Result<Self, StoreError> {
-        let peers = allowed_peers(&chain.store().snapshot()?)?;
+        let (peers, next_due) = {
+            let snapshot = chain.store().snapshot()?;
+            (allowed_peers(&snapshot)?, next_due(&snapshot)?)
+        };
         let room = Room::new(Limits::default().max_bytes);
-        Ok(Self { chain, executed: VecDeque::new(), peers, room, metrics })
+        Ok(Self { chain, executed: VecDeque::new(), peers, next_due, room, metrics })
     }
 
     /// Decodes, verifies and applies a block.
@@ -156,6 +161,9 @@ impl NodeLedger {
         let touched = changes.participants.iter().chain(changes.keys.iter().map(|(owner, _)| owner));
         acted.extend(touched.map(|id| Author::Participant(id.clone())));
         self.chain.recheck(acted);
+        if !changes.dues.is_empty() {
+            self.next_due = next_due(&self.chain.store().snapshot().map_err(fault)?).map_err(fault)?;
+        }
         let validators_change = changes.header.validators_hash != changes.header.next_validators_hash;
         if validators_change || !changes.participants.is_empty() || !changes.keys.is_empty() {
             self.peers = allowed_peers(&self.chain.store().snapshot().map_err(fault)?).map_err(fault)?;
@@ -211,6 +219,7 @@ impl Ledger for NodeLedger {
             height: head.height,
             block_id: head.block_id,
             time: head.time,
+            next_due: self.next_due,
             validators: head.next_validators.clone(),
             peers,
         }
@@ -358,6 +367,11 @@ fn allowed_peers(snapshot: &Snapshot<'_>) -> Result<Vec<(AllowedPeer, TimeMs)>, 
         }
     }
     Ok(peers)
+}
+
+/// When the next fact falls due.
+fn next_due(snapshot: &Snapshot<'_>) -> Result<Option<TimeMs>, StoreError> {
+    snapshot.next_due().map_err(|error| StoreError::Io(error.to_string()))
 }
 
 /// A key's entry at the snapshot's head.

@@ -398,9 +398,9 @@ fn open(checked: &Checked) -> Result<Opened, NodeError> {
         let known = |signer: &dyn Signer| key_entry(&snapshot, &key_id(&signer.public_key()));
         let live = |signer: &dyn Signer, purpose, owner: &ParticipantId| {
             let entry = known(signer)?;
-            Ok::<_, StoreError>(
-                entry.is_some_and(|e| e.purpose == purpose && e.owner == *owner && e.revoked.is_none()),
-            )
+            Ok::<_, StoreError>(entry.is_some_and(|e| {
+                e.purpose == purpose && e.owner.as_participant() == Some(owner) && e.revoked.is_none()
+            }))
         };
         if let (Some(key), Some(participant)) = (&keys.consensus, &checked.participant) {
             let votes_already =

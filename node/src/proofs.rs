@@ -19,7 +19,7 @@ use custos_proof::merkle;
 use custos_proof::receipt::{ProvenKey, Receipt};
 use custos_proof::record::{ItemEntry, Path, Record};
 use custos_proof::registry::{self, KeyEntry, TrailHead};
-use custos_proof::submission::{Author, Envelope};
+use custos_proof::submission::Envelope;
 use custos_proof::trail::TrailName;
 use custos_proof::trail_proof::{Entry, MAX_ENTRIES, TrailProof};
 use custos_state::changes::Placed;
@@ -294,18 +294,13 @@ pub fn name_of(snapshot: &Snapshot<'_>, trail: &TrailKey) -> Result<Option<Trail
     let record = decode_record(&first.record)?;
     let (Some(entry), Some(item)) = (record.as_item(), snapshot.item(first.index)?) else { return Ok(None) };
     let Ok(item) = Item::from_bytes(&item) else { return Ok(None) };
-    let name = match (&item.fields, &entry.author) {
-        (Fields::TrailOpen(open), Author::Participant(author)) => {
-            Some(TrailName::subject(author, open.local_id))
+    let author = entry.author.as_participant();
+    let name = match (&item.fields, author) {
+        (Fields::PermitIssue(issue), Some(body)) => Some(TrailName::permit(body, &issue.permit)),
+        (fields, author) => {
+            let named = fields.subject_trail(author);
+            named.map(|(custodian, local_id)| TrailName::subject(&custodian, local_id))
         }
-        (Fields::TrailClose(close), Author::Participant(author)) => {
-            Some(TrailName::subject(author, close.local_id))
-        }
-        (Fields::RulePut(put), _) => Some(TrailName::subject(&put.custodian, put.local_id)),
-        (Fields::AccessEvent(event), _) => {
-            event.local_id.map(|local_id| TrailName::subject(&event.custodian, local_id))
-        }
-        _ => None,
     };
     // An institution that is not in the registry can still have a trail: somebody named it.
     let named = match &item.fields {

@@ -210,7 +210,8 @@ impl Gate {
         }
         claim.verify(&entry.key, request, content_digest)?;
         self.use_nonce(now, created_ms, claim.key_id, claim.nonce)?;
-        Ok(entry.owner.clone())
+        // A subject's key opens no member's door: it reads by showing a reader's preimage.
+        entry.owner.as_participant().cloned().ok_or(Stranger::Key)
     }
 
     fn use_nonce(&self, now: TimeMs, created_ms: u64, key: KeyId, nonce: String) -> Result<(), Stranger> {

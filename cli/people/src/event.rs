@@ -10,7 +10,7 @@ use custos_proof::ids::{FAR, TimeMs};
 use custos_proof::item::Item;
 use custos_proof::kinds::access::{Basis, Event, Late};
 use custos_proof::kinds::{Fields, rule, trail};
-use custos_proof::record::{Entry, Finding, Record, Verdict};
+use custos_proof::record::{DueRule, Entry, Finding, Record, Verdict};
 use custos_proof::registry::{Role, Roles};
 use custos_proof::sealed_values::{
     Action, ActionKind, Agent, AgentKind, Agents, Concepts, Group, InnerKind, Outcome, OutcomeKind, Party,
@@ -23,7 +23,7 @@ use crate::catalogue::Speaker;
 use crate::names::Names;
 use crate::rule::Rules;
 use crate::value::{self, Say as _};
-use crate::{codes, say, vocabulary};
+use crate::{codes, life, say, vocabulary};
 
 /// To whom it is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +100,11 @@ fn without_item(record: &Record, manner: Manner<'_>) -> String {
     let s = manner.speaker;
     let time = s.minute(record.time);
     match &record.entry {
-        Entry::Due(due) => say!(s, "entry-due", time = time, deadline = s.minute(due.deadline)),
+        Entry::Due(due) => {
+            let what = DueRule::ALL.iter().find(|rule| rule.number() == u64::from(due.rule));
+            let what = what.map_or_else(|| say!(s, "due-unknown"), |rule| s.word(*rule));
+            say!(s, "entry-due", time = time, what = what, deadline = s.minute(due.deadline))
+        }
         Entry::Item(_) => say!(s, "entry-pruned", time = time, author = author_of(record, manner)),
         Entry::Block { .. } => say!(s, "entry-block", time = time),
     }
@@ -143,7 +147,10 @@ impl Telling<'_> {
             Fields::KeyRevoke(k) => {
                 say!(s, "did-key-revoke", author = author, key = short(&k.key.0), reason = s.word(k.reason))
             }
-            _ => self.governance(author),
+            fields => match life::sentence(fields, &author, self.manner) {
+                Some(sentence) => sentence,
+                None => self.governance(author),
+            },
         };
         say!(s, "entry", time = s.minute(self.recorded), what = what)
     }

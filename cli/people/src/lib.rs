@@ -21,6 +21,7 @@ pub mod date;
 pub mod event;
 pub mod failure;
 pub mod html;
+mod life;
 pub mod names;
 pub mod paint;
 pub mod report;

@@ -8,9 +8,9 @@ use custos_proof::cbor::Wire;
 use custos_proof::kinds::Kind;
 use custos_proof::sealed_values::{
     self, Action, Actor, Agent, Agents, Coding, Codings, Concept, Concepts, DataReference, Decision,
-    Describe, Evidence, Group, Identifier, Identifiers, InnerKind, Justification, LegalBasis, ListedTrail,
-    Meaning, Moment, Outcome, OwnTrail, Parties, Party, Prose, Provision, Purpose, Purposes, Relationship,
-    Resource, Resources, Rule, RuleBody, Source, Span, Stated, When,
+    Delegation, Describe, Evidence, Group, Identifier, Identifiers, InnerKind, Justification, LegalBasis,
+    ListedTrail, Meaning, Moment, Outcome, OwnTrail, Parties, Party, Prose, Provision, Purpose, Purposes,
+    Relationship, Resource, Resources, Rule, RuleBody, Source, Span, Stated, When,
 };
 
 use crate::catalogue::Speaker;
@@ -252,7 +252,31 @@ impl Say for RuleBody {
             RuleBody::Nothing => say!(s, "value-nothing-further"),
             RuleBody::Rule(rule) => rule.say(s, names),
             RuleBody::ListsTrail(trail) => trail.say(s, names),
+            RuleBody::Delegation(delegation) => delegation.say(s, names),
+            RuleBody::Rekey(rekey) => {
+                let generation = rekey.generation.to_string();
+                say!(s, "value-rekey", generation = generation, reason = s.word(rekey.reason))
+            }
+            RuleBody::Link(linked) => {
+                let (name, year) = (names.of(&linked.custodian, s), linked.epoch.to_string());
+                say!(s, "value-linked", name = name, year = year, reason = s.word(linked.reason))
+            }
         }
+    }
+}
+
+impl Say for Delegation {
+    fn say(&self, s: &Speaker, names: &Names) -> String {
+        let who = self
+            .delegate
+            .as_ref()
+            .map_or_else(|| say!(s, "value-somebody"), |delegate| delegate.say(s, names));
+        let kind = self.kind.map_or_else(|| say!(s, "value-representative"), |kind| s.word(kind));
+        let told = say!(s, "value-delegation", who = who, kind = kind);
+        let period = self.period.as_ref().map(|span| say!(s, "rule-period", span = span.say(s, names)));
+        let end = self.ends_at.as_ref().map(|end| say!(s, "when-until", time = s.moment(end)));
+        let notes: Vec<String> = [period, end].into_iter().flatten().collect();
+        noted(told, &notes, s)
     }
 }
 

@@ -10,14 +10,20 @@ use custos_proof::certificate::VoteType;
 use custos_proof::keys::KeyPurpose;
 use custos_proof::kinds::Kind;
 use custos_proof::kinds::access::{Basis, Late, Retention};
+use custos_proof::kinds::correct::Reason as CorrectReason;
 use custos_proof::kinds::dispute::Resolution;
+use custos_proof::kinds::hold::Authority;
+use custos_proof::kinds::job::Step as JobStep;
 use custos_proof::kinds::participant::Reason as SuspendReason;
+use custos_proof::kinds::permit::{self, Form};
 use custos_proof::kinds::proposal::Choice;
+use custos_proof::kinds::record::Step as RecordStep;
 use custos_proof::kinds::rule::Collected;
-use custos_proof::record::{Check, Code, Finding};
+use custos_proof::record::{Check, Code, DueRule, Finding};
 use custos_proof::registry::Role;
 use custos_proof::sealed_values::{
-    ActionKind, AgentKind, Answer, Effect, Format, InnerKind, Meaning, OutcomeKind, Reason, RelationshipKind,
+    ActionKind, AgentKind, Answer, DelegationKind, Effect, Format, InnerKind, LinkReason, Meaning,
+    OutcomeKind, Reason, RekeyReason, RelationshipKind,
 };
 use custos_proof::trail::TrailKind;
 
@@ -86,6 +92,18 @@ words! {
     Choice = "choice", word;
     VoteType = "vote", word;
     Resolution = "resolution", word;
+    DueRule = "due", word;
+    CorrectReason = "wrong", word;
+    Authority = "authority", word;
+    JobStep = "job-step", word;
+    RecordStep = "record-step", word;
+    permit::Purpose = "permit-purpose", word;
+    permit::Category = "permit-category", word;
+    permit::Reason = "permit-end", word;
+    Form = "form", word;
+    DelegationKind = "delegate", word;
+    RekeyReason = "rekey", word;
+    LinkReason = "link", word;
 }
 
 /// The message of a value: `code-rule-ended`.

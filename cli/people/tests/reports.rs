@@ -206,7 +206,7 @@ fn entry_of(number: usize, stating: &Stating) -> ProvenEntry {
         record: record.clone(),
         entry,
         key: KeyEntry {
-            owner: id(HOSPITAL),
+            owner: Author::Participant(id(HOSPITAL)),
             key: PublicKey([7; 32]),
             purpose: KeyPurpose::Sign,
             valid_from: LogIndex(0),

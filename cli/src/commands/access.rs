@@ -15,6 +15,7 @@ use custos_proof::sealed_values::{
 };
 use serde_json::json;
 
+use crate::commands::correct::Correct;
 use crate::commands::rule::{entered_here, moment, new_origin};
 use crate::desk::{DeskArgs, PatientArgs};
 use crate::exit::{Exit, Failed, Outcome, While as _};
@@ -26,6 +27,7 @@ use crate::{time, words};
 #[command(after_help = "Example:\n  custos access record --help")]
 pub(crate) enum Access {
     Record(Box<Record>),
+    Correct(Box<Correct>),
 }
 
 impl Access {
@@ -33,6 +35,7 @@ impl Access {
     pub(crate) fn run(&self, screen: &Screen) -> Outcome {
         match self {
             Access::Record(command) => command.run(screen),
+            Access::Correct(command) => command.run(screen),
         }
     }
 }

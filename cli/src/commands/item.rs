@@ -289,6 +289,38 @@ fn record_sealed(
         .ok_or_else(|| Failed::unable("the node gave no receipt"))
 }
 
+/// A seal that is still to be made.
+pub(crate) const NO_SEAL: Seal = Seal { root: Digest::ZERO, ciphertext: None };
+
+/// One item of these fields: sealed, kept in the vault, and recorded.
+pub(crate) fn record_by_hand(
+    desk: &mut Desk,
+    class: Class,
+    fields: Fields,
+    values: Option<Vec<Vec<u8>>>,
+    screen: &Screen,
+) -> Outcome<Record> {
+    let item_id = ItemId(random()?);
+    let records = record_sealed(desk, class, vec![Document { item_id, fields, values }], screen)?;
+    records.into_iter().next().ok_or_else(|| Failed::unable("the node gave no receipt"))
+}
+
+/// Says what was recorded, with the ids that somebody will need again in front.
+pub(crate) fn report(record: &Record, ids: &[(&'static str, String)], screen: &Screen) -> Outcome {
+    screen.result(
+        |_| {
+            let ids: String = ids.iter().map(|(name, id)| format!("{name:<8} {id}\n")).collect();
+            format!("{ids}{}", words(record, screen))
+        },
+        || {
+            let mut all = data(record);
+            ids.iter().for_each(|(name, id)| all[*name] = id.clone().into());
+            all
+        },
+    );
+    Ok(Exit::Done)
+}
+
 fn words(record: &Record, screen: &Screen) -> String {
     let Some(entry) = record.as_item() else { return String::new() };
     format!(

@@ -178,25 +178,35 @@ impl Put {
 impl End {
     fn run(&self, screen: &Screen) -> Outcome {
         let mut desk = self.desk.open(screen)?;
-        let (subject, entry) = find(&desk.vault, &self.rule)?;
-        let stored = desk.vault.item(&entry.hash).could_not(|| "read the rule")?;
-        let document =
-            stored.source.rsplit_once('#').map_or(stored.source.as_str(), |(document, _)| document);
-        let draft = RuleDraft {
-            origin: Origin { name: document.to_owned(), digest: random_digest()? },
-            subject: desk.vault.names(&subject).could_not(|| "read the vault")?.to_vec(),
-            intent: Intent::End,
-            inner: InnerKind::Revoke,
-            body: RuleBody::Nothing,
-            evidence: Evidence { record: entered_here(), ..Evidence::default() },
-            collected: self.collected,
-            expiry: custos_proof::ids::FAR,
-            recipients: Vec::new(),
-            organisations: Vec::new(),
-        };
-        let (items, sent) = record(&mut desk, draft, Organisations::default(), screen)?;
-        report(&desk.vault, &items, &sent, screen)
+        end(&mut desk, &self.rule, InnerKind::Revoke, self.collected, screen)
     }
+}
+
+/// Ends a rule in every trail in which it was put from the same document.
+pub(crate) fn end(
+    desk: &mut Desk,
+    rule: &Random16,
+    inner: InnerKind,
+    collected: Collected,
+    screen: &Screen,
+) -> Outcome {
+    let (subject, entry) = find(&desk.vault, rule)?;
+    let stored = desk.vault.item(&entry.hash).could_not(|| "read the rule")?;
+    let document = stored.source.rsplit_once('#').map_or(stored.source.as_str(), |(document, _)| document);
+    let draft = RuleDraft {
+        origin: Origin { name: document.to_owned(), digest: random_digest()? },
+        subject: desk.vault.names(&subject).could_not(|| "read the vault")?.to_vec(),
+        intent: Intent::End,
+        inner,
+        body: RuleBody::Nothing,
+        evidence: Evidence { record: entered_here(), ..Evidence::default() },
+        collected,
+        expiry: custos_proof::ids::FAR,
+        recipients: Vec::new(),
+        organisations: Vec::new(),
+    };
+    let (items, sent) = record(desk, draft, Organisations::default(), screen)?;
+    report(&desk.vault, &items, &sent, screen)
 }
 
 impl Show {
@@ -312,7 +322,7 @@ impl Shown {
 }
 
 /// Seals one draft and records it.
-fn record(
+pub(crate) fn record(
     desk: &mut Desk,
     draft: RuleDraft,
     organisations: Organisations,
@@ -331,7 +341,8 @@ fn record(
     Ok((items, sent))
 }
 
-fn report(vault: &Vault, items: &[ItemHash], sent: &Sent, screen: &Screen) -> Outcome {
+/// Says which rules were recorded.
+pub(crate) fn report(vault: &Vault, items: &[ItemHash], sent: &Sent, screen: &Screen) -> Outcome {
     if let Some(why) = items.iter().find_map(|item| sent.refused.get(item)) {
         return Err(Failed::unable(format!("the ledger refused it: {why}")));
     }

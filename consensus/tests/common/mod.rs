@@ -58,6 +58,7 @@ impl FileLedger {
                 height: Height(0),
                 block_id: BlockId(CHAIN.0),
                 time: TimeMs(1_700_000_000_000),
+                next_due: None,
                 validators: network.validators.clone(),
                 peers: network.peers.clone(),
             },

@@ -155,7 +155,12 @@ impl Content {
             | InnerKind::Invalidate
             | InnerKind::Lift
             | InnerKind::Acknowledge
-            | InnerKind::ListsTrail => Content::Other(inner),
+            | InnerKind::ListsTrail
+            | InnerKind::DelegationGrant
+            | InnerKind::DelegationRevoke
+            | InnerKind::Rekey
+            | InnerKind::Link
+            | InnerKind::Unlink => Content::Other(inner),
             InnerKind::Grant
             | InnerKind::Replace
             | InnerKind::Renew

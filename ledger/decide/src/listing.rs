@@ -169,7 +169,9 @@ fn content(
     let Some(inner) = field::<InnerKind>(shown, 1) else { return (Content::Sealed, None) };
     match field::<RuleBody>(shown, 2) {
         None => (Content::Sealed, None),
-        Some(RuleBody::Nothing) => (Content::Other(inner), None),
+        Some(RuleBody::Nothing | RuleBody::Delegation(_) | RuleBody::Rekey(_) | RuleBody::Link(_)) => {
+            (Content::Other(inner), None)
+        }
         Some(RuleBody::ListsTrail(trail)) => (Content::Other(inner), Some(trail)),
         Some(RuleBody::Rule(rule)) => (Content::rule(inner, rule, terminology), None),
     }

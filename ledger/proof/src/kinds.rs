@@ -5,25 +5,35 @@
 //! *admitted* is decided in `custos-state`, not here.
 //!
 //! Rules for linkage (DESIGN, section 4) that formats have to keep: subject trails know the outer
-//! kinds `trail.open`, `trail.close`, `rule.put` and `access.event` only; inner kind and outcome are
-//! sealed; every field is always present; no field takes free text.
+//! kinds of [`Kind::in_subject_trails`] only, none of which says what a rule says or how a request
+//! ended; inner kind and outcome are sealed; every field is always present; no field takes free text.
 
 use alloc::vec::Vec;
 
 use crate::cbor::{DecodeError, Reader, View, Wire, Writer};
 use crate::given::{Form, Given, GivenError};
+use crate::hash::Digest;
+use crate::ids::{ParticipantId, Random16};
 use crate::seal::Seal;
 
 pub mod access;
+pub mod audit;
+pub mod correct;
+pub mod disclosure;
 pub mod dispute;
+pub mod emergency;
 pub mod finding;
+pub mod hold;
+pub mod job;
 pub mod key;
 pub mod mandate;
 pub mod misbehaviour;
 pub mod notarise;
 pub mod participant;
+pub mod permit;
 pub mod policy;
 pub mod proposal;
+pub mod record;
 pub mod roster;
 pub mod rule;
 pub mod trail;
@@ -216,6 +226,21 @@ table! {
     TrailClose(trail::Close) = "trail.close", Act, &[];
     RulePut(rule::Put) = "rule.put", Act, rule::SEALED, seal;
     AccessEvent(access::Event) = "access.event", Testimony, access::SEALED, seal;
+    AccessCorrect(correct::Correct) = "access.correct", Testimony, correct::SEALED, seal;
+    DisclosureExport(disclosure::Export) = "disclosure.export", Testimony, disclosure::EXPORT_SEALED, seal;
+    DisclosureImport(disclosure::Import) = "disclosure.import", Testimony, disclosure::IMPORT_SEALED, seal;
+    EmergencyDeclare(emergency::Declare) = "emergency.declare", Testimony, emergency::DECLARE_SEALED, seal;
+    EmergencyReview(emergency::Review) = "emergency.review", Testimony, emergency::REVIEW_SEALED, seal;
+    PermitIssue(permit::Issue) = "permit.issue", Act, &[];
+    PermitAmend(permit::Amend) = "permit.amend", Act, &[];
+    PermitRevoke(permit::Revoke) = "permit.revoke", Act, &[];
+    JobRecord(job::Record) = "job.record", Testimony, job::SEALED, seal;
+    RecordEvent(record::Event) = "record.event", Testimony, record::SEALED, seal;
+    AuditRead(audit::Read) = "audit.read", Testimony, audit::SEALED, seal;
+    HoldSet(hold::Set) = "hold.set", Act, hold::SET_SEALED, seal;
+    HoldLift(hold::Lift) = "hold.lift", Act, &[];
+    PayloadErase(hold::Erase) = "payload.erase", Act, hold::ERASE_SEALED, seal;
+    TrailAgent(trail::Agent) = "trail.agent", Act, trail::AGENT_SEALED, seal;
     ProposalOpen(proposal::Open) = "proposal.open", Act, &[];
     ProposalVote(proposal::Vote) = "proposal.vote", Act, &[];
     PolicySet(policy::Set) = "policy.set", Act, &[];
@@ -231,6 +256,68 @@ table! {
     DisputeOpen(dispute::Open) = "dispute.open", Act, dispute::SEALED_OPEN, seal;
     DisputeAnswer(dispute::Answer) = "dispute.answer", Act, dispute::SEALED_REPLY, seal;
     DisputeResolve(dispute::Resolve) = "dispute.resolve", Act, dispute::SEALED_REPLY, seal;
+}
+
+impl Kind {
+    /// Whether items of this kind may stand in a subject's trail.
+    #[must_use]
+    pub const fn in_subject_trails(self) -> bool {
+        matches!(
+            self,
+            Kind::TrailOpen
+                | Kind::TrailClose
+                | Kind::TrailAgent
+                | Kind::RulePut
+                | Kind::AccessEvent
+                | Kind::AccessCorrect
+                | Kind::RecordEvent
+                | Kind::HoldSet
+                | Kind::HoldLift
+                | Kind::PayloadErase
+        )
+    }
+}
+
+impl Fields {
+    /// The id by which a re-sent statement is recognised: one per author, for every kind of testimony.
+    #[must_use]
+    pub const fn event_id(&self) -> Option<&Random16> {
+        match self {
+            Fields::AccessEvent(f) => Some(&f.event),
+            Fields::AccessCorrect(f) => Some(&f.correction),
+            Fields::DisclosureExport(f) => Some(&f.event),
+            Fields::DisclosureImport(f) => Some(&f.event),
+            Fields::EmergencyDeclare(f) => Some(&f.declaration),
+            Fields::EmergencyReview(f) => Some(&f.review),
+            Fields::JobRecord(f) => Some(&f.event),
+            Fields::RecordEvent(f) => Some(&f.event),
+            Fields::AuditRead(f) => Some(&f.event),
+            _ => None,
+        }
+    }
+
+    /// The subject trail that the item names, as (custodian, local id), when the item says itself whose it is;
+    /// for kinds where the custodian is the author, `author` is taken.
+    #[must_use]
+    pub fn subject_trail(&self, author: Option<&ParticipantId>) -> Option<(ParticipantId, Digest)> {
+        let own = |local_id: &Digest| author.map(|author| (author.clone(), *local_id));
+        let of = |custodian: &ParticipantId, local_id: &Option<Digest>| {
+            local_id.map(|local_id| (custodian.clone(), local_id))
+        };
+        match self {
+            Fields::TrailOpen(f) => own(&f.local_id),
+            Fields::TrailClose(f) => own(&f.local_id),
+            Fields::RecordEvent(f) => own(&f.local_id),
+            Fields::PayloadErase(f) => own(&f.local_id),
+            Fields::RulePut(f) => Some((f.custodian.clone(), f.local_id)),
+            Fields::TrailAgent(f) => Some((f.custodian.clone(), f.local_id)),
+            Fields::AccessEvent(f) => of(&f.custodian, &f.local_id),
+            Fields::AccessCorrect(f) => of(&f.custodian, &f.local_id),
+            Fields::HoldSet(f) => of(&f.custodian, &f.local_id),
+            Fields::HoldLift(f) => of(&f.custodian, &f.local_id),
+            _ => None,
+        }
+    }
 }
 
 /// A field that holds a seal, or may hold one.

@@ -85,6 +85,28 @@ wire_struct! {
     }
 }
 
+wire_enum! {
+    /// By which rule a chain-made fact follows; a number of [`DueEntry::rule`].
+    pub enum DueRule {
+        /// A declared emergency was not reviewed within the policy's period.
+        ReviewMissing = 1, "an emergency was declared, and no review was recorded in time";
+        /// An export was recorded, and the recipient's half was not.
+        ImportMissing = 2, "an export was recorded, and no import of the transfer in time";
+        /// An import was recorded, and the source's half was not.
+        ExportMissing = 3, "an import was recorded, and no export of the transfer in time";
+        /// A permit's period is over.
+        PermitExpired = 4, "a data permit has expired";
+    }
+}
+
+impl DueRule {
+    /// The rule with this number, if this protocol version knows it.
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.iter().copied().find(|rule| rule.number() == u64::from(number))
+    }
+}
+
 /// A place in a trail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Listing {
@@ -140,6 +162,12 @@ wire_enum! {
         Event = 6, "the event was not recorded before";
         /// The stream's number follows the one before.
         Sequence = 7, "the author's numbering has no gap here";
+        /// What the statement refers to was recorded before.
+        Reference = 8, "what it refers to was recorded before";
+        /// The step follows from the ones before.
+        Step = 9, "the step follows from those before it";
+        /// The transfer's other half.
+        Half = 10, "this half of the transfer was not recorded before";
         /// Two votes are by a registered consensus key, and conflict.
         Evidence = 16, "the two votes are signed by this consensus key, and conflict";
     }
@@ -194,6 +222,32 @@ wire_enum! {
         CitedInVain = 22, "something is cited although the stated ground needs no citation";
         /// Imported from an earlier system.
         Imported = 23, "imported from an earlier system, decided without this ledger";
+        /// A deadline had passed.
+        Overdue = 24, "recorded after its deadline";
+        /// The same was stated before.
+        Again = 25, "the same was stated before, under another id";
+        /// The permit was issued, or begins, after the decision.
+        PermitNotYet = 26, "the cited permit was not in force yet when the access was decided";
+        /// The permit had ended or been revoked.
+        PermitEnded = 27, "the cited permit had ended when the access was decided";
+        /// The permit does not name the custodian as a holder.
+        NotHolder = 28, "the cited permit does not name the custodian as a holder of the data";
+        /// The permit does not name the acting organisation.
+        NotUser = 29, "the cited permit names another data user";
+        /// The declaration is for another custodian or acting organisation.
+        OtherEmergency = 30, "the cited emergency was declared for others";
+        /// The declaration no longer covered it.
+        EmergencyOver = 31, "the cited emergency was over when the access was decided";
+        /// The declaration was cited in another trail.
+        CitedElsewhere = 32, "the cited emergency was cited for somebody else before";
+        /// What is referred to is not there.
+        UnknownPrior = 33, "what it refers to was not recorded by this author";
+        /// A step that cannot follow.
+        OtherStep = 34, "the step does not follow from those before it";
+        /// Not the subject's own trail.
+        NotOwnTrail = 35, "the trail is not the subject's own";
+        /// The other institution is not in the registry.
+        UnknownParty = 36, "the other institution is not in the registry";
         /// The key of reported votes is no consensus key.
         NoConsensusKey = 40, "the reported key is not a consensus key of the registry";
         /// A reported vote is not signed by the key.

@@ -16,12 +16,17 @@ use crate::hash::{Digest, ItemHash, KeyId, StateKey, Tag, TrailKey, tagged};
 use crate::ids::{Height, LogIndex, ParticipantId, Random16, Round, TimeMs};
 use crate::keys::{KeyPurpose, PublicKey};
 use crate::kinds::Kind;
+use crate::kinds::access::Retention;
 use crate::kinds::participant::DisplayName;
 use crate::kinds::policy::Upgrade;
 use crate::kinds::proposal::{MAX_ACTS, VotedAct};
 use crate::policy::DecisionPolicy;
 use crate::seal::Seal;
 use crate::submission::Author;
+
+mod life;
+
+pub use life::*;
 
 fn state_key(namespace: &str, parts: &[&dyn Fn(&mut Writer)]) -> StateKey {
     let mut w = Writer::new();
@@ -346,8 +351,8 @@ wire_struct! {
 wire_struct! {
     /// A key.
     pub struct KeyEntry {
-        /// For whom it speaks.
-        pub owner: ParticipantId,
+        /// For whom it speaks: a participant, or the subject of one trail.
+        pub owner: Author,
         /// The key.
         pub key: PublicKey,
         /// What it may sign.
@@ -436,6 +441,10 @@ wire_struct! {
         pub must_seal: Set<Ascii<48>, 16>,
         /// The schema ids that `notarise` may name.
         pub schemas: Set<Ascii<48>, 64>,
+        /// Within which time after one half of a transfer the other has to follow, in milliseconds.
+        pub transfer_ms: u64,
+        /// The most submissions of one subject's key that expire within the same ten minutes.
+        pub max_subject_nonces: u64,
     }
 }
 
@@ -462,6 +471,8 @@ impl Policy {
                     .collect(),
             )
             .unwrap_or_default(),
+            transfer_ms: 7 * 86_400_000,
+            max_subject_nonces: 60,
         }
     }
 
@@ -514,6 +525,17 @@ impl Policy {
             Some(name) => Err(format!("{:?} is no optional sealed field: {}", &**name, can_seal.join(", "))),
             None => Ok(()),
         }
+    }
+
+    /// How long bodies of a class are kept, in milliseconds; for ever, if the policy does not say.
+    #[must_use]
+    pub fn retention_ms(&self, class: Retention) -> u64 {
+        let place = match class {
+            Retention::Short => 0,
+            Retention::Standard => 1,
+            Retention::Long => 2,
+        };
+        self.retention_days.get(place).map_or(u64::MAX, |days| u64::from(*days) * 86_400_000)
     }
 }
 

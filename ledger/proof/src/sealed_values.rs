@@ -104,6 +104,46 @@ fn codec(kind: Kind, field: u8) -> Result<Codec, DecodeError> {
         (Kind::RulePut, 2) => Codec::of::<RuleBody>(),
         (Kind::RulePut, 3) => Codec::of::<Evidence>(),
         (Kind::TrailOpen, 1) => Codec::of::<Option<OwnTrail>>(),
+        (Kind::TrailAgent, 1) => Codec::of::<Evidence>(),
+        (Kind::AccessCorrect, 1) => Codec::of::<Stated<Replacement>>(),
+        (Kind::AccessCorrect, 2) => Codec::of::<Stated<Prose<MAX_PROSE>>>(),
+        (Kind::DisclosureExport, 1) => Codec::of::<Stated<When>>(),
+        (Kind::DisclosureExport, 2) => Codec::of::<Stated<Parties>>(),
+        (Kind::DisclosureExport, 3) => Codec::of::<Stated<OwnTrail>>(),
+        (Kind::DisclosureExport, 4) => Codec::of::<Stated<Purposes>>(),
+        (Kind::DisclosureExport, 5) => Codec::of::<Stated<Concepts>>(),
+        (Kind::DisclosureExport, 6) => Codec::of::<Stated<Accounting>>(),
+        (Kind::DisclosureExport, 7) => Codec::of::<Stated<Prose<MAX_PROSE>>>(),
+        (Kind::DisclosureImport, 1) => Codec::of::<Stated<When>>(),
+        (Kind::DisclosureImport, 2) => Codec::of::<Stated<OwnTrail>>(),
+        (Kind::DisclosureImport, 3) => Codec::of::<Stated<Concepts>>(),
+        (Kind::DisclosureImport, 4) => Codec::of::<Stated<Prose<MAX_PROSE>>>(),
+        (Kind::EmergencyDeclare, 1) => Codec::of::<Stated<When>>(),
+        (Kind::EmergencyDeclare, 2) => Codec::of::<Stated<Agents>>(),
+        (Kind::EmergencyDeclare, 3) => Codec::of::<Stated<OwnTrail>>(),
+        (Kind::EmergencyDeclare, 4) => Codec::of::<Stated<Justification>>(),
+        (Kind::EmergencyDeclare, 5) => Codec::of::<Stated<Concepts>>(),
+        (Kind::EmergencyReview, 1) => Codec::of::<Stated<ReviewVerdict>>(),
+        (Kind::EmergencyReview, 2) => Codec::of::<Stated<Independence>>(),
+        (Kind::EmergencyReview, 3) => Codec::of::<Stated<Agents>>(),
+        (Kind::EmergencyReview, 4) => Codec::of::<Stated<When>>(),
+        (Kind::EmergencyReview, 5) => Codec::of::<Stated<Prose<MAX_PROSE>>>(),
+        (Kind::JobRecord, 1) => Codec::of::<Stated<When>>(),
+        (Kind::JobRecord, 2) => Codec::of::<Stated<Agents>>(),
+        (Kind::JobRecord, 3) => Codec::of::<Stated<Prose<MAX_PROSE>>>(),
+        (Kind::RecordEvent, 1) => Codec::of::<Stated<Concepts>>(),
+        (Kind::RecordEvent, 2) => Codec::of::<Stated<Parties>>(),
+        (Kind::RecordEvent, 3) => Codec::of::<Stated<Digest>>(),
+        (Kind::RecordEvent, 4) => Codec::of::<Stated<When>>(),
+        (Kind::RecordEvent, 5) => Codec::of::<Stated<Agents>>(),
+        (Kind::AuditRead, 1) => Codec::of::<Stated<Resources>>(),
+        (Kind::AuditRead, 2) => Codec::of::<Stated<Agents>>(),
+        (Kind::AuditRead, 3) => Codec::of::<Stated<When>>(),
+        (Kind::HoldSet, 1) => Codec::of::<Stated<Parties>>(),
+        (Kind::HoldSet, 2) => Codec::of::<Stated<Span>>(),
+        (Kind::HoldSet, 3) => Codec::of::<Stated<Prose<MAX_PROSE>>>(),
+        (Kind::PayloadErase, 1) => Codec::of::<Stated<Parties>>(),
+        (Kind::PayloadErase, 2) => Codec::of::<Stated<Prose<MAX_PROSE>>>(),
         (Kind::ParticipantRegister | Kind::ParticipantUpdate, 1) => Codec::of::<Prose<MAX_PROSE>>(),
         (Kind::MandateIssue, 1) => Codec::of::<WrappedKeys>(),
         (Kind::FindingRecord | Kind::DisputeOpen, 1) => Codec::of::<Pointer>(),
@@ -383,6 +423,10 @@ macro_rules! wire_list {
         }
     )*};
 }
+
+mod life;
+
+pub use life::*;
 
 wire_list! {
     /// Several concepts: categories of data.
@@ -915,6 +959,16 @@ wire_enum! {
         Acknowledge = 12, "acknowledge";
         /// The own trail lists another trail of the subject.
         ListsTrail = 13, "lists-trail";
+        /// Somebody speaks for the subject: `delegation.grant` of the vocabulary.
+        DelegationGrant = 14, "delegation-grant";
+        /// Somebody no longer does: `delegation.revoke`; the grant stands in `ends`.
+        DelegationRevoke = 15, "delegation-revoke";
+        /// The subject's code was renewed: `subject.rekey`.
+        Rekey = 16, "rekey";
+        /// Another trail is of the same person: `subject.link`.
+        Link = 17, "link";
+        /// It is not: `subject.unlink`; the link stands in `ends`.
+        Unlink = 18, "unlink";
     }
 }
 
@@ -934,9 +988,15 @@ pub enum RuleBody {
     Rule(Rule),
     /// Another trail of the subject.
     ListsTrail(ListedTrail),
+    /// Somebody speaks for the subject.
+    Delegation(Delegation),
+    /// The subject's code was renewed.
+    Rekey(Rekey),
+    /// Another trail is of the same person.
+    Link(Linked),
 }
 
-/// `[0]`, `[1, rule]` or `[2, listed trail]`.
+/// `[0]`, `[1, rule]`, `[2, listed trail]`, `[3, delegation]`, `[4, rekey]` or `[5, linked]`.
 impl Wire for RuleBody {
     fn write(&self, w: &mut Writer) {
         match self {
@@ -954,6 +1014,21 @@ impl Wire for RuleBody {
                 w.u64(2);
                 trail.write(w);
             }
+            RuleBody::Delegation(delegation) => {
+                w.array(2);
+                w.u64(3);
+                delegation.write(w);
+            }
+            RuleBody::Rekey(rekey) => {
+                w.array(2);
+                w.u64(4);
+                rekey.write(w);
+            }
+            RuleBody::Link(linked) => {
+                w.array(2);
+                w.u64(5);
+                linked.write(w);
+            }
         }
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -963,6 +1038,9 @@ impl Wire for RuleBody {
             (0, 1) => Ok(RuleBody::Nothing),
             (1, 2) => Wire::read(r).map(RuleBody::Rule),
             (2, 2) => Wire::read(r).map(RuleBody::ListsTrail),
+            (3, 2) => Wire::read(r).map(RuleBody::Delegation),
+            (4, 2) => Wire::read(r).map(RuleBody::Rekey),
+            (5, 2) => Wire::read(r).map(RuleBody::Link),
             _ => Err(DecodeError::OutOfBounds { at, what: "rule body" }),
         }
     }
@@ -971,21 +1049,47 @@ impl Wire for RuleBody {
             RuleBody::Nothing => View::Absent,
             RuleBody::Rule(rule) => rule.view(),
             RuleBody::ListsTrail(trail) => trail.view(),
+            RuleBody::Delegation(delegation) => View::Fields(alloc::vec![("delegation", delegation.view())]),
+            RuleBody::Rekey(rekey) => View::Fields(alloc::vec![("rekey", rekey.view())]),
+            RuleBody::Link(linked) => View::Fields(alloc::vec![("link", linked.view())]),
         }
     }
     fn from_given(given: &Given) -> Result<Self, GivenError> {
         match given {
             Given::Nothing => Ok(RuleBody::Nothing),
-            Given::Fields(fields) if fields.iter().any(|(name, _)| name == "local_id") => {
-                Wire::from_given(given).map(RuleBody::ListsTrail)
+            Given::Fields(fields) => {
+                // Told apart by a name that stands in no other.
+                let named =
+                    |wanted: &str| fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+                let within = |name: &'static str| move |error: GivenError| error.within(name);
+                if let Some(value) = named("delegation") {
+                    Wire::from_given(value).map(RuleBody::Delegation).map_err(within("delegation"))
+                } else if let Some(value) = named("rekey") {
+                    Wire::from_given(value).map(RuleBody::Rekey).map_err(within("rekey"))
+                } else if let Some(value) = named("link") {
+                    Wire::from_given(value).map(RuleBody::Link).map_err(within("link"))
+                } else if named("local_id").is_some() {
+                    Wire::from_given(given).map(RuleBody::ListsTrail)
+                } else {
+                    Wire::from_given(given).map(RuleBody::Rule)
+                }
             }
             given => Wire::from_given(given).map(RuleBody::Rule),
         }
     }
     fn form() -> Form {
-        let (trail, rule) = (ListedTrail::form(), Rule::form());
-        let names: Vec<&str> = trail.parts.iter().map(|part| part.name).collect();
-        let is = format!("nothing, or a rule, or a listed trail ({})", names.join(", "));
+        let rule = Rule::form();
+        let named = |what: &str, form: Form| {
+            let names: Vec<&str> = form.parts.iter().map(|part| part.name).collect();
+            format!("{what} ({})", names.join(", "))
+        };
+        let is = format!(
+            "nothing, or a rule, or {}, {}, {} or {}",
+            named("a listed trail", ListedTrail::form()),
+            named("`delegation`", Delegation::form()),
+            named("`rekey`", Rekey::form()),
+            named("`link`", Linked::form()),
+        );
         Form { is, sample: View::Absent, is_optional: true, ..rule }
     }
 }
@@ -996,6 +1100,9 @@ impl Describe for RuleBody {
             RuleBody::Nothing => "nothing further".into(),
             RuleBody::Rule(rule) => rule.describe(),
             RuleBody::ListsTrail(trail) => trail.describe(),
+            RuleBody::Delegation(delegation) => delegation.describe(),
+            RuleBody::Rekey(rekey) => rekey.describe(),
+            RuleBody::Link(linked) => linked.describe(),
         }
     }
 }

@@ -5,6 +5,9 @@
 //! `k_e`, local ids of one patient cannot be told from those of others; with it, all trails of that
 //! year can be found, and no other year's. Auditors and guardians get `k_e`, never `k`.
 //!
+//! A subject that signs for itself has a key for each trail, from a second secret `s` that no custodian
+//! ever sees.
+//!
 //! Who may read a trail without an account shows the reader's preimage, which only holders of `k_e`
 //! can compute.
 
@@ -13,7 +16,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::cbor::{Wire, Writer};
-use crate::hash::{ChainId, Digest, sha256};
+use crate::hash::{ChainId, Digest, TrailKey, sha256};
 use crate::ids::ParticipantId;
 
 /// The secret of one year.
@@ -49,6 +52,25 @@ pub fn local_id(
     custodian.write(&mut w);
     grantee.cloned().write(&mut w);
     Digest(mac(secret, &[&w.into_bytes()]))
+}
+
+/// The seed (RFC 8032) of a subject's Ed25519 key for one trail:
+/// `HKDF-SHA-256(salt = none, ikm = s, info = CBOR ["custos/1/subject-key", trail key])`, 32 bytes.
+///
+/// # Correctness
+/// `s` is a second secret, drawn by the subject and never told to the custodian: whoever has it can speak as the
+/// subject. It MUST NOT be derived from `k`, which the custodian has.
+#[must_use]
+pub fn subject_key_seed(s: &[u8; 32], trail: &TrailKey) -> [u8; 32] {
+    let mut w = Writer::new();
+    w.array(2);
+    w.text("custos/1/subject-key");
+    trail.write(&mut w);
+    let mut out = [0; 32];
+    Hkdf::<Sha256>::new(None, s)
+        .expand(&w.into_bytes(), &mut out)
+        .expect("because 32 bytes is a valid HKDF-SHA-256 length");
+    out
 }
 
 /// What a reader shows: `HMAC-SHA-256(k_e, "read" || local id)`.

@@ -54,6 +54,17 @@ pub enum Author {
     Subject(TrailKey),
 }
 
+impl Author {
+    /// The participant, if it is one.
+    #[must_use]
+    pub const fn as_participant(&self) -> Option<&ParticipantId> {
+        match self {
+            Author::Participant(id) => Some(id),
+            Author::Subject(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Author {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -5,7 +5,7 @@
 
 use crate::cbor::{DecodeError, Reader, View, Wire, Writer, wire_enum};
 use crate::hash::{Digest, Tag, TrailKey, tagged};
-use crate::ids::ParticipantId;
+use crate::ids::{ParticipantId, Random16};
 
 wire_enum! {
     /// What a trail collects.
@@ -75,6 +75,13 @@ impl TrailName {
     #[must_use]
     pub fn institution(owner: &ParticipantId) -> Self {
         Self { kind: TrailKind::Institution, owner: owner.clone(), local_id: None }
+    }
+
+    /// A permit's trail.
+    #[must_use]
+    pub fn permit(body: &ParticipantId, permit: &Random16) -> Self {
+        let local_id = Some(crate::kinds::permit::local_id(permit));
+        Self { kind: TrailKind::Permit, owner: body.clone(), local_id }
     }
 
     /// The registry's trail.

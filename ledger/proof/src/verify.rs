@@ -26,7 +26,7 @@ use crate::receipt::{ProvenKey, Receipt};
 use crate::record::{ItemEntry, Record};
 use crate::registry::{self, KeyEntry, TrailHead};
 use crate::state_map;
-use crate::submission::{Author, Envelope, FormError};
+use crate::submission::{Envelope, FormError};
 use crate::trail::TrailName;
 use crate::trail_proof::{Entry, TrailProof};
 
@@ -484,7 +484,7 @@ fn check_author<'a>(envelope: Envelope, key: &'a KeyEntry, chain: &ChainId) -> R
     if payload.chain != *chain {
         return Err(Failure::AuthorSignature);
     }
-    if key.purpose != KeyPurpose::Sign || payload.author != Author::Participant(key.owner.clone()) {
+    if key.purpose != KeyPurpose::Sign || payload.author != key.owner {
         return Err(Failure::KeyNotValid);
     }
     Ok(Signed { envelope: Arc::new(envelope), key })

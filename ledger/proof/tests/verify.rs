@@ -667,7 +667,7 @@ fn a_receipt_shows_what_was_recorded_and_by_whom() {
         let proven = verify::receipt(&world.receipt(index), &basis(&world.anchor(), &[])).unwrap();
         assert_eq!(proven.item.item.to_bytes(), *item);
         assert_eq!(proven.item.hash, ItemHash(naive::leaf(item).0));
-        assert_eq!(proven.item.key.owner, id("hospital-a"));
+        assert_eq!(proven.item.key.owner, Author::Participant(id("hospital-a")));
         assert_eq!((proven.item.record.height, proven.item.entry.position), (Height(1), position as u32));
         assert_eq!(proven.header.header.height, Height(2), "under a later header than its own");
         assert_eq!(proven.header.signers, [0, 1, 2]);
@@ -753,7 +753,7 @@ fn the_key_is_the_authors_for_signing_and_in_the_state() {
     let mut world = one_item();
     let another = key("another");
     world.put_key(KeyEntry {
-        owner: id("hospital-b"),
+        owner: Author::Participant(id("hospital-b")),
         key: another.public(),
         ..world.key_entry("hospital-b")
     });
@@ -764,7 +764,7 @@ fn the_key_is_the_authors_for_signing_and_in_the_state() {
     target.author_key = world.proven_key(&another.public());
     assert_eq!(receipt(&target, &anchor, &[]), Err(Failure::KeyNotValid), "another owner's");
     let mut target = good.clone();
-    target.author_key.entry.owner = id("hospital-b");
+    target.author_key.entry.owner = Author::Participant(id("hospital-b"));
     assert_eq!(receipt(&target, &anchor, &[]), Err(Failure::KeyProof), "not as the state has it");
     let mut target = good.clone();
     target.author_key.proof = world.proven_key(&another.public()).proof;

@@ -3,7 +3,7 @@
 //! Executed once per node: what is computed before the vote is what is committed at the decision.
 //! A proposer [`build`]s and drops what is refused; a follower [`check`]s, and a block that holds
 //! anything inadmissible is invalid. Both run the same code in the same order: the block record,
-//! expired nonces, the submissions; `due` facts will stand before the submissions.
+//! expired nonces, the facts that fell due, the submissions.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use custos_proof::item::{Item, kind_name};
 use custos_proof::keys::{KeyPurpose, key_id};
 use custos_proof::kinds::{Class, Kind};
 use custos_proof::merkle::Frontier;
-use custos_proof::record::{Entry, ItemEntry, Record};
-use custos_proof::registry::{self, KeyEntry, Protocol};
+use custos_proof::record::{DueEntry, Entry, ItemEntry, Record};
+use custos_proof::registry::{self, DuePlace, KeyEntry, Protocol};
 use custos_proof::state_map::{NibblePath, Page};
 use custos_proof::submission::{Author, Submission, Verified};
 use custos_proof::trail::TrailName;
@@ -31,6 +31,9 @@ use crate::view::{Head, View, ViewError};
 
 /// Nonces are kept in buckets of ten minutes of expiry.
 pub const NONCE_BUCKET_MS: u64 = 600_000;
+
+/// The most chain-made facts of one block; what is left over is recorded by the next.
+pub const MAX_DUE_PER_BLOCK: usize = 256;
 
 /// What a proposer decides besides the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +125,7 @@ pub fn start(genesis: &Genesis) -> Result<Start, StartError> {
     let mut keys = Vec::new();
     for key in genesis.keys.iter() {
         let entry = KeyEntry {
-            owner: key.owner.clone(),
+            owner: Author::Participant(key.owner.clone()),
             key: key.key,
             purpose: key.purpose,
             valid_from: LogIndex(0),
@@ -310,6 +313,9 @@ impl<'v> Run<'v> {
         for (author, bucket) in &dropped_nonces {
             overlay.remove(registry::nonce_key(author, *bucket));
         }
+        for place in view.due_until(proposal.time, MAX_DUE_PER_BLOCK)? {
+            fall_due(&mut overlay, &place)?;
+        }
         rules::close_expired(&mut overlay)?;
         overlay.keep();
         Ok(Self { overlay, version, submissions: Vec::new(), dropped_nonces })
@@ -391,8 +397,31 @@ impl<'v> Run<'v> {
             events: changed.events,
             participants: changed.participants,
             keys: changed.keys,
+            dues: changed.dues,
+            erasures: changed.erasures,
         })
     }
+}
+
+/// Records the fact that an obligation was not met.
+fn fall_due(overlay: &mut Overlay<'_>, place: &DuePlace) -> Result<(), ViewError> {
+    let due = overlay.due(place)?.ok_or_else(|| ViewError::Damaged {
+        what: format!("an obligation of {} is in no entry of the state", place.deadline),
+    })?;
+    overlay.settle(place)?;
+    let listings = overlay.places(&due.trails)?;
+    let record = Record {
+        index: overlay.next_index(),
+        height: overlay.height(),
+        time: overlay.time(),
+        entry: Entry::Due(DueEntry {
+            cause: place.cause,
+            rule: place.rule,
+            deadline: place.deadline,
+            trails: Set::new(listings).expect("because a fact is listed in at most MAX_DUE_TRAILS trails"),
+        }),
+    };
+    overlay.append(&record, None)
 }
 
 /// Applies a submission to the overlay's submission layer.
@@ -404,14 +433,6 @@ fn submit(
     check_envelope(overlay, submission, timing)?;
     let payload = submission.payload();
     let author = &payload.author;
-    let id = match author {
-        Author::Participant(id) => id,
-        Author::Subject(_) => {
-            return Err(
-                Refusal::new(RefusalCode::UnknownAuthor, "subjects sign from a later version on").into()
-            );
-        }
-    };
     overlay.use_nonce(author, payload.not_after.0 / NONCE_BUCKET_MS, &payload.nonce)?;
     let mut placed = Vec::with_capacity(submission.items().len());
     for (position, (bytes, hash)) in submission.items().iter().zip(submission.item_hashes()).enumerate() {
@@ -420,14 +441,21 @@ fn submit(
             view @ AdmitError::View(_) => view,
         };
         let item = decode_item(bytes, submission).map_err(|refusal| at(refusal.into()))?;
-        // Read for each item: an earlier item of the same submission may have changed it.
-        let participant = overlay
-            .participant(id)?
-            .ok_or_else(|| ViewError::Damaged { what: format!("the entry of participant {id}") })?;
         let index = overlay.next_index();
         still_valid(overlay, submission, index).map_err(at)?;
-        let saying = Saying { author, id, participant: &participant, index, item: *hash, by_vote: false };
-        match rules::judge(overlay, &saying, &item).map_err(at)? {
+        let outcome = match author {
+            Author::Participant(id) => {
+                // Read for each item: an earlier item of the same submission may have changed it.
+                let participant = overlay
+                    .participant(id)?
+                    .ok_or_else(|| ViewError::Damaged { what: format!("the entry of participant {id}") })?;
+                let saying =
+                    Saying { author, id, participant: &participant, index, item: *hash, by_vote: false };
+                rules::judge(overlay, &saying, &item)
+            }
+            Author::Subject(_) => rules::judge_subject(overlay, author, index, *hash, &item),
+        };
+        match outcome.map_err(at)? {
             Outcome::Before(index) => placed.push(Placed::Before(index)),
             Outcome::Recorded { verdict, trails } => {
                 let keys: Vec<TrailKey> = trails.iter().map(TrailName::key).collect();
@@ -519,14 +547,27 @@ pub(crate) fn check_envelope(
             format!("signed for chain {}, this is chain {}", payload.chain, overlay.head().chain),
         );
     }
-    let Author::Participant(id) = &payload.author else {
-        return refuse(RefusalCode::UnknownAuthor, "subjects sign from a later version on".into());
-    };
-    let Some(participant) = overlay.participant(id)? else {
-        return refuse(RefusalCode::UnknownAuthor, format!("{id} is not in the registry"));
-    };
-    if participant.suspended.is_some() && payload.class == Class::Act {
-        return refuse(RefusalCode::SuspendedAuthor, format!("{id} is suspended and may not write acts"));
+    let id = &payload.author;
+    match id {
+        Author::Participant(id) => {
+            let Some(participant) = overlay.participant(id)? else {
+                return refuse(RefusalCode::UnknownAuthor, format!("{id} is not in the registry"));
+            };
+            if participant.suspended.is_some() && payload.class == Class::Act {
+                return refuse(
+                    RefusalCode::SuspendedAuthor,
+                    format!("{id} is suspended and may not write acts"),
+                );
+            }
+        }
+        Author::Subject(trail) => {
+            if overlay.subject(trail)?.is_none() {
+                return refuse(RefusalCode::UnknownAuthor, format!("trail {trail} was never opened"));
+            }
+            if payload.class == Class::Testimony {
+                return refuse(RefusalCode::NotAllowed, "a subject's key signs acts only".into());
+            }
+        }
     }
     // Keys speak from the block after their registration on, so that followers know them beforehand.
     if overlay.key_before(&submission.envelope().key_id())?.is_none() {
@@ -568,7 +609,11 @@ pub(crate) fn check_envelope(
     if overlay.has_nonce(&payload.author, bucket, &payload.nonce)? {
         return refuse(RefusalCode::Replayed, "the author used this nonce before".into());
     }
-    if overlay.nonce_bucket(&payload.author, bucket)?.count >= policy.max_nonces {
+    let quota = match id {
+        Author::Participant(_) => policy.max_nonces,
+        Author::Subject(_) => policy.max_subject_nonces,
+    };
+    if overlay.nonce_bucket(&payload.author, bucket)?.count >= quota {
         return refuse(
             RefusalCode::QuotaExceeded,
             format!("{id} has too many submissions that expire together"),
@@ -606,6 +651,12 @@ impl View for Nothing {
         Ok(None)
     }
     fn block_time(&self, _: Height) -> Result<Option<TimeMs>, ViewError> {
+        Ok(None)
+    }
+    fn due_until(&self, _: TimeMs, _: usize) -> Result<Vec<DuePlace>, ViewError> {
+        Ok(Vec::new())
+    }
+    fn next_due(&self) -> Result<Option<TimeMs>, ViewError> {
         Ok(None)
     }
 }

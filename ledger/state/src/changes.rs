@@ -2,7 +2,10 @@
 
 use custos_proof::hash::{BlockId, Digest, ItemHash, KeyId, StateKey, SubmissionId, TrailKey};
 use custos_proof::header::Header;
-use custos_proof::ids::{LogIndex, ParticipantId, Random16};
+use custos_proof::ids::{LogIndex, ParticipantId, Random16, TimeMs};
+use custos_proof::kinds::Fields;
+use custos_proof::kinds::access::Retention;
+use custos_proof::registry::DuePlace;
 use custos_proof::state_map::{NibblePath, Page};
 use custos_proof::submission::Author;
 
@@ -39,6 +42,43 @@ pub struct Changes {
     pub participants: Vec<ParticipantId>,
     /// Keys whose entries changed, with their owners: for the same index.
     pub keys: Vec<(ParticipantId, KeyId)>,
+    /// Obligations that are new (true) or settled (false), ascending: for the index that they fall due from.
+    pub dues: Vec<(DuePlace, bool)>,
+    /// Stretches of trails whose items need not be kept any longer.
+    pub erasures: Vec<Erasure>,
+}
+
+/// Items that may go. Their records stay, and with them every root and every proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erasure {
+    /// In which trail.
+    pub trail: TrailKey,
+    /// The first position.
+    pub from: u64,
+    /// The position behind the last.
+    pub to: u64,
+    /// Only items of this class: [`retention_of`].
+    pub retention: Retention,
+    /// Only what was recorded before this block time.
+    pub before: TimeMs,
+}
+
+impl Erasure {
+    /// Whether it frees a store from keeping an item that was recorded at `time`.
+    #[must_use]
+    pub fn covers(&self, time: TimeMs, item: &Fields) -> bool {
+        time < self.before && retention_of(item) == self.retention
+    }
+}
+
+/// The retention class of an item: what it says itself, else the longest.
+#[must_use]
+pub fn retention_of(item: &Fields) -> Retention {
+    match item {
+        Fields::AccessEvent(f) => f.retention,
+        Fields::RecordEvent(f) => f.retention,
+        _ => Retention::Long,
+    }
 }
 
 /// A new leaf of the log.

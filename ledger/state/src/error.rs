@@ -103,6 +103,12 @@ codes! {
     TooFarBack = "too-far-back";
     /// A duration or other number that is not allowed.
     OutOfRange = "out-of-range";
+    /// What is to be changed has ended.
+    Ended = "ended";
+    /// It has to be kept: a hold is on it.
+    OnHold = "on-hold";
+    /// It has to be kept for longer.
+    TooEarly = "too-early";
     /// The proposal can no longer be voted on.
     ProposalClosed = "proposal-closed";
     /// The author has no mandate for this institution.

@@ -6,13 +6,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use custos_proof::cbor::Wire;
 use custos_proof::hash::{Digest, ItemHash, StateKey, TrailKey};
 use custos_proof::ids::{Height, LogIndex, Random16, TimeMs};
+use custos_proof::item::Item;
+use custos_proof::record::Record;
+use custos_proof::registry::DuePlace;
 use custos_proof::state_map::{NibblePath, Page};
 use custos_proof::submission::Author;
 
 use crate::apply::Start;
-use crate::changes::{Changes, NewListing, NewRecord};
+use crate::changes::{Changes, Erasure, NewListing, NewRecord};
 use crate::view::{Head, View, ViewError};
 
 /// A chain's state and log in memory.
@@ -24,6 +28,7 @@ pub struct MemoryStore {
     trail_frontiers: BTreeMap<TrailKey, Vec<Digest>>,
     nonces: BTreeSet<(u64, Author, Random16)>,
     events: BTreeMap<(Author, Random16), (LogIndex, ItemHash)>,
+    dues: BTreeSet<DuePlace>,
     times: Vec<TimeMs>,
     records: Vec<NewRecord>,
     listings: BTreeMap<(TrailKey, u64), NewListing>,
@@ -40,6 +45,7 @@ impl MemoryStore {
             trail_frontiers: BTreeMap::new(),
             nonces: BTreeSet::new(),
             events: BTreeMap::new(),
+            dues: BTreeSet::new(),
             times: vec![start.time],
             records: Vec::new(),
             listings: BTreeMap::new(),
@@ -78,10 +84,36 @@ impl MemoryStore {
                 .iter()
                 .map(|(author, event, index, item)| ((author.clone(), *event), (*index, *item))),
         );
+        for (place, is_new) in &changes.dues {
+            match is_new {
+                true => self.dues.insert(place.clone()),
+                false => self.dues.remove(place),
+            };
+        }
         self.times.push(changes.header.time);
         self.records.extend(changes.records.iter().cloned());
         self.listings.extend(changes.listings.iter().map(|l| ((l.trail, l.position), *l)));
+        for erasure in &changes.erasures {
+            self.erase(erasure)?;
+        }
         self.head = Arc::new(changes.head.clone());
+        Ok(())
+    }
+
+    fn erase(&mut self, erasure: &Erasure) -> Result<(), ViewError> {
+        let damaged = |what: String| ViewError::Damaged { what };
+        let range = (erasure.trail, erasure.from)..(erasure.trail, erasure.to);
+        for listing in self.listings.range(range).map(|(_, listing)| *listing) {
+            let new = usize::try_from(listing.index.0).ok().and_then(|index| self.records.get_mut(index));
+            let new = new.ok_or_else(|| damaged(format!("record {} of a trail", listing.index)))?;
+            let Some((_, bytes)) = &new.item else { continue };
+            let (record, item) = Record::from_bytes(&new.bytes)
+                .and_then(|record| Ok((record, Item::from_bytes(bytes)?)))
+                .map_err(|error| damaged(format!("record {}: {error}", listing.index)))?;
+            if erasure.covers(record.time, &item.fields) {
+                new.item = None;
+            }
+        }
         Ok(())
     }
 
@@ -134,5 +166,11 @@ impl View for MemoryStore {
     }
     fn block_time(&self, height: Height) -> Result<Option<TimeMs>, ViewError> {
         Ok(usize::try_from(height.0).ok().and_then(|i| self.times.get(i)).copied())
+    }
+    fn due_until(&self, time: TimeMs, limit: usize) -> Result<Vec<DuePlace>, ViewError> {
+        Ok(self.dues.iter().take_while(|place| place.deadline <= time).take(limit).cloned().collect())
+    }
+    fn next_due(&self) -> Result<Option<TimeMs>, ViewError> {
+        Ok(self.dues.first().map(|place| place.deadline))
     }
 }

@@ -14,13 +14,15 @@ use custos_proof::ids::{Height, LogIndex, ParticipantId, Random16, TimeMs};
 use custos_proof::merkle::Frontier;
 use custos_proof::record::{Listing, Record};
 use custos_proof::registry::{
-    self, Bucket, KeyEntry, Participant, Policy, Protocol, RuleStatus, SubjectTrail, TrailHead,
+    self, Bucket, DuePlace, KeyEntry, Participant, Policy, Protocol, RuleStatus, SubjectTrail, TrailHead,
 };
 use custos_proof::state_map::{self, NibblePath, Page, PageError, PageSource, Update};
 use custos_proof::submission::Author;
 
-use crate::changes::{NewListing, NewRecord};
+use crate::changes::{Erasure, NewListing, NewRecord};
 use crate::view::{Head, View, ViewError, decode_entry};
+
+mod life;
 
 /// What one layer changes.
 #[derive(Debug, Default, Clone)]
@@ -33,6 +35,9 @@ struct Layer {
     events: BTreeMap<(Author, Random16), (LogIndex, ItemHash)>,
     participants: BTreeSet<ParticipantId>,
     keys: BTreeSet<(ParticipantId, KeyId)>,
+    /// Obligations that are new (true) or settled.
+    dues: BTreeMap<DuePlace, bool>,
+    erasures: Vec<Erasure>,
 }
 
 /// A view with the changes of a block and of the submission in progress.
@@ -55,6 +60,8 @@ pub(crate) struct Changed {
     pub(crate) events: Vec<(Author, Random16, LogIndex, ItemHash)>,
     pub(crate) participants: Vec<ParticipantId>,
     pub(crate) keys: Vec<(ParticipantId, KeyId)>,
+    pub(crate) dues: Vec<(DuePlace, bool)>,
+    pub(crate) erasures: Vec<Erasure>,
     pub(crate) map: Update,
 }
 
@@ -110,6 +117,8 @@ impl<'v> Overlay<'v> {
         self.block.events.extend(kept.events);
         self.block.participants.extend(kept.participants);
         self.block.keys.extend(kept.keys);
+        self.block.dues.extend(kept.dues);
+        self.block.erasures.extend(kept.erasures);
     }
 
     /// Forgets what the submission in progress changed.
@@ -214,7 +223,10 @@ impl<'v> Overlay<'v> {
     /// Replaces a key's entry.
     pub(crate) fn put_key(&mut self, id: &KeyId, entry: &KeyEntry) {
         self.put(registry::key_key(id), entry);
-        self.submission.keys.insert((entry.owner.clone(), *id));
+        // A subject's key is in no list: whoever has its trail's key finds it.
+        if let Author::Participant(owner) = &entry.owner {
+            self.submission.keys.insert((owner.clone(), *id));
+        }
     }
 
     /// The policy.
@@ -408,6 +420,8 @@ impl<'v> Overlay<'v> {
                 .collect(),
             participants: self.block.participants.into_iter().collect(),
             keys: self.block.keys.into_iter().collect(),
+            dues: self.block.dues.into_iter().collect(),
+            erasures: self.block.erasures,
             map,
         })
     }

@@ -9,7 +9,7 @@ use custos_proof::ids::{Height, LogIndex, ParticipantId, TimeMs};
 use custos_proof::item::Item;
 use custos_proof::kinds::participant::Register;
 use custos_proof::kinds::{Fields, Kind};
-use custos_proof::record::{Check, Finding, Verdict, verdict};
+use custos_proof::record::{Check, DueRule, Finding, Verdict, verdict};
 use custos_proof::registry::{Participant, Role};
 use custos_proof::submission::Author;
 use custos_proof::trail::TrailName;
@@ -19,18 +19,25 @@ use crate::overlay::Overlay;
 use crate::view::ViewError;
 
 mod access;
+mod disclosure;
 mod dispute;
+mod emergency;
 mod finding;
+mod findings;
+pub mod hold;
 mod key;
+mod life;
 mod mandate;
 mod misbehaviour;
 mod notarise;
 mod participant;
+mod permit;
 mod policy;
 mod proposal;
 mod roster;
 mod rule;
 mod trail;
+mod trail_agent;
 mod validator;
 
 pub(crate) use policy::begin;
@@ -113,6 +120,21 @@ table! {
     TrailClose => trail::close, trail::CLOSE;
     RulePut => rule::put, rule::PUT;
     AccessEvent => access::event, access::EVENT;
+    AccessCorrect => life::correct, life::CORRECT;
+    DisclosureExport => disclosure::export, disclosure::EXPORT;
+    DisclosureImport => disclosure::import, disclosure::IMPORT;
+    EmergencyDeclare => emergency::declare, emergency::DECLARE;
+    EmergencyReview => emergency::review, emergency::REVIEW;
+    PermitIssue => permit::issue, permit::ISSUE;
+    PermitAmend => permit::amend, permit::AMEND;
+    PermitRevoke => permit::revoke, permit::REVOKE;
+    JobRecord => life::job_record, life::JOB;
+    RecordEvent => life::record_event, life::RECORD;
+    AuditRead => life::audit_read, life::AUDIT;
+    HoldSet => hold::set, hold::SET;
+    HoldLift => hold::lift, hold::LIFT;
+    PayloadErase => hold::erase, hold::ERASE;
+    TrailAgent => trail_agent::agent, trail_agent::AGENT;
     ProposalOpen => proposal::open, proposal::OPEN;
     ProposalVote => proposal::vote, proposal::VOTE;
     PolicySet => policy::set, policy::SET;
@@ -156,6 +178,29 @@ impl From<Vec<TrailName>> for Outcome {
     fn from(trails: Vec<TrailName>) -> Self {
         Outcome::Recorded { verdict: verdict(&[Check::Author], &[], Finding::Consistent), trails }
     }
+}
+
+/// Applies the rules of an item that a subject signed with its key for one trail.
+pub(crate) fn judge_subject(
+    overlay: &mut Overlay<'_>,
+    author: &Author,
+    index: LogIndex,
+    hash: ItemHash,
+    item: &Item,
+) -> Result<Outcome, AdmitError> {
+    match &item.fields {
+        Fields::RulePut(f) => Ok(rule::put_by(overlay, author, hash, f)?.into()),
+        Fields::TrailAgent(f) => Ok(trail_agent::agent_by(overlay, author, index, f)?.into()),
+        other => refuse(
+            RefusalCode::NotAllowed,
+            format!("a subject's key writes rule.put and trail.agent, not {}", other.kind().name()),
+        ),
+    }
+}
+
+/// The number of a chain-made fact's rule.
+fn due_rule(rule: DueRule) -> u32 {
+    u32::try_from(rule.number()).expect("because the rules are few")
 }
 
 /// Refuses.

@@ -10,7 +10,7 @@ use custos_proof::cbor::Wire;
 use custos_proof::certificate::ValidatorSet;
 use custos_proof::hash::{BlockId, ChainId, Digest, ItemHash, KeyId, StateKey, TrailKey};
 use custos_proof::ids::{Height, LogIndex, LogSize, ParticipantId, Random16, TimeMs};
-use custos_proof::registry::{self, Bucket, KeyEntry, Participant, Policy};
+use custos_proof::registry::{self, Bucket, DuePlace, KeyEntry, Participant, Policy};
 use custos_proof::state_map::{NibblePath, Page};
 use custos_proof::submission::Author;
 use thiserror::Error;
@@ -43,6 +43,12 @@ pub trait View {
 
     /// The time of a block up to the head; the genesis' time at height 0.
     fn block_time(&self, height: Height) -> Result<Option<TimeMs>, ViewError>;
+
+    /// The first obligations whose deadline is not after `time`, in ascending order; at most `limit`.
+    fn due_until(&self, time: TimeMs, limit: usize) -> Result<Vec<DuePlace>, ViewError>;
+
+    /// The earliest deadline of all obligations: when the next block has something to say by itself.
+    fn next_due(&self) -> Result<Option<TimeMs>, ViewError>;
 
     // Entries that every submission asks for. Storage may answer from memory; what it answers MUST be what
     // `entry` would.

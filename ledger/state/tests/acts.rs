@@ -18,6 +18,7 @@ use custos_proof::kinds::validator::Remove;
 use custos_proof::kinds::{Class, Fields};
 use custos_proof::record::{Check, Finding};
 use custos_proof::registry::{self, KeyEntry, Participant, Role, RuleStatus, SubjectTrail};
+use custos_proof::submission::Author;
 use custos_proof::trail::TrailName;
 use custos_proof::verify;
 use custos_state::error::RefusalCode;
@@ -62,7 +63,7 @@ fn validators_admit_a_lab_which_then_speaks_with_its_own_key() {
     let add = chain.add_key("lab", &new, KeyPurpose::Sign);
     chain.agreed(vec![lab, add]);
     assert_eq!(participant(&chain, "lab").roles, registry::Roles::new(&[Role::Custodian]));
-    assert_eq!(key_entry(&chain, &new).unwrap().owner, id("lab"));
+    assert_eq!(key_entry(&chain, &new).unwrap().owner, Author::Participant(id("lab")));
     let open = chain.open("lab", "p", None);
     chain.act("lab", vec![open]);
 }

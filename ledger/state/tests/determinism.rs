@@ -12,14 +12,14 @@ use std::collections::BTreeSet;
 
 use common::*;
 use custos_proof::batch::verify_batch;
-use custos_proof::cbor::{Ascii, Set, Wire};
+use custos_proof::cbor::{Ascii, List, Set, Wire};
 use custos_proof::certificate::{VoteType, vote_preimage};
 use custos_proof::hash::{BlockId, Digest};
 use custos_proof::header::Block;
 use custos_proof::ids::{Height, Round, TimeMs};
 use custos_proof::item::{Item, item_hash};
 use custos_proof::keys::{KeyPurpose, Signer as _};
-use custos_proof::kinds::access::{Basis, Event, Late};
+use custos_proof::kinds::access::{Basis, Event, Late, Retention};
 use custos_proof::kinds::dispute::{Answer, Behalf, Open, Resolution, Resolve};
 use custos_proof::kinds::finding::Record as RecordFinding;
 use custos_proof::kinds::mandate::{End, Issue};
@@ -28,11 +28,14 @@ use custos_proof::kinds::notarise::Notarise;
 use custos_proof::kinds::policy::{Set as PolicySet, Upgrade};
 use custos_proof::kinds::proposal::Choice;
 use custos_proof::kinds::roster::{Commit, Count};
-use custos_proof::kinds::rule::Put;
+use custos_proof::kinds::rule::{Collected, Put};
 use custos_proof::kinds::validator::{Put as ValidatorPut, Remove as ValidatorRemove};
-use custos_proof::kinds::{Class, Fields, Kind};
+use custos_proof::kinds::{
+    Class, Fields, Kind, audit, correct, disclosure, emergency, hold, job, permit, record, trail,
+};
+use custos_proof::record::{Entry, Record};
 use custos_proof::registry::{Policy, ProposalState, Role};
-use custos_proof::submission::Submission;
+use custos_proof::submission::{Author, Submission};
 use custos_state::apply;
 use custos_state::changes::Changes;
 use custos_state::memory::MemoryStore;
@@ -40,78 +43,114 @@ use custos_state::view::View;
 
 const A: &str = "hospital-a";
 const B: &str = "hospital-b";
+const BODY: &str = "access-body";
+const USER: &str = "institute";
+const OMBUDSMAN: &str = "ombudsman";
+const DAY: u64 = 86_400_000;
 
 /// The chain, then each block's id, log root and state root.
 const GOLDEN: &[&str] = &[
-    "4516be18f4fdcededad0c887bac2419324787e24e5028e7f7d00aab2a50a4e8a",
-    "448a8bcf7777df78683e6f0b16e1da332913ad4ec65ed2fb7e287fdaada6ce0e \
-     34c41b11aed6417223bb46aa71d4541767a8167242af2988bff66547fabbe7a5 \
-     d7ed366a3e06a952ac622999df90f2f4e8f4c27d03edc7c12145e1beea0ed728",
-    "0d1f41c8e981607ef30ca60ad8d5d3ed7f52d7a403962e938c4734ac405119c4 \
-     b02fef4210228e324fdb3468bd81288d1dd9aa8172fae7ae96f346e79228aeab \
-     518f6da53ec3a702b1690da97502d4c45af433121e29b5340ef9bc011c81a0dd",
-    "b5a6234fa18acb31760c40e400bbb5bc0b0de4de97fa97e9a7dc14f21dd92129 \
-     dd9b3f4e0ad0d3cfaba2225fef85c09498f80194fcaa0a7a76a5ab44ca95821e \
-     609c0bab9235dcc3cacddb31fa518da8d887f7e9096b3b427092557d9c22fe86",
-    "0f07001afaeffa2893d34b092e4b6693d40d3b9731294f4880aac17f3ed5055e \
-     b480d6cf4084fbd652d7c920c55c57d3469543b7bc86ad732daaf9e6407268d5 \
-     73a22b572cc88e6fd31f7bb2d69ba6474804535e3dc93dcbbfb2f8038375b094",
-    "1eef5c2672d53da85f733e210349eb7653bcbfae7495df359e800971e7bbfd8b \
-     1666d60022d2e0728183d99b43aea31533b18b4e3a3ac7dc2d63e1cc39980aa9 \
-     bed51355b95ebad887b537926a2813f9068f3e202635ddfb0f853d271a3824f2",
-    "57c2d083d22263f759097ff5535b24bc2f9b8222b9e498ff9de9e88206cb894b \
-     6769e0a89d502f9e11e93efe8ce697aafa1e59dbabb6e8a1aa0db0e7189e9582 \
-     3f889969c60b3f7e62206880645b7d89bc4596e47d1640bc2986eb30f36b34ae",
-    "782f2e3277ff226325f305268ca05e9dec7404a166617a7aa7256593b529cb3c \
-     a7f21e840545e8c24b907bf70d676d84d0ba7d6bd8f675e7da87b150378d8286 \
-     982b2a959167f71093ac7bf38363f1612a839f4ac03e930b5605aafebe38a5ba",
-    "ea0e579aaf9f5f82ae7094017346d2eb350242f84a2159013cc9ba696f89638a \
-     26451c25c6e0b5d74db4c3dd0a130821af4f44eb46a1cb8a264fc96391afdf5c \
-     89e5a79ea1dae14e07e9bf862b671109978bbd4032adcdc41a6b8c9c66c6e199",
-    "76c4fdd7427f8c56ed4069580e901d03b10b6c714795c03d092c217ccaf9937a \
-     9f6b68a043ed6e8e1b165b9e649d2e26dbe85a36f136edd4c10bca06901027d5 \
-     05974f973c06c6b7871caef32ef5d35231666789aaba7d7ceafe73e566958116",
-    "ed12d8f06cadceedb28e168ac9470dc00db1d2030fdd398f2bd7c41be3ac72c8 \
-     cbab51c74ca7b71e8469dd8fbe2813399afb83a3fa525c12462d1f2a283e5569 \
-     6b783276a3d12d53bb238de454dc4d92cd9302cbafa687f406ccf5b042c18593",
-    "ac3cf47647946e4a78647ebce11884d4d95daad13bc670818c193145401ef85b \
-     53d1208b57d245f657b765e2c3e8b13c96690c86244f8ec4de0df9617afb5b6c \
-     ede3d3d6f52bac2eeb4eed002e2ad9f5de8368e24eb0e29e3ab015e4d54a24c8",
-    "04ef07fb379fd9c21c09e2940d959b409b1aff11782426ec8531e2536dad4153 \
-     729d728045d541f9f5d46fa131dd335cda1b3d46ba405db9d9af65d967884ed8 \
-     801ec80f253272cd4ec3dcf21a205f131789e35527e8bd360d9283ed34769402",
-    "54339210027d5a1cf259acdb5c9e76d3d65ec5f900085f763bfd69462a949e50 \
-     ecd7293144db22a9ddf476c5a1821701f9df67f72c270e9cfb3bc6873def6708 \
-     08e6c5e0aa8fc7683e0159c5800912245904901c8e80ca69bc36d4e6859e7a49",
-    "7038318caef4da6b5910f74fd64af1f1bb1c5db6cef4be988404157a196b612f \
-     1aa225265b9bffeeda6d90c7fd71008d05118019e2a328cc69a734c7a9477c9b \
-     f338fdc7b96b0acbebea32dcd6ab66eedf4971b8869fded5f723d3e12cf11fc6",
-    "90a95a5c0691a2dc980602e66208d7f5f068a7c259d7e86043c2bd78a6e921c5 \
-     658d9e7688fa0150ce08c20d0700a3781ecab69d0c0c2beb45921e1a8b4cb905 \
-     bd00d95aa4afe7c52f0ba23e4fadac3190e1276c7999390810046cc78682521d",
-    "a95bd2377b1ac21af1ae80fb0f83be8f217c93024631ec96488a4fb1aab0b216 \
-     2c0b1ee4dbc4078f893c8d1c5e23b695d3e0cc970159282b5df63d57116c3577 \
-     aa2ee8170ebf3627124734d1323a3fba5f506170ca0c546fe7ce35d7aa06fa3d",
-    "607f8439ce78aea5344b3effa64e53279555879dbd666c5164bb42c0747766b7 \
-     ff12f8c1f73c49a593a7deb37bee2ed72dd298d5a146638493beb0efae090015 \
-     c1f9ec4f268a0a41de0369b06e5a386bcb6554678d9521a6d7d31b052bd0d0fa",
-    "bd70986ca341ada0039d952660dc3d8e4444c2788b3e7b562d405e322eb7b8ba \
-     424ab826195de35e4c5aa14eec0bf5735954b960ee448db3d28f641ba1228729 \
-     04907efd035eca2a2863ee6f8e260733cc08aff071d18acebc4e981335e91b1b",
-    "80dcfca12ab248db594d8637a3109b212b6c9914e8749e14364d77cd09791f63 \
-     0ff4f1106cd057c3b8db06c3a0019f3f4d2b2712c8990867ce22129fad57991f \
-     fe8e892764d2dd77efd44afa7266053600c23cd690efcfcae41adb7ff821b5ef",
-    "6c2c7796a53ab9263f691aad9da3d4dda934c5eacc3548d78075fbcb31538f4a \
-     f878b69beb96f111a8efacaf6bc395a04bdb298ffb22caaaf55e72950f9a09d1 \
-     9934df38b45e6c8388b65bf5152985dc0597a15ba89ccbcfe67ff895a99b8754",
-    "9bab1602139e7db5bd1a57819f3356dad67cf1a5bd397568b80cbc714af81b95 \
-     5529df6dd44f685f00eae1dfba8b3c5cd6b7b74b42c053dbfdfccd1153e73872 \
-     109354dee43b58a1fe6825443fe5ce68f2b79ff091e9a89fc33b578b7bd2b295",
+    "30755f2f991ebe751b6b6138a6ba5bc4fe9c122354de68443a0903e681e02473",
+    "d3fb92518056638bdce23c537210b95cba8ca1a86632b34b66bbd4f71d2b0dc9 \
+     261fb290827d8e9a2d86858ffb12f590964fba10b03644695f895ef26224d700 \
+     7fc2793438915ea15a63ddc22a290235bae69f5e546b312cc592d2801642db60",
+    "d753930520e1c8b134990e64160f309889497e36bbd823fcbe7164992e62250c \
+     48de2cc56f7bea50f98518fcdbab4ede60cd803141a3b1b0f4e7d0685f613b60 \
+     5423ae11b2192a60eeaeb0420250c0e12b15c6a0dc417d46e0d2c3864d748424",
+    "50a6e08c97d2af228ae9467764356fe5479f0d0f4b05172cc11e89a54380fc89 \
+     1b42ad051527fadc16047ec2ceae4902942d7a0c3cd34e40251891c4ecbeacb6 \
+     c845c22a99d008fd1dcf232ad27c60ee218e045fd7062cbd5b91c376f43c6f0e",
+    "db19ff63a80cba207bd82b9477c1914b9d6e502fa224e66532afdd6fc3a27b2c \
+     063760701437604e4f9167beeec8e56751e66e47475df36296eca525f40b551b \
+     09cf78fcb1dea447e4511ba241e48e983a160e58b2d88cb545877e87737aa1bc",
+    "6c3440ec8653e381a2d91dc5c6e659be658b12350f1b028ad5ee13fa92e7c20f \
+     a3465ce068ce43db3dcda88403738deb4f2a27860bcfcf6620f825cc101a0fff \
+     123369e521d75699bc29367c383dfb988e1a2255bc0e0d2e533b48cd7d7ab869",
+    "34f797fbc56ff019c59db11361b77ab388b147092e36b9d3b7db539381d43c36 \
+     dd847c490f4f720ef29c3808fb6d2023e991b8063dc9af8f19655c3a813ac3ed \
+     f0b7118124509051af482a46b2908c6aeefb7bd164eacfaf7048ac0af8424f7c",
+    "70a87834ba532f2292a1d11d3d794fc9d817c57ad82ab6f762d82a42c1ee6cd0 \
+     052de2c9a182768244c6f51f9803d9f3a696717a7c1f3fbec3acfe35282d8809 \
+     4f9b71b21cba53c7dc98cbb21cecffdd7e79046606a2b0b08e367ad04574dcd8",
+    "fc72e25f9b9629abc55be24965b69443600d8553ce50de8424ae6033b935c2d8 \
+     3ef933e658d51a44078d5069f8680ed0a5dce09960c24fcf8dd7036d0a67101f \
+     1a801eb482a0769e87e0c3d93f11b40ccc8f3ee4647ce46a2d0a79447f456336",
+    "c7b76c531cd7dd6f9ebaa6e5fff03780df9fe463764949c98c1c341a68a59957 \
+     1662a27d55382c4394e44a651736edb4de7b7547eaa5b8af930a1063e74f836f \
+     20fa77081aa31e5a27b130de1cba3cafc71b39082c0de7d6544398da1e58a65b",
+    "b78926b2dc51ffefab943c4772df24824910303f0db6356e9a1f9c67bcda68a8 \
+     6dc6f45aa050fe42c2de0d66ce55d779ef469d534b85355ce6e6b54f14f77026 \
+     3a3c9a26919ded9061a2518bbcc40f270df87fbdbf2641d69fa302141b6d864f",
+    "4280cfcefb093fc9dc96c90d2640c4b1edb0539b847f5ce6d3db11efaa27e054 \
+     cb3b2dbb9b2209e0aaa35e823ca85787cc36b780d75c2c88a0aaf9aff8e12142 \
+     ca9368a3e8075272ab299c034e076eaec62ec2375228d2be721b7c59ab62972d",
+    "acee61957555ecbddb3f85c27042ad1753469d28bb87931e99480cabd2faba5a \
+     7448424acc7f6e7f2c22fb01587215f84e4f57337f0a5d789c66672b349843b4 \
+     ae74865c02ff11c4760b8de3034304e2f885a1102557b59f4e882fa5211d4e1c",
+    "9cb939c14cc37b2cf6a5f3ad10185823256222ff225760c17dd4fb2b7bb17bed \
+     8e2a54069651f9b726b545e0f649672fb540be93559902c64fa37b10aa2eccab \
+     04390e76d40ad0a37c141b9a89dd637bb570e271f1158e594d414fc444f414ef",
+    "74522b0ca94ad66dded4e19fed967506f2300cc2868c5d8492ac244f8950a171 \
+     28b3b031f14261d7f48d39d5218a42c5aa07f643237c51748dc7edbdf5f36b89 \
+     892b80a707f96e2c54cdad18fb54f90c336ad90b9323021d5c9ff8a7271bb748",
+    "f9a955a91d89c4673940b19df8ed8096250bd05bdc5c168dcc5b5088319a5fb9 \
+     62fd320232434be352bf2cc60914d2f7942aa39b233f9131a9b9bc8fd213c549 \
+     1b21b19467ebc0e7426792923ea17bde852494ea67d12cea2066569102fd6dd7",
+    "47376fdb01e88be44fe0a52a15f588889002880912f8fc2665d988899d918e1b \
+     b7cfdd74ac432af2678a0352ecf65c5908c6cba8e977daa429cfef3da86b9c1b \
+     a76eaa3398d101b559b232d5e7cfde9f86eb68622d831891e86d9aee50bc4202",
+    "418cf438961ce04d16ba092250d6611dbf2064a622d7f6b00b8d22bc8c5d2f95 \
+     5d489d7490e5734d9f39ff1c8a47f1c785be49d02d036d0e8d8703d5fc41ad0c \
+     7f43ed4652f86ea20660c9bbfd8ab8dc39d4f6c64e29e230efa435cecb8480c8",
+    "19f684524e00635ad1f17eddc8a44504257f7abf1f7ce1e83ca71b6ce70408a5 \
+     8f3e99aefecbce6b27fa6a9c679a381a51be823e86ab78206e829079777bd28e \
+     9189b7bd62256233343165665eb25f3315e0280d18b5977d3ad138194221c21f",
+    "6989ea4feb27e2a43a668a5e0afba0aa41af129eb16d96b59d1a2d95714f3dfa \
+     f404845fbec7b4f28e70706a62a8316656741fdd28e4445e63570cece96023ff \
+     1a4f7cd29cca00d8db580306fff116557a7d29426071e36b4f2f8acaa2591255",
+    "66cb92d522cb0b081110e56a4d7090230d8fcf4ae9ac5db09d98b33fea024c26 \
+     8e566969fb5b0eda5b5e155887ba27dbd00a081d4b127ee4c88b2daaa3bf7702 \
+     63e48305e33883b19191790cf0fb5be1c5a1f155b6caeceae410c603b6a422a3",
+    "ed3519320894d04b8d0a91bb52dde10c619356964f1910c34c9aee4c2150f8db \
+     817d6b4154e0ebe0ef2265ffddc4ec6dfd522a1275c68e3cc462c37cfb0d4870 \
+     fb8f73a190f3f060dbea3d0b6a6c363b2e7ea15ffbba79bebf8eca45586613ce",
+    "09db852224ec1e1a8ed4f4096e1e384abc669fa422a4074fdee51bc719dcd593 \
+     65cb4ebe3659c029f4c2aae2459ba67f37285780ddc497e5c7e499523c9dd9cb \
+     eee5b0d8f1a2b84734e39e64c3b76cbd3c70c43d59963a07b7a8c43103c896c1",
+    "c3f5646e7aa37766735ee055e903732a4f33501fa99dbd2103caa85318c004d7 \
+     8f7f100101a16db89fc41672a006b5dabbf97dce0448eaa8f7e09a3dcf33e8f5 \
+     1db9cb471fdf2ef49b41afbaf21d90dd71a1ba8224bb56c60c2212d82e5db401",
+    "a3e60ab835f599f585dd35efddf8523de7fea7be56b5a3c301d8d41fd89dc907 \
+     517c7fb11544b783097cd2393cddd0b4e4decb03174ab43c96de1c61fd4d3eb8 \
+     6e6cfc37b4f807eca8b7308b4cd63f19ff0fc2b38c4b091d8549e3fa1dcd8e5b",
+    "07a90d7cd83ccc2503456f5c052a7afba8f2b8298e71d4615bfadf067ca23f86 \
+     79359bf4ccf2a0aec75ac7eb2b1ac8746d6a9846c11d8d9814b2dadfe5574f91 \
+     34f023a5bc5cb96d49375ebc6aaae2124bba4099a6c70d2e37f3c117c10277d8",
+    "4456d27330c3a420c2e902fe3b4813c6b3c54ea04422553168e594262510b9ec \
+     795daa0dbd6c17db4d1afa5c69dd77f203095fcb8ff801312a5cdd5ddef8b80d \
+     a7e482072f58e96fec261b07876f1ddd2c413aaadca276b9f9544c62edecad85",
+    "3ce90151a920886c517aced81ad994bd5d23d8851ed414fc1dd854a4e0ebb5cf \
+     41acf9bef9cc1090d06afa8fe7b46c514632662975150a8488db21f62da4e0c1 \
+     1287ea3df32f1a36daf4699c9ac598b6166722b2cacad7046183c7108db256c9",
+    "0464d982bccff3cd272b9b08037ce47af44c309ac05be5671a2bca0f1ab224d4 \
+     bb974675cbe40df6ff60248a525941dc9cb84bc04603188c35a42338c405d128 \
+     6925841f485e61370fcf37978db941f1e49a886954b360cd51b1a49fdb66e6cb",
+    "f859785f0aca596ef370e16909a71c81afc90e7344accfd1ddc8e13c6d04bd93 \
+     c8c4e1cace528d2f939e3b6ab71600be9bd1c9fbb33a97e8a9275785485960a6 \
+     8155ad49aa28066a81c9da194246d9aee188b15e600dec450a732910036eab3b",
+    "6d9c935c26e4cd12f397d20777786244995f4c638e7f0cea4a56efb431f82485 \
+     2b7f42c15554b7c9147c40883f428dd3b879550eaf348ea474ef889524b6f193 \
+     7e78ad2743ae25e973e86e76c2450afe76a2c34e52c3c40bf632d8cdb4a47ca0",
 ];
 
 /// A history in which every kind occurs, in several ways.
 fn history() -> Chain {
-    let mut chain = Chain::begin("golden history", BEGIN);
+    let others: [(&str, &[Role]); 3] =
+        [(BODY, &[Role::AccessBody]), (USER, &[Role::DataUser]), (OMBUDSMAN, &[Role::Agent])];
+    let mut genesis = genesis_with("golden history", BEGIN, &others);
+    // So short that what was recorded in the first block is erased in the last.
+    genesis.policy.retention_days = List::new(vec![20, 3_650, 10_950]).unwrap();
+    let mut chain = Chain::from_genesis(genesis);
     let (own, for_b) = (chain.open(A, "p", None), chain.open(A, "p", Some(B)));
     let (own_id, b_id) = (local_id_of(&own), local_id_of(&for_b));
     let lab_key = chain.add_key("lab", &key("lab sign"), KeyPurpose::Sign);
@@ -151,13 +190,190 @@ fn history() -> Chain {
     oversee(&mut chain);
     chain.wait(2 * 3_600_000);
     chain.block(vec![]);
+    permits(&mut chain);
+    lives(&mut chain);
     chain
+}
+
+/// Permits, jobs, emergencies and transfers, with what nobody did in time.
+fn permits(chain: &mut Chain) {
+    let permit = chain.random16();
+    let terms = permit::Terms {
+        user: id(USER),
+        purposes: Set::new(vec![permit::Purpose::Research, permit::Purpose::Statistics]).unwrap(),
+        categories: Set::new(vec![permit::Category::HealthRecords]).unwrap(),
+        holders: Set::new(vec![id(A)]).unwrap(),
+        environment: None,
+        begins: BEGIN,
+        ends: chain.next_time().plus(20 * DAY),
+        form: permit::Form::Pseudonymised,
+        over_opt_out: permit::Override::None,
+        decision: Some(custos_proof::hash::Digest([3; 32])),
+    };
+    let running = permit::Issue { permit: chain.random16(), terms: terms.clone() };
+    let issue = permit::Issue { permit, terms: terms.clone() };
+    chain.act(BODY, vec![Fields::PermitIssue(issue), Fields::PermitIssue(running.clone())]);
+    let more = permit::Terms { holders: Set::new(vec![id(A), id(B)]).unwrap(), ..terms };
+    let amend = Fields::PermitAmend(permit::Amend { permit, terms: more });
+    let (for_user, declaration, transfer) =
+        (chain.open(A, "p", Some(USER)), chain.random16(), chain.random16());
+    let (amend, opened) = (chain.acts(BODY, vec![amend]), chain.acts(A, vec![for_user.clone()]));
+    chain.block(vec![amend, opened]);
+    let under = Event {
+        basis: Basis::Permit,
+        cited: Some(permit),
+        ..chain.event(A, Some(local_id_of(&for_user)), USER)
+    };
+    let job = job::Record {
+        event: chain.random16(),
+        permit,
+        job: chain.random16(),
+        step: job::Step::Register,
+        code: Some(custos_proof::hash::Digest([4; 32])),
+        parameters: None,
+        nodes: Set::new(vec![id(A), id(B)]).unwrap(),
+        cohort: job::Cohort::Below1000,
+        opt_outs_removed: job::Precaution::Done,
+        disclosure_checked: job::Precaution::Unknown,
+        seal: NO_SEAL,
+    };
+    let by_user = vec![Fields::AccessEvent(under.clone()), Fields::JobRecord(job)];
+    let declare = emergency::Declare { declaration, custodian: id(A), acting: id(A), seal: NO_SEAL };
+    let unreviewed = emergency::Declare { declaration: chain.random16(), ..declare.clone() };
+    let export = disclosure::Export {
+        event: chain.random16(),
+        transfer,
+        recipient: Some(id("hospital-c")),
+        agreement: None,
+        recognition: None,
+        from_country: Ascii::new("DE").unwrap(),
+        to_country: Ascii::new("").unwrap(),
+        seal: NO_SEAL,
+    };
+    let alone = disclosure::Export {
+        event: chain.random16(),
+        transfer: chain.random16(),
+        recipient: Some(id("hospital-d")),
+        ..export.clone()
+    };
+    let by_a = vec![
+        Fields::EmergencyDeclare(declare),
+        Fields::EmergencyDeclare(unreviewed),
+        Fields::DisclosureExport(export),
+        Fields::DisclosureExport(alone),
+    ];
+    let by_user = chain.say(USER, custos_proof::kinds::Class::Testimony, by_user);
+    let by_a = chain.say(A, custos_proof::kinds::Class::Testimony, by_a);
+    chain.block(vec![by_user, by_a]);
+    let revoke = Fields::PermitRevoke(permit::Revoke { permit, reason: permit::Reason::Served });
+    let revoke = chain.acts(BODY, vec![revoke]);
+    let review = Fields::EmergencyReview(emergency::Review {
+        review: chain.random16(),
+        declarer: id(A),
+        declaration,
+        seal: NO_SEAL,
+    });
+    let import = Fields::DisclosureImport(disclosure::Import {
+        event: chain.random16(),
+        transfer,
+        source: id(A),
+        from_country: Ascii::new("DE").unwrap(),
+        to_country: Ascii::new("FR").unwrap(),
+        seal: NO_SEAL,
+    });
+    let correct = Fields::AccessCorrect(correct::Correct {
+        correction: chain.random16(),
+        prior: under.event,
+        custodian: id(A),
+        local_id: under.local_id,
+        acting: id(USER),
+        reason: correct::Reason::Content,
+        seal: NO_SEAL,
+    });
+    let read = Fields::AuditRead(audit::Read {
+        event: chain.random16(),
+        custodian: id(A),
+        mandate: None,
+        count: 3,
+        seal: NO_SEAL,
+    });
+    let testimony = |chain: &mut Chain, author: &str, said: Fields| {
+        chain.say(author, custos_proof::kinds::Class::Testimony, vec![said])
+    };
+    let all = [(AUDITOR, review), ("hospital-c", import), (USER, correct), (AUDITOR, read)];
+    let all = all.map(|(author, said)| testimony(chain, author, said));
+    chain.block(std::iter::once(revoke).chain(all).collect());
+}
+
+/// A record's life, who speaks for its subject, holds, facts that fall due, and an erasure.
+fn lives(chain: &mut Chain) {
+    let open = chain.open(A, "q", None);
+    let local_id = local_id_of(&open);
+    let trail = custos_proof::trail::TrailName::subject(&id(A), local_id).key();
+    let subject = key("the subject of the golden history");
+    let named = trail::Agent {
+        custodian: id(A),
+        local_id,
+        change: trail::Change::Add,
+        key: Some(subject.public()),
+        possession: Some(subject.sign_bytes(&trail::possession_preimage(
+            &chain.id,
+            &trail,
+            &subject.public(),
+        ))),
+        agent: None,
+        collected: Collected::InPerson,
+        seal: NO_SEAL,
+    };
+    chain.act(A, vec![open, Fields::TrailAgent(named.clone())]);
+    let agent = Fields::TrailAgent(trail::Agent {
+        key: None,
+        possession: None,
+        agent: Some(id(OMBUDSMAN)),
+        collected: Collected::Signed,
+        ..named
+    });
+    let rule = Put { collected: Collected::Signed, ..chain.rule(A, local_id) };
+    let items = vec![chain.item(agent), chain.item(Fields::RulePut(rule.clone()))];
+    let mut by_subject = chain.draft(A, custos_proof::kinds::Class::Act, items);
+    (by_subject.author, by_subject.key) = (Author::Subject(trail), subject);
+    let ingest = record::Event {
+        event: chain.random16(),
+        local_id,
+        record: chain.random16(),
+        step: record::Step::Ingest,
+        retention: Retention::Short,
+        seal: NO_SEAL,
+    };
+    let hold =
+        hold::Set { hold: chain.random16(), custodian: id(A), local_id: Some(local_id), seal: NO_SEAL };
+    let held = chain.acts(AUDITOR, vec![Fields::HoldSet(hold.clone())]);
+    let ingested = chain.say(A, custos_proof::kinds::Class::Testimony, vec![Fields::RecordEvent(ingest)]);
+    chain.block(vec![by_subject.sign(), ingested, held]);
+    let ends = Put { ends: Set::new(vec![rule.rule]).unwrap(), ..chain.rule(A, local_id) };
+    let lift = hold::Lift { custodian: id(A), hold: hold.hold, local_id: hold.local_id };
+    let ends = Fields::RulePut(Put { collected: Collected::Signed, ..ends });
+    let (ends, lift) = (chain.acts(OMBUDSMAN, vec![ends]), chain.acts(AUDITOR, vec![Fields::HoldLift(lift)]));
+    chain.block(vec![ends, lift]);
+    chain.wait(8 * DAY);
+    chain.block(vec![]);
+    chain.wait_until(QUARTER.plus(20 * DAY));
+    let erase = hold::Erase {
+        local_id,
+        from: 0,
+        to: 5,
+        retention: Retention::Short,
+        before: QUARTER,
+        authority: hold::Authority::RetentionEnded,
+        seal: NO_SEAL,
+    };
+    chain.act(A, vec![Fields::PayloadErase(erase)]);
 }
 
 /// What validators decide: a policy, a validator that joins and one that leaves, a version that is taken back, and
 /// proposals of every end.
 fn govern(chain: &mut Chain) {
-    let policy = Policy { version: 2, lag_ms: 7_200_000, ..Policy::initial() };
+    let policy = Policy { version: 2, lag_ms: 7_200_000, ..chain.genesis.policy.clone() };
     let policy = PolicySet { policy, effective: Height(chain.height().0 + 3) };
     let upgrade = |version| Fields::ProtocolUpgrade(Upgrade { version, height: Height(1_000_000) });
     chain.agreed(vec![Fields::PolicySet(policy), upgrade(2)]);
@@ -269,12 +485,11 @@ fn told(chain: &Chain) -> Vec<String> {
 #[test]
 fn the_golden_history_has_not_changed() {
     let chain = history();
-    let kinds: BTreeSet<Kind> = chain
-        .store
-        .records()
-        .iter()
-        .filter_map(|new| new.item.as_ref())
-        .flat_map(|(_, item)| match Item::from_bytes(item).unwrap().fields {
+    // The blocks keep what the store erased.
+    let submissions = chain.blocks.iter().flat_map(|block| &block.block.body);
+    let kinds: BTreeSet<Kind> = submissions
+        .flat_map(|bytes| Submission::decode(bytes).unwrap().items().to_vec())
+        .flat_map(|item| match Item::from_bytes(&item).unwrap().fields {
             Fields::ProposalOpen(open) => {
                 let acts: Vec<Kind> = open.acts.iter().map(|act| act.item().kind()).collect();
                 [vec![Kind::ProposalOpen], acts].concat()
@@ -282,6 +497,22 @@ fn the_golden_history_has_not_changed() {
             fields => vec![fields.kind()],
         })
         .collect();
+    let facts: BTreeSet<u32> = chain
+        .store
+        .records()
+        .iter()
+        .filter_map(|new| match Record::from_bytes(&new.bytes).unwrap().entry {
+            Entry::Due(due) => Some(due.rule),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(facts, BTreeSet::from([1, 2, 4]), "facts of the chain have their place, too");
+    let erased = chain
+        .store
+        .records()
+        .iter()
+        .filter(|new| new.item.is_none() && Record::from_bytes(&new.bytes).unwrap().as_item().is_some());
+    assert_eq!(erased.count(), 1);
     assert_eq!(
         kinds.into_iter().collect::<Vec<_>>(),
         Kind::ALL,

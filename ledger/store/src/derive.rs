@@ -16,7 +16,7 @@ use custos_proof::keys::key_id;
 use custos_proof::kinds::Fields;
 use custos_proof::merkle::{Frontier, Node};
 use custos_proof::record::{Code, Entry, ItemEntry, Record};
-use custos_proof::registry::{self, Bucket, KeyEntry, TrailHead};
+use custos_proof::registry::{self, Bucket, Due, KeyEntry, TrailHead};
 use custos_proof::state_map::{self, NibblePath, Page, PageSource};
 use custos_proof::submission::{Author, Envelope};
 use custos_state::apply::NONCE_BUCKET_MS;
@@ -197,16 +197,18 @@ impl<'s, S: Sink> Deriver<'s, S> {
         let item = Item::from_bytes(bytes).map_err(|error| {
             damaged(Table::Items, record.index.to_string(), "an item of a known kind", error.to_string())
         })?;
+        if let Some(event) = item.fields.event_id()
+            && !entry.verdict.codes.contains(&Code::EventReused)
+        {
+            let mut member = event.0.to_vec();
+            member.extend(entry.item.0);
+            let bucket =
+                self.events.entry((entry.author.clone(), record.time.year())).or_insert(Bucket::EMPTY);
+            *bucket = bucket.with(&member);
+            let row = codec::encode(&record.index.0);
+            self.sink.row(Table::Events, &tables::event_key(&entry.author, event), &row)?;
+        }
         match &item.fields {
-            Fields::AccessEvent(event) if !entry.verdict.codes.contains(&Code::EventReused) => {
-                let mut member = event.event.0.to_vec();
-                member.extend(entry.item.0);
-                let bucket =
-                    self.events.entry((entry.author.clone(), record.time.year())).or_insert(Bucket::EMPTY);
-                *bucket = bucket.with(&member);
-                let row = codec::encode(&record.index.0);
-                self.sink.row(Table::Events, &tables::event_key(&entry.author, &event.event), &row)
-            }
             Fields::ParticipantRegister(_) | Fields::KeyAdd(_) | Fields::KeyRotate(_) => {
                 self.registered(&item.fields)
             }
@@ -241,7 +243,10 @@ impl<'s, S: Sink> Deriver<'s, S> {
                     error.to_string(),
                 )
             })?;
-            self.registry.insert(tables::key_row(&entry.owner, &id));
+            // A subject's key stands in its trail, not in the registry.
+            if let Some(owner) = entry.owner.as_participant() {
+                self.registry.insert(tables::key_row(owner, &id));
+            }
         }
         Ok(())
     }
@@ -308,6 +313,12 @@ fn derive_pages(
             let key = <[u8; 32]>::try_from(&*key).map_err(|_| {
                 damaged(Table::State, hex(&key), "a key of 32 bytes", format!("{} bytes", key.len()))
             })?;
+            // An obligation is known by its value, which says where it stands.
+            if let Ok(due) = Due::from_bytes(&value)
+                && registry::due_key(&due.place) == StateKey(key)
+            {
+                sink.row(Table::Dues, &tables::due_row(&due.place), &[])?;
+            }
             chunk.push((StateKey(key), Some(sha256(&value))));
             meter.tick();
         }

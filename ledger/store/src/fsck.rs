@@ -133,7 +133,7 @@ pub fn check(
 }
 
 /// The derived tables, which MUST be computed and compared as a whole.
-pub(crate) const DERIVED: [Table; 9] = [
+pub(crate) const DERIVED: [Table; 10] = [
     Table::Tiles,
     Table::Trails,
     Table::TrailTiles,
@@ -143,6 +143,7 @@ pub(crate) const DERIVED: [Table; 9] = [
     Table::Nonces,
     Table::Events,
     Table::Registry,
+    Table::Dues,
 ];
 
 /// Sums of hashes of rows, by table: equal for equal sets of rows, in any order.

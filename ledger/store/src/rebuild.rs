@@ -124,7 +124,8 @@ fn is_registered(snapshot: &Snapshot<'_>, key: &[u8]) -> Result<bool, StoreError
             let entry = snapshot.get(Table::State, &registry::key_key(&KeyId(*id)).0)?;
             let entry = entry.and_then(|bytes| registry::KeyEntry::from_bytes(&bytes).ok());
             Ok(entry.is_some_and(|entry| {
-                tables::key_row(&entry.owner, &KeyId(*id)) == [b"k", owner, id].concat()
+                let row = entry.owner.as_participant().map(|owner| tables::key_row(owner, &KeyId(*id)));
+                row.is_some_and(|row| row == [b"k", owner, id].concat())
             }))
         }
         _ => Ok(false),

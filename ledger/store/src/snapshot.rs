@@ -16,7 +16,7 @@ use custos_proof::header::{Block, Header};
 use custos_proof::ids::{Height, LogIndex, LogSize, ParticipantId, Random16, TimeMs};
 use custos_proof::merkle::{self, Frontier};
 use custos_proof::record::{Listing, Record};
-use custos_proof::registry::{self, Bucket, KeyEntry, Participant, Policy, TrailHead};
+use custos_proof::registry::{self, Bucket, DuePlace, KeyEntry, Participant, Policy, TrailHead};
 use custos_proof::state_map::{self, NibblePath, Page, PageError, PageSource};
 use custos_proof::submission::{Author, Envelope, frame};
 use custos_state::changes::Placed;
@@ -862,6 +862,17 @@ impl View for Snapshot<'_> {
         }
     }
 
+    fn due_until(&self, time: TimeMs, limit: usize) -> Result<Vec<DuePlace>, ViewError> {
+        let end = time.0.checked_add(1).map(|end| end.to_be_bytes().to_vec());
+        let rows = self.rows(Table::Dues, &[], end).take(limit);
+        Ok(rows.map(|row| due_place(&row?.0)).collect::<Result<_, StoreError>>()?)
+    }
+
+    fn next_due(&self) -> Result<Option<TimeMs>, ViewError> {
+        let first = self.rows(Table::Dues, &[], None).next().transpose()?;
+        Ok(first.map(|(key, _)| due_place(&key)).transpose()?.map(|place| place.deadline))
+    }
+
     fn policy(&self) -> Result<Option<Arc<Policy>>, ViewError> {
         self.decoded_entry(&registry::policy_key(), "policy")
     }
@@ -877,6 +888,11 @@ impl View for Snapshot<'_> {
     fn nonce_bucket(&self, author: &Author, bucket: u64) -> Result<Option<Arc<Bucket>>, ViewError> {
         self.decoded_entry(&registry::nonce_key(author, bucket), "nonce bucket")
     }
+}
+
+fn due_place(key: &[u8]) -> Result<DuePlace, StoreError> {
+    tables::due_place(key)
+        .ok_or_else(|| damaged(Table::Dues, hex(key), "deadline, cause and rule", "something else"))
 }
 
 /// Bucket and author of a key of `nonces`.

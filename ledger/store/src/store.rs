@@ -24,10 +24,12 @@ use custos_proof::genesis::Genesis;
 use custos_proof::hash::{Digest, KeyId, StateKey, TrailKey};
 use custos_proof::header::body_root;
 use custos_proof::ids::{Height, LogSize, ParticipantId};
+use custos_proof::item::Item;
 use custos_proof::merkle::Frontier;
+use custos_proof::record::Record;
 use custos_proof::state_map::{NibblePath, Page};
 use custos_state::apply::Start;
-use custos_state::changes::{Changes, NewListing};
+use custos_state::changes::{Changes, Erasure, NewListing};
 use custos_state::view::Head;
 use rocksdb::{ColumnFamily, DB, WriteBatch};
 
@@ -277,6 +279,10 @@ impl Store {
         }
         batch.frontiers(&changes.trail_frontiers);
         batch.nonces_and_events(changes);
+        batch.dues(changes);
+        for erasure in &changes.erasures {
+            batch.erase(&self.snapshot()?, erasure)?;
+        }
         batch.registry(&changes.participants, &changes.keys);
         batch.head(&changes.head);
         if changes.head.next_validators != head.next_validators {
@@ -593,6 +599,30 @@ impl<'db> Batch<'db> {
         for (author, event, index, _) in &changes.events {
             self.put(Table::Events, tables::event_key(author, event), codec::encode(&index.0));
         }
+    }
+
+    fn dues(&mut self, changes: &Changes) {
+        for (place, is_new) in &changes.dues {
+            self.put_or_delete(Table::Dues, tables::due_row(place), is_new.then_some([]));
+        }
+    }
+
+    /// Takes the items out that need not be kept any longer. `before` is enough to find them: what is erased is a month
+    /// old at least. If we die before the batch, they are there, and the block is not; there is no third case.
+    fn erase(&mut self, before: &Snapshot<'_>, erasure: &Erasure) -> Result<(), StoreError> {
+        for listed in before.trail(&erasure.trail, erasure.from, erasure.to)? {
+            let Some(bytes) = before.item(listed.index)? else { continue };
+            let place = || listed.index.to_string();
+            let record = Record::from_bytes(&listed.record)
+                .map_err(|error| damaged(Table::Records, place(), "a record", error.to_string()))?;
+            let item = Item::from_bytes(&bytes).map_err(|error| {
+                damaged(Table::Items, place(), "an item of a known kind", error.to_string())
+            })?;
+            if erasure.covers(record.time, &item.fields) {
+                self.delete(Table::Items, tables::index_key(listed.index));
+            }
+        }
+        Ok(())
     }
 
     fn registry(&mut self, participants: &[ParticipantId], keys: &[(ParticipantId, KeyId)]) {

@@ -32,22 +32,25 @@
 //! | `nonces` | bucket, author (CBOR), nonce | nothing |
 //! | `events` | author (CBOR), event id | row: log index of the first record |
 //! | `registry` | `p` participant; `k` owner 0x00 key id | nothing |
+//! | `dues` | deadline, item hash of the cause, rule (4 bytes) | nothing |
 //!
-//! Pruning takes rows out of `items` and puts ids in the place of `envelopes`; everything else stays,
-//! so that every proof and every root stays what it was.
+//! Pruning takes rows out of `items` and puts ids in the place of `envelopes`, and an erasure
+//! (`payload.erase`) takes rows out of `items`; everything else stays, so that every proof and every
+//! root stays what it was.
 //!
 //! # Correctness
 //! The layout is the format: whoever changes it MUST raise [`FORMAT`].
 
 use custos_proof::cbor::Wire;
 use custos_proof::hash::{Digest, ItemHash, KeyId, TrailKey};
-use custos_proof::ids::{Height, LogIndex, ParticipantId, Random16};
+use custos_proof::ids::{Height, LogIndex, ParticipantId, Random16, TimeMs};
+use custos_proof::registry::DuePlace;
 use custos_proof::submission::Author;
 
 use crate::error::Mend;
 
 /// The version of this layout.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Keys of [`Table::Meta`].
 pub(crate) mod meta {
@@ -120,6 +123,7 @@ tables! {
     Nonces = "nonces", Lookup, Rebuild;
     Events = "events", Lookup, Rebuild;
     Registry = "registry", Scan, Rebuild;
+    Dues = "dues", Scan, Rebuild;
 }
 
 pub(crate) fn index_key(index: LogIndex) -> [u8; 8] {
@@ -192,6 +196,24 @@ pub(crate) fn event_key(author: &Author, event: &Random16) -> Vec<u8> {
     key
 }
 
+pub(crate) fn due_row(place: &DuePlace) -> [u8; 44] {
+    let mut key = [0; 44];
+    key[..8].copy_from_slice(&place.deadline.0.to_be_bytes());
+    key[8..40].copy_from_slice(&place.cause.0);
+    key[40..].copy_from_slice(&place.rule.to_be_bytes());
+    key
+}
+
+/// The place that a key of `dues` stands for.
+pub(crate) fn due_place(key: &[u8]) -> Option<DuePlace> {
+    let key: &[u8; 44] = key.try_into().ok()?;
+    Some(DuePlace {
+        deadline: TimeMs(number(&key[..8])?),
+        cause: ItemHash(key[8..40].try_into().ok()?),
+        rule: u32::from_be_bytes(key[40..].try_into().ok()?),
+    })
+}
+
 pub(crate) fn participant_row(id: &ParticipantId) -> Vec<u8> {
     let mut key = vec![b'p'];
     key.extend(id.as_str().bytes());
@@ -246,6 +268,24 @@ mod tests {
         assert_eq!(behind(&[1, 0xff, 0xff]), Some(vec![2]));
         assert_eq!(behind(&[0xff]), None);
         assert_eq!(behind(&[]), None);
+    }
+
+    #[test]
+    fn the_order_of_dues_is_that_of_their_places() {
+        let place = |deadline, cause, rule| DuePlace {
+            deadline: TimeMs(deadline),
+            cause: ItemHash([cause; 32]),
+            rule,
+        };
+        let places =
+            [place(1, 9, 9), place(256, 0, 0), place(256, 1, 0), place(256, 1, 300), place(257, 0, 1)];
+        for pair in places.windows(2) {
+            assert!(pair[0] < pair[1] && due_row(&pair[0]) < due_row(&pair[1]), "{pair:?}");
+        }
+        for place in places {
+            assert_eq!(due_place(&due_row(&place)), Some(place));
+        }
+        assert_eq!(due_place(&[0; 43]), None);
     }
 
     #[test]

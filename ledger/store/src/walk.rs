@@ -27,7 +27,7 @@ use custos_proof::keys::{KeyPurpose, PublicKey, Signature};
 use custos_proof::merkle::{self, Frontier, Node};
 use custos_proof::record::{Entry, ItemEntry, Record};
 use custos_proof::registry::{self, KeyEntry};
-use custos_proof::submission::{Author, Envelope};
+use custos_proof::submission::Envelope;
 use custos_state::changes::Placed;
 
 use crate::error::StoreError;
@@ -407,7 +407,7 @@ impl Walk<'_> {
             return Err(damaged(Table::Submissions, carried.id.to_string(), expected, found));
         }
         let entry = self.key(&envelope.key_id())?;
-        let speaks = matches!(&payload.author, Author::Participant(id) if *id == entry.owner);
+        let speaks = payload.author == entry.owner;
         if !speaks || entry.purpose != KeyPurpose::Sign || !entry.is_valid_at(judged_at, header.time) {
             let expected =
                 format!("an envelope of {} under a key valid at log index {judged_at}", payload.author);

@@ -14,7 +14,7 @@ use common::{Decided, Network};
 use custos_proof::cbor::Wire;
 use custos_proof::hash::{Digest, ItemHash, KeyId, StateKey, TrailKey};
 use custos_proof::ids::{Height, LogIndex, ParticipantId, Random16, TimeMs};
-use custos_proof::registry;
+use custos_proof::registry::{self, DuePlace};
 use custos_proof::state_map::{NibblePath, Page};
 use custos_proof::submission::Author;
 use custos_state::apply::Start;
@@ -77,6 +77,7 @@ struct Oracle {
     frontiers: BTreeMap<TrailKey, Vec<Digest>>,
     nonces: BTreeMap<(u64, Author, Random16), bool>,
     events: BTreeMap<(Author, Random16), (LogIndex, ItemHash)>,
+    dues: BTreeSet<DuePlace>,
     times: Vec<TimeMs>,
     participants: BTreeSet<ParticipantId>,
     keys: BTreeSet<KeyId>,
@@ -92,6 +93,7 @@ impl Oracle {
             frontiers: BTreeMap::new(),
             nonces: BTreeMap::new(),
             events: BTreeMap::new(),
+            dues: BTreeSet::new(),
             times: vec![start.head.time],
             participants: start.participants.iter().cloned().collect(),
             keys: start.keys.iter().map(|(_, id)| *id).collect(),
@@ -112,6 +114,13 @@ impl Oracle {
         );
         for (author, event, index, item) in &changes.events {
             self.events.insert((author.clone(), *event), (*index, *item));
+        }
+        for (place, is_new) in &changes.dues {
+            assert_eq!(self.dues.contains(place), !is_new, "made once, settled once");
+            match is_new {
+                true => self.dues.insert(place.clone()),
+                false => self.dues.remove(place),
+            };
         }
         self.times.push(changes.header.time);
         self.participants.extend(changes.participants.iter().cloned());
@@ -149,6 +158,15 @@ impl Oracle {
         }
         for (height, time) in (0..).zip(&self.times) {
             assert_eq!(view.block_time(Height(height)).unwrap(), Some(*time));
+        }
+        assert_eq!(view.next_due().unwrap(), self.dues.first().map(|place| place.deadline));
+        let last = self.dues.last().map_or(0, |place| place.deadline.0);
+        for until in [0, last.saturating_sub(1), last, u64::MAX] {
+            for limit in [0, 1, 2, 100] {
+                let due = self.dues.iter().filter(|place| place.deadline.0 <= until);
+                let expected: Vec<_> = due.take(limit).cloned().collect();
+                assert_eq!(view.due_until(TimeMs(until), limit).unwrap(), expected);
+            }
         }
         // Twice: what was read may be held in memory.
         for _ in 0..2 {
@@ -192,18 +210,21 @@ fn run(mut network: Network, mut store: impl Subject) {
     network.pace_ms = 200_000;
     let mut oracle = Oracle::new(&network.start);
     store.ask(|view| oracle.judge(view));
-    let mut dropped = 0;
+    let (mut dropped, mut settled, mut most) = (0, 0, 0);
     for height in 1..=24 {
         let decided = store.ask(|view| network.varied(view));
         dropped += decided.changes.dropped_nonces.len();
+        settled += decided.changes.dues.iter().filter(|(_, is_new)| !is_new).count();
         store.commit(&decided);
         oracle.learn(&decided.changes);
+        most = most.max(oracle.dues.len());
         if height % 6 == 0 {
             store.restart();
         }
         store.ask(|view| oracle.judge(view));
     }
     assert!(dropped > 0, "the story has no nonce that expired");
+    assert!(settled > 3 && most > 0, "the story has nothing that falls due");
 }
 
 #[test]

@@ -143,6 +143,9 @@ fn answer_to(code: RefusalCode) -> (u16, &'static str) {
         R::NoMandate => (403, "have the custodian issue a mandate first"),
         R::ExceedsParent => (422, "choose an amount within what is left of the parent's"),
         R::TooFarBack | R::OutOfRange => (422, "choose a value within the bounds"),
+        R::Ended => (409, "it is over; begin another"),
+        R::OnHold => (409, "ask whoever set the hold to lift it"),
+        R::TooEarly => (422, "wait until the period of its class has passed"),
     }
 }
 

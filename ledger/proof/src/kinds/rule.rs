@@ -3,7 +3,9 @@
 //! One outer kind for consent, refusal, restriction, opt-out, revocation and the rest, so that
 //! nothing clear differs between a permitting and a restricting rule (EHDS, Art. 8: providers may
 //! not see that a person has restricted access, and validators are providers). What the rule says
-//! is sealed. An act, by the custodian with evidence; never by the grantee.
+//! is sealed: also who is somebody's guardian, that a code was renewed, or that two trails are of one
+//! person. An act, by the subject's key for the trail, an agent that the trail names, or the
+//! custodian with evidence; never by the grantee.
 
 use crate::cbor::{Set, wire_enum, wire_struct};
 use crate::hash::Digest;
@@ -26,6 +28,8 @@ wire_enum! {
         ESignature = 4, "e-signature";
         /// By no subject's will: an entry that the custodian makes in the subject's own trail (the list of trails).
         Custodian = 5, "custodian";
+        /// The author is the subject's own key or its agent: the signature is the evidence.
+        Signed = 6, "signed";
     }
 }
 

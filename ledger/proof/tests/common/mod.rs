@@ -128,7 +128,7 @@ impl World {
     /// The entry of a participant's signing key, valid for ever.
     pub(crate) fn key_entry(&self, owner: &str) -> KeyEntry {
         KeyEntry {
-            owner: id(owner),
+            owner: Author::Participant(id(owner)),
             key: key(&format!("{owner} sign")).public(),
             purpose: KeyPurpose::Sign,
             valid_from: LogIndex(0),

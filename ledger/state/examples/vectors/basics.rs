@@ -17,6 +17,7 @@ use custos_proof::trail::TrailName;
 use custos_state::error::Refusal;
 
 use super::json::{Json, hex, list, object};
+use super::lives::{subject_key, subject_secret};
 use super::world::{EPOCH, PATIENT, World, id16, seed, sign_key, who};
 
 /// `cbor.json`.
@@ -312,10 +313,10 @@ pub fn map(world: &World) -> Json {
             "an institution without records",
         ),
     ];
-    let root = world.header(9).state_root;
+    let root = world.header(11).state_root;
     let mut proofs = Vec::new();
     for (name, key, what) in names {
-        let proof = world.state_proof(&key, 9);
+        let proof = world.state_proof(&key, 11);
         let value = state.entries().find(|(k, _)| **k == key).map(|(_, value)| value.to_vec());
         proofs.push(map_case(name, what, &root, &key, value.as_deref(), &proof));
         if name == "trail" {
@@ -555,6 +556,17 @@ pub fn pseudonyms(world: &World) -> Json {
     });
     let trail_keys = [TrailName::institution(&custodian), TrailName::registry(&who("ministry"))]
         .map(|name| object().with("name", hex(name.to_bytes())).with("key", hex(name.key())));
+    let own = super::world::trails(&world.chain);
+    let subject_keys = [own.0, own.1].map(|name| {
+        let trail = name.key();
+        let key = subject_key(&trail).public_key();
+        let preimage = custos_proof::kinds::trail::possession_preimage(&world.chain, &trail, &key);
+        object()
+            .with("trail_key", hex(trail))
+            .with("seed", hex(custos_proof::subject::subject_key_seed(&subject_secret(), &trail)))
+            .with("public_key", hex(key))
+            .with("possession_preimage", hex(preimage))
+    });
     object()
         .with("about", "What custodian and patient derive from the secret they share: see pseudonyms.md")
         .with("chain", hex(world.chain))
@@ -571,6 +583,8 @@ pub fn pseudonyms(world: &World) -> Json {
         )
         .with("years", list(years))
         .with("other_trails", list(trail_keys))
+        .with("s", hex(subject_secret()))
+        .with("subject_keys", list(subject_keys))
 }
 
 /// BIP 350, written out: the custodian's crate has another encoder, and the vector holds both to one answer.

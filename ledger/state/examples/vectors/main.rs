@@ -13,6 +13,7 @@
 
 mod basics;
 mod json;
+mod lives;
 mod proofs;
 mod values;
 mod world;

@@ -60,7 +60,12 @@ pub struct Key(pub ed25519_dalek::SigningKey);
 impl Key {
     /// The key whose seed is SHA-256 of `custos vectors: ` and the name.
     pub fn named(name: &str) -> Self {
-        Self(ed25519_dalek::SigningKey::from_bytes(&seed(name)))
+        Self::from_seed(seed(name))
+    }
+
+    /// The key with this seed.
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        Self(ed25519_dalek::SigningKey::from_bytes(&seed))
     }
 }
 
@@ -272,9 +277,21 @@ impl World {
         items: Vec<Vec<u8>>,
         key: &Key,
     ) -> Submission {
+        self.submission_of(nonce, Author::Participant(who(author)), class, items, key)
+    }
+
+    /// The same by any author.
+    pub fn submission_of(
+        &self,
+        nonce: &str,
+        author: Author,
+        class: Class,
+        items: Vec<Vec<u8>>,
+        key: &Key,
+    ) -> Submission {
         let draft = Draft {
             chain: &self.chain,
-            author: Author::Participant(who(author)),
+            author,
             class,
             nonce: Random16(id16(nonce)),
             not_after: self.next_time().plus(600_000),
@@ -301,14 +318,14 @@ impl World {
     }
 
     /// Keeps an item under a name.
-    fn item(&mut self, name: &'static str, fields: Fields) -> Vec<u8> {
+    pub fn item(&mut self, name: &'static str, fields: Fields) -> Vec<u8> {
         let bytes = Item { item_id: ItemId(id16(name)), fields }.to_bytes();
         self.items.insert(name, bytes.clone());
         bytes
     }
 
     /// Decides a block of these submissions; they are all admitted, or the vectors are wrong.
-    fn decide(&mut self, submissions: Vec<Submission>) {
+    pub fn decide(&mut self, submissions: Vec<Submission>) {
         let height = self.head().head().expect("because it is in memory").height.next();
         let round = u32::from(height.0 == 4);
         let proposer = CONSENSUS[(height.0 % 4) as usize].0;
@@ -380,6 +397,13 @@ impl World {
         self.states[height as usize].records().iter().map(|r| r.leaf).collect()
     }
 
+    /// Whether a named item is recorded by a height.
+    pub fn holds(&self, name: &str, height: u64) -> bool {
+        let hash = item_hash(&self.items[name]);
+        let records = self.states[height as usize].records();
+        records.iter().any(|r| r.item.as_ref().is_some_and(|i| i.0 == hash))
+    }
+
     /// The record of a named item at a height.
     pub fn record_of(&self, name: &str, height: u64) -> (Vec<u8>, Record) {
         let hash = item_hash(&self.items[name]);
@@ -424,6 +448,8 @@ impl World {
     fn key_of(&self, envelope: &Envelope) -> PublicKey {
         let others = [Key::named("hospital-b sign, second"), sign_key("practice-e")];
         let keys = SIGNERS.iter().map(|id| sign_key(id)).chain(others);
+        let (own, _) = trails(&self.chain);
+        let keys = keys.chain([super::lives::subject_key(&own.key())]);
         keys.map(|key| key.public_key())
             .find(|key| key_id(key) == envelope.key_id())
             .expect("because only these sign")
@@ -506,6 +532,7 @@ pub fn build(sealed: &super::values::Values) -> World {
     revocation(&mut world, sealed);
     ends(&mut world, sealed);
     world.decide(Vec::new());
+    super::lives::live(&mut world);
     world
 }
 

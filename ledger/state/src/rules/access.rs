@@ -4,24 +4,18 @@
 //! revocation ordered later does not brand an honest hospital and a consent written later does not
 //! launder an access. The chain never says that an access was permitted.
 
-use std::collections::BTreeSet;
-
 use custos_proof::hash::TrailKey;
-use custos_proof::ids::Height;
+use custos_proof::ids::{Height, Random16};
 use custos_proof::kinds::access::{Basis, Event, Late};
-use custos_proof::record::{Check, Code, Finding, verdict};
-use custos_proof::registry::{Role, RuleStatus, SubjectTrail};
+use custos_proof::record::{Check, Code};
+use custos_proof::registry::{Emergency, RuleStatus, SubjectTrail};
 use custos_proof::trail::TrailName;
 
-use super::{About, Outcome, Saying, time_at};
+use super::findings::{Findings, STATING};
+use super::life::Parties;
+use super::{About, Outcome, Saying, permit, time_at};
 use crate::overlay::Overlay;
 use crate::view::ViewError;
-
-/// Codes that mark an event without contradicting what it states.
-const MARKS: [Code; 5] = [Code::Late, Code::Gap, Code::OutOfOrder, Code::CitedInVain, Code::Imported];
-
-/// Roles that may state accesses.
-const STATING: [Role; 3] = [Role::Custodian, Role::Recipient, Role::DataUser];
 
 pub(super) const EVENT: About = About {
     says: "Somebody accessed, or tried to access, a subject's data.",
@@ -31,51 +25,17 @@ pub(super) const EVENT: About = About {
     notes: "",
 };
 
-#[derive(Default)]
-struct Findings {
-    checks: BTreeSet<Check>,
-    codes: BTreeSet<Code>,
-}
-
-impl Findings {
-    fn check(&mut self, check: Check, codes: impl IntoIterator<Item = Code>) {
-        self.checks.insert(check);
-        self.codes.extend(codes);
-    }
-
-    fn finding(&self) -> Finding {
-        let contradicted = self.codes.iter().any(|code| !MARKS.contains(code));
-        let unjudged = self.codes.contains(&Code::Late) || self.codes.contains(&Code::Imported);
-        match (contradicted, unjudged) {
-            (true, _) => Finding::Contradicted,
-            (false, true) => Finding::NotEvaluated,
-            (false, false) => Finding::Consistent,
-        }
-    }
-}
-
 pub(super) fn event(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Event) -> Result<Outcome, ViewError> {
-    let mut found = Findings::default();
-    match overlay.event(saying.author, &f.event)? {
-        Some((index, item)) if item == saying.item => return Ok(Outcome::Before(index)),
-        Some(_) => found.check(Check::Event, [Code::EventReused]),
-        None => {
-            found.check(Check::Event, []);
-            overlay.use_event(saying.author, &f.event, saying.index, saying.item)?;
-        }
+    let mut found = match Findings::begin(overlay, saying, &f.event)? {
+        Ok(found) => found,
+        Err(before) => return Ok(before),
+    };
+    found.author(saying, &STATING);
+    if *saying.id != f.custodian && *saying.id != f.acting {
+        found.check(Check::Author, [Code::AuthorNotParty]);
     }
-    let custodian_known = overlay.participant(&f.custodian)?.is_some();
-    let acting_known = overlay.participant(&f.acting)?.is_some();
-    found.check(Check::Author, author(saying, f));
-    found.check(
-        Check::Author,
-        [
-            (!custodian_known).then_some(Code::UnknownCustodian),
-            (!acting_known).then_some(Code::UnknownActing),
-        ]
-        .into_iter()
-        .flatten(),
-    );
+    found.known(overlay, &f.custodian, Code::UnknownCustodian)?;
+    found.known(overlay, &f.acting, Code::UnknownActing)?;
     sequence(overlay, saying, f, &mut found)?;
     let decided = decided_at(overlay, f, &mut found)?;
     let name = f.local_id.map(|local_id| TrailName::subject(&f.custodian, local_id));
@@ -84,55 +44,29 @@ pub(super) fn event(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Event) -
     if key.is_some() {
         found.check(Check::Trail, trail(overlay, f, subject.as_ref(), decided)?);
     }
-    ground(overlay, f, key.as_ref(), decided, &mut found)?;
-
-    let finding = found.finding();
-    let trails = trails(saying, f, name, subject.as_ref(), finding);
-    let checks: Vec<_> = found.checks.iter().copied().collect();
-    let codes: Vec<_> = found.codes.iter().copied().collect();
-    Ok(Outcome::Recorded { verdict: verdict(&checks, &codes, finding), trails })
+    let parties = Parties {
+        author: saying.id,
+        custodian: &f.custodian,
+        acting: &f.acting,
+        grantee: subject.as_ref().and_then(|subject| subject.grantee.as_ref()),
+    };
+    let listed = key.filter(|_| parties.write_to_the_subject());
+    ground(overlay, f, key.as_ref(), listed.as_ref(), decided, &mut found)?;
+    let mut trails = parties.trails(name, found.is_contradicted());
+    trails.extend(permit_trail(overlay, saying, f)?);
+    Ok(found.recorded(trails))
 }
 
-/// Where an event is listed: what its author does not share with others by an opened trail stands in its own only.
-///
-/// # Correctness
-/// Nobody writes into another's trail by naming it. A subject's trail is written by its custodian and its grantee;
-/// an institution's by itself, and by another only where the custodian opened a trail for that very pair: a
-/// grantee into the custodian's, whatever was found, and a custodian into the grantee's, unless it is contradicted.
-fn trails(
+/// The trail of the cited permit, if the author is somebody whom it names.
+fn permit_trail(
+    overlay: &Overlay<'_>,
     saying: &Saying<'_>,
     f: &Event,
-    name: Option<TrailName>,
-    subject: Option<&SubjectTrail>,
-    finding: Finding,
-) -> Vec<TrailName> {
-    let (by_custodian, by_acting) = (*saying.id == f.custodian, *saying.id == f.acting);
-    let grantee = subject.and_then(|subject| subject.grantee.as_ref());
-    let by_grantee = grantee == Some(saying.id);
-    let mut trails: Vec<TrailName> = name.filter(|_| by_custodian || by_grantee).into_iter().collect();
-    trails.push(TrailName::institution(saying.id));
-    if by_grantee && !by_custodian {
-        trails.push(TrailName::institution(&f.custodian));
-    }
-    let accuses = finding == Finding::Contradicted;
-    if by_custodian && !by_acting && grantee == Some(&f.acting) && !accuses {
-        trails.push(TrailName::institution(&f.acting));
-    }
-    trails
-}
-
-fn author(saying: &Saying<'_>, f: &Event) -> Vec<Code> {
-    let mut codes = Vec::new();
-    if saying.participant.suspended.is_some() {
-        codes.push(Code::AuthorSuspended);
-    }
-    if !saying.participant.roles.has_any(&STATING) {
-        codes.push(Code::AuthorRole);
-    }
-    if *saying.id != f.custodian && *saying.id != f.acting {
-        codes.push(Code::AuthorNotParty);
-    }
-    codes
+) -> Result<Option<TrailName>, ViewError> {
+    let (Basis::Permit, Some(cited)) = (f.basis, f.cited) else { return Ok(None) };
+    let Some(entry) = overlay.permit(&cited)? else { return Ok(None) };
+    let named = permit::names(overlay, &cited, &entry, saying.id)?;
+    Ok(named.then(|| TrailName::permit(&entry.body, &cited)))
 }
 
 fn sequence(
@@ -162,7 +96,7 @@ fn sequence(
 /// The height at which the access was decided, when facts can be judged there.
 fn decided_at(overlay: &Overlay<'_>, f: &Event, found: &mut Findings) -> Result<Option<Height>, ViewError> {
     if f.late == Late::ImportedHistory {
-        found.codes.insert(Code::Imported);
+        found.mark(Code::Imported);
         return Ok(None);
     }
     if f.at_height > overlay.head().height {
@@ -203,9 +137,10 @@ fn trail(
 
 /// The ground that the event states, as far as it cites something checkable.
 fn ground(
-    overlay: &Overlay<'_>,
+    overlay: &mut Overlay<'_>,
     f: &Event,
     trail: Option<&TrailKey>,
+    listed: Option<&TrailKey>,
     decided: Option<Height>,
     found: &mut Findings,
 ) -> Result<(), ViewError> {
@@ -224,15 +159,61 @@ fn ground(
                 (Some(status), Some(at)) => found.check(Check::Rule, rule(overlay, &status, at)?),
             }
         }
-        // No kind of this protocol table issues permits or declares emergencies yet, so nothing cited can exist.
-        (Basis::Permit, Some(_)) => found.check(Check::Permit, [Code::UnknownPermit]),
-        (Basis::Emergency, Some(_)) => found.check(Check::Emergency, [Code::UnknownEmergency]),
+        (Basis::Permit, Some(cited)) => match (overlay.permit(&cited)?, decided) {
+            (None, _) => found.check(Check::Permit, [Code::UnknownPermit]),
+            (Some(_), None) => {}
+            (Some(entry), Some(at)) => {
+                found.check(Check::Permit, permit::judge(overlay, &cited, &entry, f, at)?);
+            }
+        },
+        (Basis::Emergency, Some(cited)) => {
+            let codes = emergency(overlay, f, &cited, listed, decided)?;
+            found.check(Check::Emergency, codes);
+        }
         (Basis::Unknown | Basis::Law | Basis::Subject, Some(_)) => {
-            found.codes.insert(Code::CitedInVain);
+            found.mark(Code::CitedInVain);
         }
         (Basis::Unknown | Basis::Law | Basis::Subject, None) => {}
     }
     Ok(())
+}
+
+/// Whether the emergency was declared for these two, covers the time of the decision, and was cited for nobody else.
+/// A declaration may follow the access, but not its record: nobody fills in forms before a resuscitation.
+fn emergency(
+    overlay: &mut Overlay<'_>,
+    f: &Event,
+    cited: &Random16,
+    listed: Option<&TrailKey>,
+    decided: Option<Height>,
+) -> Result<Vec<Code>, ViewError> {
+    let (declarer, declared) = match overlay.emergency(&f.acting, cited)? {
+        Some(declared) => (&f.acting, declared),
+        None => match overlay.emergency(&f.custodian, cited)? {
+            Some(declared) => (&f.custodian, declared),
+            None => return Ok(vec![Code::UnknownEmergency]),
+        },
+    };
+    let mut codes = Vec::new();
+    if (&declared.custodian, &declared.acting) != (&f.custodian, &f.acting) {
+        codes.push(Code::OtherEmergency);
+    }
+    if let Some(at) = decided {
+        let over = declared.time.plus(overlay.policy()?.decision.emergency.window_ms);
+        if over <= time_at(overlay, at)? {
+            codes.push(Code::EmergencyOver);
+        }
+    }
+    // One declaration is about one subject: cited in two trails, it would say that they are one person's.
+    match (declared.cited, listed) {
+        (Some(first), Some(here)) if first != *here => codes.push(Code::CitedElsewhere),
+        (None, Some(here)) if codes.is_empty() => {
+            let cited_here = Emergency { cited: Some(*here), ..declared };
+            overlay.put_emergency(declarer, cited, &cited_here);
+        }
+        _ => {}
+    }
+    Ok(codes)
 }
 
 /// Whether the rule was in force at a height: put by then, not ended by then, not expired at that block's time.

@@ -10,6 +10,7 @@ use custos_proof::ids::{FAR, LogIndex, ParticipantId};
 use custos_proof::keys::{KeyPurpose, PublicKey, Signature, is_registrable, key_id, verify_zip215};
 use custos_proof::kinds::key::{Add, Revoke, Rotate, possession_preimage};
 use custos_proof::registry::KeyEntry;
+use custos_proof::submission::Author;
 use custos_proof::trail::TrailName;
 
 use super::{About, Saying, refuse, registry_trail};
@@ -97,13 +98,13 @@ pub(super) fn rotate(
     saying: &Saying<'_>,
     f: &Rotate,
 ) -> Result<Vec<TrailName>, AdmitError> {
-    let mut old = owned(overlay, saying, &f.old)?;
+    let (owner, mut old) = owned(overlay, saying, &f.old)?;
     if f.overlap_ms > MAX_OVERLAP_MS {
         return refuse(RefusalCode::OutOfRange, format!("an overlap is at most {MAX_OVERLAP_MS} ms"));
     }
     old.not_after = old.not_after.min(overlay.time().plus(f.overlap_ms));
     overlay.put_key(&f.old, &old);
-    begin(overlay, saying, &old.owner, &f.key, old.purpose, &f.possession)
+    begin(overlay, saying, &owner, &f.key, old.purpose, &f.possession)
 }
 
 pub(super) fn revoke(
@@ -111,7 +112,7 @@ pub(super) fn revoke(
     saying: &Saying<'_>,
     f: &Revoke,
 ) -> Result<Vec<TrailName>, AdmitError> {
-    let mut entry = owned(overlay, saying, &f.key)?;
+    let (_, mut entry) = owned(overlay, saying, &f.key)?;
     if let Some(from) = f.compromised_from {
         if from > overlay.time() {
             return refuse(RefusalCode::OutOfRange, "a compromise cannot lie in the future");
@@ -127,12 +128,19 @@ pub(super) fn revoke(
     Ok(registry_trail(overlay))
 }
 
-/// A key that the author may end: its own, or any by vote.
-fn owned(overlay: &Overlay<'_>, saying: &Saying<'_>, id: &KeyId) -> Result<KeyEntry, AdmitError> {
-    let Some(entry) = overlay.key(id)? else {
+/// A participant's key that the author may end: its own, or any by vote.
+fn owned(
+    overlay: &Overlay<'_>,
+    saying: &Saying<'_>,
+    id: &KeyId,
+) -> Result<(ParticipantId, KeyEntry), AdmitError> {
+    let entry = overlay.key(id)?;
+    // A subject's key is its trail's business (`trail.agent`), and nobody else's.
+    let Some((owner, entry)) = entry.and_then(|entry| Some((entry.owner.as_participant()?.clone(), entry)))
+    else {
         return refuse(RefusalCode::NotFound, format!("key {id} is not registered"));
     };
-    saying.must_speak_for(&entry.owner)?;
+    saying.must_speak_for(&owner)?;
     if overlay.validators()?.by_key(&entry.key).is_some() {
         return refuse(
             RefusalCode::ByVoteOnly,
@@ -142,7 +150,7 @@ fn owned(overlay: &Overlay<'_>, saying: &Saying<'_>, id: &KeyId) -> Result<KeyEn
     if !entry.is_valid_at(saying.index, overlay.time()) {
         return refuse(RefusalCode::RevokedKey, format!("key {id} has ended"));
     }
-    Ok(Arc::unwrap_or_clone(entry))
+    Ok((owner, Arc::unwrap_or_clone(entry)))
 }
 
 /// Registers a key, with proof that its owner holds it.
@@ -173,7 +181,7 @@ pub(super) fn begin(
     overlay.put_key(
         &id,
         &KeyEntry {
-            owner: owner.clone(),
+            owner: Author::Participant(owner.clone()),
             key: *key,
             purpose,
             valid_from: LogIndex(saying.index.0 + 1),

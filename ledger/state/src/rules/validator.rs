@@ -72,7 +72,8 @@ pub(super) fn put(
             key::begin(overlay, saying, &f.participant, &f.key, KeyPurpose::Consensus, &f.possession)?;
         }
         Some(entry) => {
-            let is_own = entry.owner == f.participant && entry.purpose == KeyPurpose::Consensus;
+            let is_own = entry.owner.as_participant() == Some(&f.participant)
+                && entry.purpose == KeyPurpose::Consensus;
             if !is_own || !entry.is_valid_at(saying.index, overlay.time()) {
                 return refuse(
                     RefusalCode::Exists,

@@ -26,7 +26,7 @@ use custos_proof::kinds::rule::{Collected, Put};
 use custos_proof::kinds::trail::{Close, Open};
 use custos_proof::kinds::{Class, Fields, Kind};
 use custos_proof::receipt::{ProvenKey, Receipt};
-use custos_proof::record::{Code, Finding, Record, Verdict};
+use custos_proof::record::{Code, DueEntry, Finding, Record, Verdict};
 use custos_proof::registry::{self, KeyEntry, Policy, ProposalState, Role, Roles, TrailHead};
 use custos_proof::seal::{Place, Seal};
 use custos_proof::subject::{epoch_secret, local_id, reader};
@@ -78,6 +78,11 @@ pub(crate) fn registration(name: &str, roles: &[Role]) -> Register {
 
 /// The genesis of a generated network: a registrar, four hospitals that vote, a clinic and an auditor.
 pub(crate) fn genesis(name: &str, time: TimeMs) -> Genesis {
+    genesis_with(name, time, &[])
+}
+
+/// The same, with others besides.
+pub(crate) fn genesis_with(name: &str, time: TimeMs, others: &[(&str, &[Role])]) -> Genesis {
     let member = |name: &&str| registration(name, &[Role::Custodian, Role::Recipient, Role::Validator]);
     let mut participants = vec![
         registration(REGISTRY, &[Role::Registrar]),
@@ -85,6 +90,7 @@ pub(crate) fn genesis(name: &str, time: TimeMs) -> Genesis {
         registration(AUDITOR, &[Role::Auditor]),
     ];
     participants.extend(HOSPITALS.iter().map(member));
+    participants.extend(others.iter().map(|(name, roles)| registration(name, roles)));
     let genesis_key = |owner: &str, purpose: KeyPurpose| {
         let key = key(&format!("{owner} {purpose}"));
         let possession = key.possession(&NO_CHAIN, owner, purpose);
@@ -351,6 +357,27 @@ impl Chain {
         self.block(vec![submission]).changes.submissions[0].items.clone()
     }
 
+    /// One block with one statement of any kind; what the validators found.
+    pub(crate) fn states(&mut self, author: &str, statement: Fields) -> (Finding, Vec<Code>) {
+        let submission = self.say(author, Class::Testimony, vec![statement]);
+        match self.record(submission)[..] {
+            [Placed::Here(index)] => said(&self.decoded(index.0).as_item().unwrap().verdict),
+            ref other => panic!("{other:?}"),
+        }
+    }
+
+    /// The chain-made facts of the last block.
+    pub(crate) fn facts(&self) -> Vec<DueEntry> {
+        let records = &self.blocks.last().unwrap().changes.records;
+        let decoded = records.iter().map(|new| Record::from_bytes(&new.bytes).unwrap().entry);
+        decoded
+            .filter_map(|entry| match entry {
+                custos_proof::record::Entry::Due(due) => Some(due),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// One block of an author's acts.
     pub(crate) fn act(&mut self, author: &str, items: Vec<Fields>) {
         let submission = self.acts(author, items);
@@ -516,6 +543,12 @@ impl Chain {
         let state_key = registry::trail_key(&key);
         let (mut envelopes, mut keys, mut shown) = (Vec::new(), BTreeMap::new(), Vec::new());
         for index in &records[range.clone()] {
+            let new = &self.store.records()[*index as usize];
+            if new.item.is_none() {
+                // A fact of the chain, or an item that was erased.
+                shown.push(Entry::Pruned { record: Bytes::new(new.bytes.clone()).unwrap() });
+                continue;
+            }
             let receipt = self.receipt_in(*index, &[], &entries);
             let position = envelopes.iter().position(|e| *e == receipt.envelope).unwrap_or_else(|| {
                 envelopes.push(receipt.envelope.clone());
@@ -556,12 +589,16 @@ impl Chain {
         for new in self.store.records() {
             let Some((_, bytes)) = &new.item else { continue };
             let record = Record::from_bytes(&new.bytes).unwrap();
-            let (Fields::TrailOpen(open), Author::Participant(custodian)) =
-                (Item::from_bytes(bytes).unwrap().fields, record.as_item().unwrap().author.clone())
-            else {
-                continue;
-            };
-            names.push(TrailName::subject(&custodian, open.local_id));
+            let author = record.as_item().unwrap().author.clone();
+            match (Item::from_bytes(bytes).unwrap().fields, author) {
+                (Fields::TrailOpen(open), Author::Participant(custodian)) => {
+                    names.push(TrailName::subject(&custodian, open.local_id));
+                }
+                (Fields::PermitIssue(issue), Author::Participant(body)) => {
+                    names.push(TrailName::permit(&body, &issue.permit));
+                }
+                _ => {}
+            }
         }
         names
     }

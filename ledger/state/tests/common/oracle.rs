@@ -11,6 +11,7 @@ use custos_proof::ids::{LogIndex, LogSize};
 use custos_proof::record::{Entry, MAX_RECORD_BYTES, Record};
 use custos_proof::registry::{self, TrailHead};
 use custos_proof::verify;
+use custos_state::apply::MAX_DUE_PER_BLOCK;
 use custos_state::changes::Placed;
 use custos_state::view::View;
 
@@ -38,6 +39,7 @@ pub(crate) fn ask(chain: &Chain) {
     // The log: one block record first, then items, each where it says.
     let first = leaves.len() - head.changes.records.len();
     let mut trails: BTreeMap<TrailKey, Vec<Digest>> = BTreeMap::new();
+    let mut facts = Vec::new();
     for (index, (new, leaf)) in chain.store.records().iter().zip(&leaves).enumerate() {
         let record = Record::from_bytes(&new.bytes).unwrap();
         assert!(new.bytes.len() <= MAX_RECORD_BYTES);
@@ -62,9 +64,21 @@ pub(crate) fn ask(chain: &Chain) {
                 assert_eq!(new.item.as_ref().map(|(_, bytes)| bytes), Some(bytes));
                 assert!(!item.trails.is_empty(), "an item that no trail lists");
             }
-            Entry::Due(_) => panic!("no kind makes due facts yet"),
+            // Facts come first, in order, each when its time has come and not before.
+            Entry::Due(due) => {
+                assert!(due.deadline <= header.time && new.item.is_none());
+                assert!(!due.trails.is_empty(), "a fact that no trail lists");
+                let place = (due.deadline, due.cause, due.rule);
+                assert!(index == first + 1 + facts.len() && facts.last().is_none_or(|last| *last < place));
+                facts.push(place);
+            }
         }
     }
+
+    // Nothing that is due waits while there is room.
+    let next = chain.store.next_due().unwrap();
+    assert!(facts.len() == MAX_DUE_PER_BLOCK || next.is_none_or(|next| next > header.time));
+    assert_eq!(chain.follower.next_due().unwrap(), next);
 
     // The trails: the state map's heads are what the records say, and no others grew.
     for (trail, leaves) in &trails {
@@ -87,7 +101,7 @@ pub(crate) fn ask(chain: &Chain) {
     let anchor = chain.anchor();
     let links = chain.links();
     let basis = Ground { links: &links, ..ground(&anchor) };
-    for index in first + 1..leaves.len() {
+    for index in first + 1 + facts.len()..leaves.len() {
         let receipt = chain.receipt_in(index as u64, &leaves, &entries);
         let proven = verify::receipt(&receipt, &basis).unwrap();
         assert_eq!(proven.item.record.index.0, index as u64);

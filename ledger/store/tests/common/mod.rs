@@ -13,6 +13,7 @@ use custos_proof::ids::{FAR, Height, ItemId, ParticipantId, Random16, Round, Tim
 use custos_proof::item::{Item, item_hash};
 use custos_proof::keys::{KeyPurpose, PublicKey, SignError, Signature, Signer, key_id};
 use custos_proof::kinds::access::{Basis, Event, Late, Retention};
+use custos_proof::kinds::emergency;
 use custos_proof::kinds::key::{Add, Rotate, possession_preimage};
 use custos_proof::kinds::participant::Register;
 use custos_proof::kinds::proposal::{Choice, Open as ProposalOpen, Vote, VotedAct};
@@ -91,7 +92,11 @@ pub fn genesis() -> Genesis {
             HOSPITALS.map(|name| GenesisValidator { participant: id(name), power: 1 }).to_vec(),
         )
         .unwrap(),
-        policy: Policy { max_nonces: u32::MAX.into(), ..Policy::initial() },
+        policy: {
+            let mut policy = Policy { max_nonces: u32::MAX.into(), ..Policy::initial() };
+            policy.decision.emergency.review_hours = 1;
+            policy
+        },
     }
 }
 
@@ -300,6 +305,30 @@ impl Network {
         }
     }
 
+    /// Hospital A declares the emergency of a height: its review falls due.
+    pub fn declare(&mut self, height: u64) -> Vec<u8> {
+        self.item(Kind::EmergencyDeclare, |_, seal| {
+            Fields::EmergencyDeclare(emergency::Declare {
+                declaration: emergency_of(height),
+                custodian: id("hospital-a"),
+                acting: id("hospital-a"),
+                seal,
+            })
+        })
+    }
+
+    /// The emergency of a height is reviewed: nothing is due any longer.
+    pub fn review(&mut self, height: u64) -> Vec<u8> {
+        self.item(Kind::EmergencyReview, |network, seal| {
+            Fields::EmergencyReview(emergency::Review {
+                review: network.random16(),
+                declarer: id("hospital-a"),
+                declaration: emergency_of(height),
+                seal,
+            })
+        })
+    }
+
     /// A block with something of everything, by its height.
     pub fn varied(&mut self, view: &dyn View) -> Decided {
         let Height(height) = view.head().unwrap().height;
@@ -325,6 +354,14 @@ impl Network {
         if hospital != "hospital-d" {
             submissions.push(self.accesses(view, hospital, 3));
         }
+        if height % 4 == 0 {
+            let items = vec![self.declare(height)];
+            submissions.push(self.submit(view, "hospital-a", Class::Testimony, items));
+        }
+        if height % 8 == 1 {
+            let items = vec![self.review(height - 1)];
+            submissions.push(self.submit(view, "hospital-a", Class::Testimony, items));
+        }
         if height % 3 == 1 {
             // The same event again, between two new ones.
             let (first, last) = (self.event(view, "hospital-a", None), self.event(view, "hospital-a", None));
@@ -332,6 +369,10 @@ impl Network {
         }
         self.decide(view, submissions)
     }
+}
+
+fn emergency_of(height: u64) -> Random16 {
+    Random16(sha256(format!("emergency of {height}").as_bytes()).0[..16].try_into().unwrap())
 }
 
 /// The items of a block's body, in order.

@@ -292,7 +292,11 @@ impl Catalogue {
             let item = rule_values(&stored)?;
             let rule = match item.body {
                 RuleBody::Rule(rule) => Some(rule),
-                RuleBody::Nothing | RuleBody::ListsTrail(_) => None,
+                RuleBody::Nothing
+                | RuleBody::ListsTrail(_)
+                | RuleBody::Delegation(_)
+                | RuleBody::Rekey(_)
+                | RuleBody::Link(_) => None,
             };
             let standing = versions.last().and_then(|version| version.rule.clone());
             let is_same = versions.last().is_some_and(|version| version.digest == entry.source_digest);

@@ -1,4 +1,4 @@
-//! How many decisions per second and core: `cargo run -p custos-decide --example rates`.
+//! How many decisions per second and core: `cargo run -p custos-decide --example decision_rates`.
 //!
 //! Twenty consents of five rules each (a root and four nested), requests by clinicians for one item and for a
 //! hundred, unscoped requests, and the same with a thousand other rules that are no longer in force. The ledger's
