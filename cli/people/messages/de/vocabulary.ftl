@@ -83,6 +83,7 @@ collected-in-person = persönlich gesagt
 collected-portal = über ein Portal
 collected-e-signature = elektronische Unterschrift
 collected-custodian = ein Eintrag des Datenhalters selbst
+collected-signed = von der verfassenden Stelle selbst unterschrieben
 
 ## Was die Validatoren fanden
 

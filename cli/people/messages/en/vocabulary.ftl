@@ -83,6 +83,7 @@ collected-in-person = said in person
 collected-portal = through a portal
 collected-e-signature = electronic signature
 collected-custodian = an entry of the custodian itself
+collected-signed = signed by the author itself
 
 ## What validators found
 
