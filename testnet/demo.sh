@@ -190,6 +190,34 @@ expect 0 verify "$work/contradicted.custos" --anchor "$anchor" >"$work/verified"
 has "CONTRADICTED: the cited rule had been ended" "$work/verified"
 good "an audit ledger does not refuse bad news: the access is recorded, and so is the contradiction"
 
+step "An emergency is declared, an access cites it, and somebody independent reviews it"
+custos emergency declare "${desk[@]}" "${patient[@]}" --who "Dr. Clark" --justification "unconscious on arrival" \
+    | tee "$work/emergency"
+declaration=$(value declaration "$work/emergency")
+expect 0 access record "${desk[@]}" "${patient[@]}" --action read --category "medication list" --who "Dr. Clark" \
+    --role physician --purpose BTG --basis emergency --cites "$declaration" | tee "$work/cited"
+has consistent "$work/cited"
+custos emergency review "$declaration" "${desk[@]}" --verdict justified --who "Dr. Baker" | tee "$work/review"
+has consistent "$work/review"
+good "the review was recorded in time; without it the chain itself would have recorded that it is missing"
+
+step "A guardian speaks for the patient until majority"
+custos delegation grant "${desk[@]}" "${patient[@]}" --delegate "Erika Example" --kind guardian --ends-at 2034-05-01 \
+    --collected paper | tee "$work/guardian"
+good "who that is stays sealed: on the ledger it looks like any other rule"
+
+step "An access was recorded for the wrong patient: nothing is removed, and readers see that it was taken back"
+custos access record "${desk[@]}" "${patient[@]}" --action read --category "radiology images" --who "Dr. Brown" \
+    --role physician --purpose TREAT | tee "$work/wrong"
+custos access correct "$(value item "$work/wrong")" "${desk[@]}" --reason subject | tee "$work/corrected"
+has consistent "$work/corrected"
+good "the statement and its correction both stay"
+
+step "Data go to another institution, which has not confirmed yet"
+custos disclosure export "${desk[@]}" "${patient[@]}" --to hospital-2.example --purpose TREAT | tee "$work/export"
+has consistent "$work/export"
+good "if the other half does not come in time, the chain records that it is missing"
+
 step "One byte of the receipt is flipped"
 cp "$work/receipt.custos" "$work/flipped.custos"
 byte=$(od -An -tu1 -j 64 -N 1 "$work/receipt.custos" | tr -d ' ')

@@ -461,9 +461,22 @@ impl Node {
         self.running().is_some()
     }
 
+    /// Whether the process was ended and still holds its files: threads that wait for the disk outlive the first
+    /// one, and with it the command line by which [`Self::running`] knows the process.
+    fn is_ending(&self) -> bool {
+        let Some(pid) = self.pid else { return false };
+        let proc = PathBuf::from(format!("/proc/{pid}"));
+        let Ok(command) = fs::read(proc.join("cmdline")) else { return false };
+        let threads = fs::read_dir(proc.join("task")).map_or(0, Iterator::count);
+        let stat = fs::read_to_string(proc.join("stat")).unwrap_or_default();
+        let waits_to_be_collected =
+            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'));
+        command.is_empty() && !(waits_to_be_collected && threads <= 1)
+    }
+
     fn wait_gone(&self, patience: Duration) -> Outcome<()> {
         let deadline = Instant::now() + patience;
-        while self.is_running() {
+        while self.is_running() || self.is_ending() {
             if Instant::now() > deadline {
                 return Err(Failed::unable(format!("node {} does not end", self.index)));
             }

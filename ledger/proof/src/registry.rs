@@ -497,7 +497,7 @@ impl Policy {
         within("max_lifetime_ms", self.max_lifetime_ms, 60_000, MAX_LIFETIME_MS)?;
         within("max_nonces", self.max_nonces, 1, u32::MAX.into())?;
         within("trust_period_ms", self.trust_period_ms, day, 3_650 * day)?;
-        within("heartbeat_ms", self.heartbeat_ms, 1_000, day)?;
+        within("heartbeat_ms", self.heartbeat_ms, 1, day)?;
         within("max_open_proposals", self.max_open_proposals.into(), 1, MAX_OPEN_PROPOSALS as u64)?;
         within("the number of retention classes", self.retention_days.len() as u64, 3, 3)?;
         for (i, Threshold { kind, numerator, denominator }) in self.thresholds.iter().enumerate() {
