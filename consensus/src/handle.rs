@@ -1,13 +1,14 @@
 //! Starting consensus, and what the node holds of it while it runs.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use custos_engine::{Engine, EngineConfig, EngineError, EngineInbound, EngineTimeouts, Evidence};
 use custos_network::{Frame, MAX_SUBMISSION_BYTES, Network, NetworkError, PeerKey};
-use custos_proof::ids::TimeMs;
+use custos_proof::ids::{Height, TimeMs};
 use custos_proof::keys::PublicKey;
 use thiserror::Error;
 use tokio::runtime::Handle;
@@ -62,6 +63,18 @@ pub async fn start(
     runtime: &Handle,
 ) -> Result<ConsensusHandle, StartError> {
     runtime.spawn(launch(config, ledger)).await.map_err(|_| StartError::Runtime)?
+}
+
+/// The height of which the directory's log holds votes; `None` when there is no log.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub fn remembered(data_dir: &Path) -> std::io::Result<Option<Height>> {
+    custos_engine::remembered(&log_of_votes(data_dir))
+}
+
+fn log_of_votes(data_dir: &Path) -> PathBuf {
+    data_dir.join("engine").join("votes.wal")
 }
 
 /// The running consensus, as the node sees it. Dropping it stops everything, without waiting.
@@ -205,7 +218,7 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
     let engine = EngineConfig {
         name: config.name.clone(),
         chain: head.chain,
-        wal: config.data_dir.join("engine").join("votes.wal"),
+        wal: log_of_votes(&config.data_dir),
         signer: config.signer.clone(),
         max_block_bytes: config.max_block_bytes,
     };
