@@ -17,6 +17,7 @@
 pub mod chain;
 pub mod config;
 pub mod custodian;
+pub mod door;
 pub mod http;
 pub mod intake;
 pub mod keys;
@@ -27,5 +28,7 @@ pub mod node;
 pub mod proofs;
 pub mod readers;
 mod reports;
+mod retention;
 mod room;
+pub mod standing;
 pub mod telemetry;

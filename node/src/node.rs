@@ -5,25 +5,31 @@
 //! stop    API lets its last answers out -> gossip -> consensus finishes its commit -> intake -> store is closed
 //! ```
 //!
-//! A node stops by itself when consensus halts, and says why: a block that was decided and cannot be
-//! kept leaves nothing else to do. In a safety hang it goes on reading and says so in `/healthz`; it
-//! signs nothing until an operator has looked.
+//! A node stops by itself when consensus halts or its database shows damage, and says why: a block that
+//! was decided and cannot be kept leaves nothing else to do. In a safety hang it goes on reading and says
+//! so in `/healthz`; it signs nothing until an operator has looked.
+//!
+//! It starts itself anew, in the same process, when it is to sign with another key than it began with:
+//! when it need not stand back any longer ([`crate::standing`]), or when a block put its next key into
+//! the validator set.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use custos_consensus::{ConsensusConfig, ConsensusHandle, Gossiper, Health, State, Submissions, Timeouts};
+use custos_consensus::{
+    CORRUPT_LOG, ConsensusConfig, ConsensusHandle, Gossiper, Health, State, Submissions, Timeouts,
+};
 use custos_proof::cbor::Wire as _;
 use custos_proof::genesis::Genesis;
 use custos_proof::hash::{ChainId, KeyId};
-use custos_proof::ids::ParticipantId;
-use custos_proof::keys::{KeyPurpose, Signer, key_id};
+use custos_proof::ids::{Height, ParticipantId};
+use custos_proof::keys::{KeyPurpose, PublicKey, Signer, key_id};
 use custos_proof::registry::{self, Policy};
 use custos_state::apply;
-use custos_state::view::View as _;
-use custos_store::{Store, StoreError};
+use custos_state::view::{Head, View as _};
+use custos_store::{Snapshot, Store, StoreError};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,6 +40,7 @@ use tracing::{error, info, warn};
 use crate::chain::Chain;
 use crate::config::Checked;
 use crate::custodian::{Custodian, CustodianError, Ready};
+use crate::door;
 use crate::http::{self, Api, ApiParts};
 use crate::intake::{Intake, IntakeThread, Peers};
 use crate::keys::{FileSigner, KeyFileError};
@@ -41,11 +48,14 @@ use crate::ledger::{NodeLedger, key_entry};
 use crate::mempool::Limits;
 use crate::metrics::Metrics;
 use crate::reports::Reporter;
+use crate::standing::{self, StandingBack};
 
 /// The longest genesis file, in bytes.
 const MAX_GENESIS_BYTES: u64 = 16 * 1024 * 1024;
 /// How long peers' submissions wait when the intake is full.
 const FULL_PAUSE: Duration = Duration::from_millis(5);
+/// How often a node looks whether its database showed damage.
+const LOOK_FOR_DAMAGE: Duration = Duration::from_millis(500);
 /// How long the last readers of the store get when the node stops.
 const LAST_READERS: Duration = Duration::from_secs(5);
 
@@ -63,6 +73,22 @@ pub struct Node {
     intake: Intake,
     intake_thread: IntakeThread,
     custodian: Option<Custodian>,
+    door: JoinHandle<()>,
+    pruning: JoinHandle<()>,
+    signing: Signing,
+}
+
+/// What a node signs votes with, and what would change that.
+#[derive(Clone)]
+struct Signing {
+    data_dir: PathBuf,
+    clock_bound_ms: u64,
+    standing_back: Option<StandingBack>,
+    participant: Option<ParticipantId>,
+    /// The key in use.
+    key: Option<PublicKey>,
+    /// The other key that is configured.
+    other: Option<PublicKey>,
 }
 
 /// Why a node does not start, or stopped.
@@ -121,6 +147,12 @@ pub enum NodeError {
     /// Consensus halted.
     #[error("consensus halted: {0}")]
     Halted(String),
+    /// A reader of the database met damage.
+    #[error("the database is damaged, and this node neither votes nor runs with it: {0}")]
+    Damaged(String),
+    /// The mark for standing back cannot be read or set.
+    #[error("{0}: whether this node may vote cannot be told: {1}; check permissions and the disk")]
+    Standing(PathBuf, std::io::Error),
 }
 
 /// Runs a node until a signal or a halt.
@@ -134,21 +166,39 @@ pub async fn run(checked: Checked) -> Result<(), NodeError> {
     };
     let mut terminate = signal(SignalKind::terminate()).map_err(system("listening for SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("listening for SIGINT"))?;
-    let node = Node::start(checked).await?;
-    let halted = tokio::select! {
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
-        reason = node.halted() => Some(reason),
-    };
-    match &halted {
-        None => info!("stopping"),
-        Some(reason) => error!(reason, "consensus halted: the node stops"),
+    loop {
+        let node = Node::start(checked.clone()).await?;
+        let signing = node.signing.clone();
+        let end = tokio::select! {
+            _ = terminate.recv() => End::Asked,
+            _ = interrupt.recv() => End::Asked,
+            reason = node.halted() => End::Failed(NodeError::Halted(reason)),
+            damage = node.damaged() => End::Failed(NodeError::Damaged(damage)),
+            why = node.signs_otherwise() => End::Anew(why),
+            // Does not end: the node goes on reading.
+            never = node.remember_hang() => match never {},
+        };
+        match &end {
+            End::Asked => info!("stopping"),
+            End::Failed(error) => error!(%error, "the node stops"),
+            End::Anew(why) => info!(why, "the node starts anew"),
+        }
+        node.stop().await;
+        match end {
+            End::Asked => return Ok(()),
+            End::Failed(error) => return Err(error),
+            End::Anew(_) if signing.standing_back.is_some() => standing::vote_again(&signing.data_dir)
+                .map_err(|error| NodeError::Standing(signing.data_dir, error))?,
+            End::Anew(_) => {}
+        }
     }
-    node.stop().await;
-    match halted {
-        None => Ok(()),
-        Some(reason) => Err(NodeError::Halted(reason)),
-    }
+}
+
+/// How a run of a node ended.
+enum End {
+    Asked,
+    Failed(NodeError),
+    Anew(&'static str),
 }
 
 impl Node {
@@ -157,7 +207,7 @@ impl Node {
     /// # Errors
     /// [`NodeError`]; nothing is left running then.
     pub async fn start(checked: Checked) -> Result<Self, NodeError> {
-        let Opened { chain, keys, policy } = {
+        let Opened { chain, keys, policy, signing } = {
             let checked = checked.clone();
             tokio::task::spawn_blocking(move || open(&checked)).await.map_err(|panic| {
                 NodeError::System { what: "opening the store".into(), cause: std::io::Error::other(panic) }
@@ -173,6 +223,7 @@ impl Node {
             .local_addr()
             .map_err(|cause| NodeError::System { what: "the API's own address".into(), cause })?;
 
+        let door = door::open(&config.data_dir);
         let custodian = match config.custodian.clone().zip(custodian) {
             Some((section, checked)) => {
                 Some(Ready::open(section, checked, Arc::clone(&chain), participant.clone()).await?)
@@ -231,6 +282,9 @@ impl Node {
         );
         let custodian = custodian
             .map(|ready| ready.run(intake.clone(), metrics.clone(), config.api.clone(), stopping.clone()));
+        let door =
+            tokio::spawn(door::answer(door, Arc::clone(&chain), config.data_dir.clone(), stopping.clone()));
+        let pruning = tokio::spawn(crate::retention::keep(Arc::clone(&chain), config.retention));
         let router = http::router(Arc::new(api));
         let server = tokio::spawn(async move { http::serve(listener, router, &config.api, stopping).await });
         info!(
@@ -254,6 +308,9 @@ impl Node {
             intake,
             intake_thread,
             custodian,
+            door,
+            pruning,
+            signing,
         })
     }
 
@@ -306,17 +363,71 @@ impl Node {
         }
     }
 
+    /// What a reader of the database found damaged; does not end before.
+    async fn damaged(&self) -> String {
+        let mut look = tokio::time::interval(LOOK_FOR_DAMAGE);
+        loop {
+            look.tick().await;
+            if let Some(damage) = self.chain.store().damage() {
+                return damage.to_owned();
+            }
+        }
+    }
+
+    /// Why another key is to sign from the head on; does not end before.
+    async fn signs_otherwise(&self) -> &'static str {
+        let mut heights = self.chain.heights();
+        loop {
+            if let Some(why) = self.signing.otherwise(&self.chain.store().head()) {
+                return why;
+            }
+            if heights.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Sees to it that a log of votes that is damaged is not trusted after a restart either.
+    async fn remember_hang(&self) -> std::convert::Infallible {
+        let mut health = self.health.clone();
+        let corrupt =
+            |health: &Health| matches!(&health.state, State::SafetyHang(why) if why.starts_with(CORRUPT_LOG));
+        if health.wait_for(corrupt).await.is_ok() && self.signing.key.is_some() {
+            let data_dir = &self.signing.data_dir;
+            match standing::stand_back(data_dir, "the log of votes was damaged") {
+                Ok(_) => error!(
+                    "the log of votes is damaged: this node stands back; restart it, it then follows, and votes once it is safe"
+                ),
+                Err(error) => {
+                    error!(%error, "the log of votes is damaged, and the mark cannot be set: run `custos node stand-back` before a restart")
+                }
+            }
+        }
+        std::future::pending().await
+    }
+
     /// Stops: lets the last answers out, lets the commit in flight finish, closes the store.
     pub async fn stop(self) {
         let Self {
-            chain, stop, server, gossip, reports, consensus, intake, intake_thread, custodian, ..
+            chain,
+            stop,
+            server,
+            gossip,
+            reports,
+            consensus,
+            intake,
+            intake_thread,
+            custodian,
+            door,
+            pruning,
+            ..
         } = self;
         let _ = stop.send(true);
         let _ = server.await;
         if let Some(custodian) = custodian {
             custodian.stop().await;
         }
-        for task in [gossip, reports] {
+        for task in [gossip, reports, door, pruning] {
             task.abort();
             let _ = task.await;
         }
@@ -368,6 +479,21 @@ struct Opened {
     chain: Arc<Chain>,
     keys: Keys,
     policy: Policy,
+    signing: Signing,
+}
+
+impl Signing {
+    /// Why it is over with this key, once the chain has this head.
+    fn otherwise(&self, head: &Head) -> Option<&'static str> {
+        if let Some(standing) = &self.standing_back {
+            let over = standing.ends_with(head.time, self.clock_bound_ms);
+            return over.then_some("a block was built after this node began to stand back: it votes again");
+        }
+        let validators = head.next_validators.as_slice();
+        let own = validators.iter().find(|v| Some(&v.participant) == self.participant.as_ref())?;
+        (self.key != Some(own.key) && self.other == Some(own.key))
+            .then_some("a block put the other consensus key into the validator set")
+    }
 }
 
 struct Keys {
@@ -386,47 +512,50 @@ fn open(checked: &Checked) -> Result<Opened, NodeError> {
             .map(|path| FileSigner::read(path, purpose).map(|key| Arc::new(key) as Arc<dyn Signer>))
             .transpose()
     };
-    let keys = Keys {
+    let mut keys = Keys {
         transport: FileSigner::read(&config.keys.transport, KeyPurpose::Transport)?,
         consensus: signer(&config.keys.consensus, KeyPurpose::Consensus)?,
         note: signer(&config.keys.note, KeyPurpose::Note)?,
         sign: signer(&config.keys.sign, KeyPurpose::Sign)?,
     };
+    let mut other = signer(&config.keys.consensus_next, KeyPurpose::Consensus)?;
     let store = open_store(&config.data_dir.join("ledger"), &genesis, &config.genesis)?;
+    let head = store.head();
+    let in_set = |key: &Option<Arc<dyn Signer>>| {
+        key.as_ref().is_some_and(|key| head.next_validators.by_key(&key.public_key()).is_some())
+    };
+    if in_set(&other) && !in_set(&keys.consensus) {
+        std::mem::swap(&mut keys.consensus, &mut other);
+    }
     let policy = {
         let snapshot = store.snapshot()?;
-        let known = |signer: &dyn Signer| key_entry(&snapshot, &key_id(&signer.public_key()));
-        let live = |signer: &dyn Signer, purpose, owner: &ParticipantId| {
-            let entry = known(signer)?;
-            Ok::<_, StoreError>(entry.is_some_and(|e| {
-                e.purpose == purpose && e.owner.as_participant() == Some(owner) && e.revoked.is_none()
-            }))
-        };
-        if let (Some(key), Some(participant)) = (&keys.consensus, &checked.participant) {
-            let votes_already =
-                snapshot.head().next_validators.as_slice().iter().any(|v| v.participant == *participant);
-            if known(key.as_ref())?.is_none() && !votes_already {
-                // A validator that is to join has to follow the chain before the others vote it in.
-                warn!(
-                    "the consensus key is not in the registry yet: this node follows, and votes once validator.put names the key"
-                );
-            } else if !live(key.as_ref(), KeyPurpose::Consensus, participant)? {
-                return Err(NodeError::NotRegistered {
-                    key: key_id(&key.public_key()),
-                    participant: participant.clone(),
-                });
-            }
-            if !live(&keys.transport, KeyPurpose::Transport, participant)? {
-                warn!(
-                    "the transport key is not in the registry: only peers that list this node as a bootstrap peer will speak to it"
-                );
-            }
-        }
+        check_keys(&snapshot, &keys, checked.participant.as_ref())?;
         let bytes =
             snapshot.entry(&registry::policy_key()).map_err(|error| StoreError::Io(error.to_string()))?;
         bytes.and_then(|bytes| Policy::from_bytes(&bytes).ok()).ok_or_else(|| {
             StoreError::Io("the policy is missing or not well formed; run `custos fsck`".into())
         })?
+    };
+    let standing_back = match &keys.consensus {
+        Some(_) => may_have_forgotten(&config.data_dir, head.height)
+            .map_err(|error| NodeError::Standing(config.data_dir.clone(), error))?,
+        None => None,
+    };
+    if let Some(standing) = &standing_back {
+        warn!(
+            reason = standing.reason,
+            "this node stands back: it follows and does not vote until a block is built that is later than what it \
+             may have signed"
+        );
+        keys.consensus = None;
+    }
+    let signing = Signing {
+        data_dir: config.data_dir.clone(),
+        clock_bound_ms: config.consensus.clock_bound_ms,
+        standing_back,
+        participant: checked.participant.clone(),
+        key: keys.consensus.as_ref().map(|key| key.public_key()),
+        other: other.as_ref().map(|key| key.public_key()),
     };
     let limits = Limits {
         max_bytes: config.mempool.max_bytes,
@@ -434,7 +563,62 @@ fn open(checked: &Checked) -> Result<Opened, NodeError> {
         author_share: config.mempool.author_share,
         ..Limits::default()
     };
-    Ok(Opened { chain: Arc::new(Chain::new(store, limits)), keys, policy })
+    Ok(Opened { chain: Arc::new(Chain::new(store, limits)), keys, policy, signing })
+}
+
+/// Whether votes of this node may be forgotten: a mark says so, or the log of votes is not the one of this ledger.
+fn may_have_forgotten(data_dir: &Path, head: Height) -> std::io::Result<Option<StandingBack>> {
+    if let Some(standing) = standing::standing_back(data_dir)? {
+        return Ok(Some(standing));
+    }
+    let remembered = custos_consensus::remembered(&data_dir.join("consensus"))?;
+    let reason = match remembered {
+        // The first start of a new network: nobody has voted.
+        None if head == Height(0) => return Ok(None),
+        None => "the log of votes is missing".to_owned(),
+        Some(height) if height > head.next() => {
+            format!(
+                "the log of votes is of height {height}, the ledger of height {head}: it is an older copy"
+            )
+        }
+        Some(_) => return Ok(None),
+    };
+    standing::stand_back(data_dir, &reason)?;
+    standing::standing_back(data_dir)
+}
+
+/// Whether the registry knows the keys.
+fn check_keys(
+    snapshot: &Snapshot<'_>,
+    keys: &Keys,
+    participant: Option<&ParticipantId>,
+) -> Result<(), NodeError> {
+    let known = |signer: &dyn Signer| key_entry(snapshot, &key_id(&signer.public_key()));
+    let live = |signer: &dyn Signer, purpose, owner: &ParticipantId| {
+        let entry = known(signer)?;
+        Ok::<_, StoreError>(entry.is_some_and(|e| {
+            e.purpose == purpose && e.owner.as_participant() == Some(owner) && e.revoked.is_none()
+        }))
+    };
+    let (Some(key), Some(participant)) = (&keys.consensus, participant) else { return Ok(()) };
+    if known(key.as_ref())?.is_none() {
+        // A validator that is to join, or to replace a lost one, follows the chain before the others vote it in.
+        warn!(
+            key = %key_id(&key.public_key()),
+            "the consensus key is not in the registry yet: this node follows, and votes once validator.put names the key"
+        );
+    } else if !live(key.as_ref(), KeyPurpose::Consensus, participant)? {
+        return Err(NodeError::NotRegistered {
+            key: key_id(&key.public_key()),
+            participant: participant.clone(),
+        });
+    }
+    if !live(&keys.transport, KeyPurpose::Transport, participant)? {
+        warn!(
+            "the transport key is not in the registry: only peers that list this node as a bootstrap peer will speak to it"
+        );
+    }
+    Ok(())
 }
 
 fn read_genesis(path: &Path) -> Result<Genesis, NodeError> {
