@@ -24,13 +24,16 @@ mod import;
 mod item;
 mod keygen;
 mod node;
+mod node_keys;
 mod participant;
 mod permit;
 mod proposal;
+mod prune;
 mod receipt;
 mod replay;
 mod report;
 pub(crate) mod rule;
+mod snapshot;
 mod testnet;
 mod trail;
 pub(crate) mod verify;
@@ -67,6 +70,9 @@ pub(crate) struct Arguments {
 enum Command {
     Keygen(keygen::Keygen),
     Fsck(fsck::Fsck),
+    #[command(subcommand)]
+    Snapshot(snapshot::SnapshotOf),
+    Prune(prune::Prune),
     Bench(bench::Bench),
     Feed(feed::Feed),
     #[command(subcommand)]
@@ -117,6 +123,8 @@ impl Arguments {
         match &self.command {
             Command::Keygen(command) => command.run(screen),
             Command::Fsck(command) => command.run(screen),
+            Command::Snapshot(command) => command.run(screen),
+            Command::Prune(command) => command.run(screen),
             Command::Bench(command) => command.run(screen),
             Command::Feed(command) => command.run(screen),
             Command::Genesis(command) => command.run(screen),
