@@ -9,7 +9,7 @@ PROFILE    := debug
 # and RocksDB would be compiled once more for each selection.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test fhir-validate lint fmt bench clean
+.PHONY: help setup build demo test scenarios fhir-validate lint fmt bench clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ test: lint build ## Run every test, the demo among them, on real nodes where a t
 	  echo "python3 is not here: the second verifier was not run against the vectors"; \
 	fi
 	@$(MAKE) --no-print-directory fhir-validate
+
+# Stories of faults on real processes; the short ones are in `make test`. ONLY=name, SEED=n; ARGS='--json'.
+scenarios: build ## Attack real nodes in real processes: kills, partitions, full disks, wrong clocks, lost logs
+	$(TARGET)/$(PROFILE)/scenarios $(foreach name,$(ONLY),--only $(name)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 # What the endpoint and the export gave in their tests, held against FHIR's base definitions by a package
 # that we did not write. Without Python or the package this says so and is no failure.
