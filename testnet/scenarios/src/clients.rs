@@ -73,6 +73,7 @@ pub struct Load {
 #[derive(Default)]
 struct Shared {
     stop: AtomicBool,
+    abandoned: AtomicBool,
     acknowledged: AtomicU64,
     tried_again: AtomicU64,
 }
@@ -151,10 +152,18 @@ impl Load {
     /// # Panics
     /// When something is not recorded although the network has had time, or a client was refused.
     #[must_use]
-    pub fn finish(self) -> Vec<Kept> {
+    pub fn finish(mut self) -> Vec<Kept> {
         self.shared.stop.store(true, Ordering::Relaxed);
-        let joined = self.clients.into_iter().map(JoinHandle::join);
+        let joined = std::mem::take(&mut self.clients).into_iter().map(JoinHandle::join);
         joined.flat_map(|kept| kept.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    }
+}
+
+impl Drop for Load {
+    /// A story that fails leaves its clients nothing to wait for.
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.abandoned.store(!self.clients.is_empty(), Ordering::Relaxed);
     }
 }
 
@@ -176,20 +185,23 @@ impl Submitter {
         while !self.shared.stop.load(Ordering::Relaxed) {
             let items = 1 + kept.len() % pace.items.max(1);
             let submission = self.author.submission(items);
-            kept.push(self.hand_in(&clients, submission));
+            let Some(one) = self.hand_in(&clients, submission) else { break };
+            kept.push(one);
             self.shared.acknowledged.fetch_add(1, Ordering::Relaxed);
             sleep(pace.rest);
         }
         kept
     }
 
-    /// Tries until there are receipts.
-    fn hand_in(&mut self, clients: &[Client], submission: Submission) -> Kept {
+    /// Tries until there are receipts; nothing when nobody waits for them any more.
+    fn hand_in(&mut self, clients: &[Client], submission: Submission) -> Option<Kept> {
         let mut last = None;
-        loop {
+        while !self.shared.abandoned.load(Ordering::Relaxed) {
             let client = &clients[self.turn % clients.len()];
             match client.submit_and_wait(submission.bytes(), WAIT) {
-                Ok(Submitted::Committed { file, receipts }) => return Kept { submission, file, receipts },
+                Ok(Submitted::Committed { file, receipts }) => {
+                    return Some(Kept { submission, file, receipts });
+                }
                 Ok(Submitted::Pending(status)) if status.state != SubmissionState::Rejected => {}
                 // Told by the node, or by what is between: it may be better elsewhere, or later.
                 Err(ClientError::Problem(problem)) if problem.status == 429 || problem.status >= 500 => {}
@@ -212,6 +224,7 @@ impl Submitter {
             }
             sleep(REST);
         }
+        None
     }
 }
 
@@ -243,12 +256,14 @@ impl Signing {
     /// # Panics
     /// When something cannot be sealed or signed.
     pub fn submission(&mut self, items: usize) -> Submission {
-        let items = (0..items).map(|_| event(&self.chain, &self.owner, self.draw()).to_bytes()).collect();
+        let ids: Vec<[u8; 16]> = (0..items).map(|_| self.draw()).collect();
+        let nonce = Random16(self.draw());
+        let items = ids.into_iter().map(|id| event(&self.chain, &self.owner, id).to_bytes()).collect();
         let draft = Draft {
             chain: &self.chain,
             author: Author::Participant(self.owner.clone()),
             class: Class::Testimony,
-            nonce: Random16(self.draw()),
+            nonce,
             not_after: now().plus(LIFETIME_MS),
         };
         Submission::sign(&draft, items, &self.key).expect("because a few events fit into a submission")

@@ -66,7 +66,7 @@ struct Link {
 pub struct Mesh {
     links: Vec<Link>,
     connections: Arc<AtomicU64>,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 impl Mesh {
@@ -81,7 +81,7 @@ impl Mesh {
             .enable_all()
             .build()
             .expect("because the system has room for a thread");
-        let mut mesh = Self { links: Vec::new(), connections: Arc::default(), _runtime: runtime };
+        let mut mesh = Self { links: Vec::new(), connections: Arc::default(), runtime };
         for from in nodes {
             let path = network.config(*from);
             let text = std::fs::read_to_string(&path).expect("because the node has a configuration");
@@ -108,11 +108,11 @@ impl Mesh {
     fn add(&mut self, from: usize, to: usize, target: SocketAddr) -> SocketAddr {
         let (mode, seen) = watch::channel(Mode::Pass);
         let listener = self
-            ._runtime
+            .runtime
             .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
             .expect("because there are free ports");
         let address = listener.local_addr().expect("because it listens");
-        self._runtime.spawn(accept(listener, target, seen, Arc::clone(&self.connections)));
+        self.runtime.spawn(accept(listener, target, seen, Arc::clone(&self.connections)));
         self.links.push(Link { from, to, mode });
         address
     }
@@ -223,10 +223,12 @@ impl Pump {
                 _ => {}
             }
             let mut watched = self.mode.clone();
-            let cut = watched.wait_for(|mode| *mode == Mode::Cut);
+            let cut = async {
+                let _ = watched.wait_for(|mode| *mode == Mode::Cut).await;
+            };
             let written = tokio::select! {
                 written = self.to.write_all(&piece[..length]) => written.is_ok(),
-                _ = cut => false,
+                () = cut => false,
             };
             if !written {
                 return;
@@ -262,7 +264,7 @@ mod tests {
 
     fn mesh() -> (Mesh, SocketAddr) {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let mut mesh = Mesh { links: Vec::new(), connections: Arc::default(), _runtime: runtime };
+        let mut mesh = Mesh { links: Vec::new(), connections: Arc::default(), runtime };
         let address = mesh.add(1, 2, server());
         (mesh, address)
     }

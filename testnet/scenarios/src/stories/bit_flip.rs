@@ -58,7 +58,7 @@ fn tell(plan: &Plan) -> Result<Told, Skipped> {
     load.wait_for(plan.times(10, 60) as u64, PATIENCE);
     network.kill_together(&FOUR);
 
-    let mut bench = Bench::new(&network);
+    let bench = Bench::new(&network);
     let mut chance = plan.chance();
     let mut seen = Vec::new();
     let mut damaged_table = None;
