@@ -5,14 +5,15 @@
 //!
 //! ```text
 //! the log is gone            the ledger is at h: votes may have been cast at h + 1, and nobody knows which
-//! the ledger lost blocks     the log is at s, beyond h + 1: it remembers the votes of s, and the engine would
-//!                            reset it to h + 1 and vote a second time on everything up to s
+//! the ledger lost blocks     up to d were decided here, and the ledger is at h before that: the engine would
+//!                            reset its log to h + 1 and vote a second time on everything up to d
 //! ```
 //!
 //! A validator that votes there again may sign twice. So it follows without voting until the others have
-//! decided what it does not remember: up to h + 1 in the first case, up to s - 1 in the second, where it
-//! leaves its log alone and goes on with it at s. In the first case the height is on disk before the engine
-//! starts, so that a crash meanwhile does not forget it; in the second the log itself says so.
+//! decided what it does not remember: up to h + 1 in the first case, up to d in the second, where it leaves
+//! its log alone and goes on with it at d + 1. In the first case the height is on disk before the engine
+//! starts, so that a crash meanwhile does not forget it; in the second the log itself says so, or the note
+//! of what was decided.
 //!
 //! Deliberately absent: a data directory that is gone altogether, which looks like a new node's; an operator
 //! who begins again with nothing must use a new consensus key.
@@ -25,6 +26,9 @@ use custos_proof::ids::Height;
 
 /// The file that says from which height on this node may vote.
 pub(crate) const FILE: &str = "votes-from";
+/// The file that says up to which height this node has seen heights decided. Written without waiting for the disk:
+/// it outlives the process, and what outlives a power failure is the ledger's to keep.
+const DECIDED: &str = "decided";
 /// The engine's log begins with its version and the height whose votes it holds, big-endian.
 const LOG_HEADER_BYTES: usize = 12;
 const LOG_VERSION: [u8; 4] = 1u32.to_be_bytes();
@@ -45,8 +49,11 @@ pub(crate) fn recall(directory: &Path, head: Height) -> io::Result<Memory> {
     let note = directory.join(FILE);
     let noted = read(&note)?;
     let at = height_of_log(&log)?;
-    if let Some(at) = at.filter(|at| *at > next) {
-        let votes_from = noted.max(Some(at));
+    // A log at s says that s - 1 was decided here.
+    let before_log = at.map(|at| Height(at.0.saturating_sub(1)));
+    let decided = before_log.max(read(&directory.join(DECIDED)).unwrap_or_default());
+    if let Some(decided) = decided.filter(|decided| *decided > head) {
+        let votes_from = noted.max(Some(decided.next()));
         return Ok(Memory { votes_from, log: log.with_file_name("following.wal") });
     }
     let lost = at.is_none() && head > Height(0);
@@ -55,6 +62,11 @@ pub(crate) fn recall(directory: &Path, head: Height) -> io::Result<Memory> {
         write(directory, &note, from)?;
     }
     Ok(Memory { votes_from: votes_from.filter(|from| *from > next), log })
+}
+
+/// Notes that a height was decided here.
+pub(crate) fn decided(directory: &Path, height: Height) -> io::Result<()> {
+    fs::write(directory.join(DECIDED), format!("{height}\n"))
 }
 
 /// The height whose votes the log holds; nothing when there is no log.
@@ -144,6 +156,20 @@ mod tests {
         let memory = recall(folder.path(), Height(19)).unwrap();
         assert_eq!(memory.votes_from, None);
         assert!(memory.log.ends_with("engine/votes.wal"));
+    }
+
+    #[test]
+    fn a_log_of_a_height_that_was_decided_is_not_played_back_without_its_block() {
+        let folder = tempfile::tempdir().unwrap();
+        log_at(folder.path(), 20);
+        decided(folder.path(), Height(20)).unwrap();
+        let memory = recall(folder.path(), Height(19)).unwrap();
+        assert_eq!(memory.votes_from, Some(Height(21)));
+        assert!(memory.log.ends_with("engine/following.wal"));
+        assert_eq!(votes_from(folder.path(), 20), None);
+        // A torn note is none.
+        fs::write(folder.path().join(DECIDED), "").unwrap();
+        assert_eq!(votes_from(folder.path(), 19), None);
     }
 
     #[test]

@@ -263,6 +263,7 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
         network: network.clone(),
         ledger,
         bodies: Arc::new(bodies),
+        directory: config.data_dir,
         wake: Arc::clone(&wake),
         health,
         evidence,
