@@ -241,7 +241,12 @@ impl Signing {
     /// A node's participant. What the network itself signs for it has other ids.
     #[must_use]
     pub fn new(network: &Network, index: usize) -> Self {
-        let space = u64::try_from(index).unwrap_or_default();
+        Self::apart(network, index, u64::try_from(index).unwrap_or_default())
+    }
+
+    /// The same, with ids and nonces that no other number gives. The nodes' own numbers are their clients'.
+    #[must_use]
+    pub fn apart(network: &Network, index: usize, space: u64) -> Self {
         Self {
             chain: network.chain(),
             owner: network.participant(index),

@@ -16,7 +16,9 @@
 //!
 //! Deliberately absent: bandwidth limits, and faults below TCP, which TCP hides but for time.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -66,6 +68,8 @@ struct Link {
 pub struct Mesh {
     links: Vec<Link>,
     connections: Arc<AtomicU64>,
+    /// The nodes' own ports: free while they do not run, and theirs.
+    taken: BTreeSet<u16>,
     runtime: Runtime,
 }
 
@@ -81,7 +85,11 @@ impl Mesh {
             .enable_all()
             .build()
             .expect("because the system has room for a thread");
-        let mut mesh = Self { links: Vec::new(), connections: Arc::default(), runtime };
+        let mut mesh =
+            Self { links: Vec::new(), connections: Arc::default(), taken: BTreeSet::new(), runtime };
+        for node in 1..=network.size() {
+            mesh.taken.extend(ports_of(&network.config(node)));
+        }
         for from in nodes {
             let path = network.config(*from);
             let text = std::fs::read_to_string(&path).expect("because the node has a configuration");
@@ -107,10 +115,18 @@ impl Mesh {
 
     fn add(&mut self, from: usize, to: usize, target: SocketAddr) -> SocketAddr {
         let (mode, seen) = watch::channel(Mode::Pass);
-        let listener = self
-            .runtime
-            .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-            .expect("because there are free ports");
+        let mut held = Vec::new();
+        let listener = loop {
+            let listener = self
+                .runtime
+                .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+                .expect("because there are free ports");
+            let port = listener.local_addr().map_or(0, |address| address.port());
+            match self.taken.contains(&port) {
+                true => held.push(listener),
+                false => break listener,
+            }
+        };
         let address = listener.local_addr().expect("because it listens");
         self.runtime.spawn(accept(listener, target, seen, Arc::clone(&self.connections)));
         self.links.push(Link { from, to, mode });
@@ -146,6 +162,13 @@ impl Mesh {
     pub fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
     }
+}
+
+/// The numbers at the ends of the addresses in a node's configuration.
+fn ports_of(config: &Path) -> Vec<u16> {
+    let text = std::fs::read_to_string(config).unwrap_or_default();
+    let quoted = text.lines().filter_map(|line| line.split('"').nth(1));
+    quoted.filter_map(|value| value.rsplit([':', '/']).next()?.parse().ok()).collect()
 }
 
 async fn accept(
@@ -264,7 +287,8 @@ mod tests {
 
     fn mesh() -> (Mesh, SocketAddr) {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let mut mesh = Mesh { links: Vec::new(), connections: Arc::default(), runtime };
+        let mut mesh =
+            Mesh { links: Vec::new(), connections: Arc::default(), taken: BTreeSet::new(), runtime };
         let address = mesh.add(1, 2, server());
         (mesh, address)
     }

@@ -14,6 +14,7 @@ use custos_testnet::{Network, ProcessSignal};
 
 use super::{FOUR, PATIENCE, health, seconds};
 use crate::clients::{Load, Pace};
+use crate::proxy::{Mesh, Mode};
 use crate::{Plan, Seen, Skipped, Story, Told, checks};
 
 pub(super) const STORY: Story = Story {
@@ -25,6 +26,8 @@ pub(super) const STORY: Story = Story {
 
 /// The bound on a block's time that the nodes are given: short, so that the halts need not be long.
 const BOUND_MS: i64 = 1_000;
+/// How late everything arrives.
+const LINE_MS: u64 = 80;
 /// How long a halt lasts.
 const HALT: Duration = Duration::from_secs(6);
 /// Halts, at most; the story ends with the first few that hit a locked block.
@@ -34,6 +37,7 @@ const WANTED: usize = 2;
 
 fn tell(plan: &Plan) -> Result<Told, Skipped> {
     let mut network = Network::up_with(4, &["--start", "0"]);
+    let mesh = Mesh::between(&network, &FOUR);
     for node in FOUR {
         let path = network.config(node);
         let text = std::fs::read_to_string(&path).expect("because the node has a configuration");
@@ -47,6 +51,8 @@ fn tell(plan: &Plan) -> Result<Told, Skipped> {
     for node in FOUR {
         checks::ready(&network, node, PATIENCE);
     }
+    // Long lines: between the votes that lock a block and those that decide it there is time to stop.
+    mesh.set(&FOUR, &FOUR, Mode::Delay(LINE_MS));
     let load = Load::start(&network, &Pace { rest: Duration::ZERO, ..Pace::gentle() });
     load.wait_for(4, PATIENCE);
     let mut chance = plan.chance();
@@ -54,7 +60,7 @@ fn tell(plan: &Plan) -> Result<Told, Skipped> {
     let mut looked = network.head(&[1, 2]);
     while halts < plan.times(3, TRIES) && locked.len() < WANTED {
         let dies = halts % 2 == 1;
-        sleep(Duration::from_millis(chance.below(250)));
+        sleep(Duration::from_millis(chance.below(600)));
         match dies {
             true => network.kill_together(&[3, 4]),
             false => {
@@ -84,6 +90,7 @@ fn tell(plan: &Plan) -> Result<Told, Skipped> {
         }
         looked = head;
     }
+    mesh.heal();
     for node in FOUR {
         checks::ready(&network, node, checks::READY);
     }

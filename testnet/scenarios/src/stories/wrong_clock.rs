@@ -20,6 +20,8 @@ pub(super) const STORY: Story = Story {
     tell,
 };
 
+/// The number of the story's own submissions.
+const PROBE: u64 = 1_000;
 const HOUR_MS: i64 = 3_600_000;
 
 fn tell(plan: &Plan) -> Result<Told, Skipped> {
@@ -40,12 +42,13 @@ fn tell(plan: &Plan) -> Result<Told, Skipped> {
     load.wait_for(4, PATIENCE);
     let some = plan.times(10, 40) as u64;
     let mut seen = Vec::new();
+    let mut probe = Signing::apart(&network, 4, PROBE);
     for (fault, offset_ms) in
         [("one clock jumps an hour ahead", HOUR_MS), ("the same clock jumps to an hour behind", -HOUR_MS)]
     {
         clocks.set(4, offset_ms);
         let took = load.wait_for(some, PATIENCE);
-        let told = match network.client(4).submit(Signing::new(&network, 4).submission(1).bytes()) {
+        let told = match network.client(4).submit(probe.submission(1).bytes()) {
             Ok(_) => "takes it all the same".to_owned(),
             Err(error) => brief(&error.to_string()),
         };
