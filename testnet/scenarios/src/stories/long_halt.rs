@@ -1,10 +1,10 @@
-//! A long halt, with a block locked: two of four stop in the middle of a height, for longer than a block's
-//! time may be off, and come back.
+//! A long halt in the middle of a height: two of four stop, for longer than a block's time may be off, and
+//! come back.
 //!
-//! The block that two had locked is older than the clock bound by then. The time rule has to let it through
-//! all the same (its lower end moves back with every round), or the height could never be decided. Which
-//! halts hit a locked block is seen afterwards in the chain itself: a block that was built in an earlier
-//! round than it was decided in was proposed again.
+//! The block that was under way, and that some may be locked on, is older than the clock bound by then. The
+//! time rule has to let it through all the same (it is valid for whom it was valid, and its lower end moves
+//! back with every round), or the height could never be decided. Which halts hit such a block is seen
+//! afterwards in the chain itself: a block that was built before the halt and decided after it.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use custos_proof::ids::Height;
 use custos_testnet::{Network, ProcessSignal};
 
 use super::{FOUR, PATIENCE, health, seconds};
-use crate::clients::{Load, Pace};
+use crate::clients::{Load, Pace, now};
 use crate::proxy::{Mesh, Mode};
 use crate::{Plan, Seen, Skipped, Story, Told, checks};
 
 pub(super) const STORY: Story = Story {
     name: "long-halt",
-    fault: "two of four stopped or dead for longer than the clock bound, with a block locked",
+    fault: "two of four stopped or dead for longer than the clock bound, with a block under way",
     is_short: false,
     tell,
 };
@@ -30,7 +30,7 @@ const BOUND_MS: i64 = 1_000;
 const LINE_MS: u64 = 80;
 /// How long a halt lasts.
 const HALT: Duration = Duration::from_secs(6);
-/// Halts, at most; the story ends with the first few that hit a locked block.
+/// Halts, at most; the story ends with the first few that hit a block under way.
 const TRIES: usize = 24;
 /// How many are wanted.
 const WANTED: usize = 2;
@@ -57,10 +57,10 @@ fn tell(plan: &Plan) -> Result<Told, Skipped> {
     load.wait_for(4, PATIENCE);
     let mut chance = plan.chance();
     let (mut halts, mut slowest, mut locked, mut shown) = (0, Duration::ZERO, Vec::new(), String::new());
-    let mut looked = network.head(&[1, 2]);
     while halts < plan.times(3, TRIES) && locked.len() < WANTED {
         let dies = halts % 2 == 1;
         sleep(Duration::from_millis(chance.below(600)));
+        let stopped_at = now();
         match dies {
             true => network.kill_together(&[3, 4]),
             false => {
@@ -70,6 +70,7 @@ fn tell(plan: &Plan) -> Result<Told, Skipped> {
         }
         assert!(load.is_silent(Duration::from_secs(1), HALT), "two of four acknowledged something");
         shown = health(&network, 1);
+        let looked = network.head(&[1, 2]);
         for node in [3, 4] {
             match dies {
                 true => network.start_without_waiting(node),
@@ -84,11 +85,11 @@ fn tell(plan: &Plan) -> Result<Told, Skipped> {
         for height in looked + 1..=head {
             let header = client.header(Height(height)).expect("because the node is that far");
             let certificate = client.certificate(Height(height)).expect("because the node is that far");
-            if certificate.round > header.round {
-                locked.push((height, header.round.0, certificate.round.0));
+            if header.time <= stopped_at {
+                let round = certificate.round.0;
+                locked.push((height, now().0.saturating_sub(header.time.0) / 1000, header.round.0, round));
             }
         }
-        looked = head;
     }
     mesh.heal();
     for node in FOUR {
@@ -97,12 +98,12 @@ fn tell(plan: &Plan) -> Result<Told, Skipped> {
     let kept = load.finish();
     let checked = checks::whole(&mut network, &FOUR, &kept);
     if !plan.short {
-        assert!(!locked.is_empty(), "{halts} halts and none hit a locked block: nothing was shown");
+        assert!(!locked.is_empty(), "{halts} halts and none hit a block under way: nothing was shown");
     }
     let heights: Vec<String> = locked
         .iter()
-        .map(|(height, built, decided)| {
-            format!("height {height}: built in round {built}, decided in round {decided}")
+        .map(|(height, age, built, decided)| {
+            format!("height {height}, {age} s old, built in round {built}, decided in round {decided}")
         })
         .collect();
     let seen = Seen::new(
@@ -112,13 +113,11 @@ fn tell(plan: &Plan) -> Result<Told, Skipped> {
             BOUND_MS / 1000
         ),
         format!(
-            "nothing acknowledged meanwhile; recorded again at the latest {} after the end; blocks from before a halt that were proposed again and decided: {}",
+            "nothing acknowledged meanwhile; recorded again at the latest {} after the end; blocks from before a halt, decided after it: {}",
             seconds(slowest),
             if heights.is_empty() { "none hit".into() } else { heights.join(", ") }
         ),
-        format!(
-            "`/healthz` during the halt: {shown}; afterwards `custos_consensus_round` above 0 for a moment"
-        ),
+        format!("`/healthz` during the halt: {shown}; `custos_height` does not rise"),
     );
     Ok(Told { seen: vec![seen], checked })
 }
