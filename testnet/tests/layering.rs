@@ -12,7 +12,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which of our crates each of our crates may name in `[dependencies]`.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("custos-proof", &[]),
     ("custos-decide", &["custos-proof"]),
     ("custos-state", &["custos-proof"]),
@@ -62,6 +62,8 @@ const ALLOWED: [(&str, &[&str]); 14] = [
             "custos-custodian",
         ],
     ),
+    // The oracle names the formats only; the scheduler drives the rules and the engine.
+    ("custos-sim", &["custos-proof", "custos-state", "custos-consensus", "custos-engine"]),
 ];
 
 /// Foreign crates (by prefix) that only one of our crates may name.

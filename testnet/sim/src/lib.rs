@@ -1,0 +1,4 @@
+//! How it fails, deterministically: the real rules and the real consensus under one seeded scheduler, and oracles
+//! that do not call the code they judge.
+
+pub mod oracle;
