@@ -713,8 +713,8 @@ impl Node {
                 if committed.is_ok()
                     && let Some(changes) = &changes
                 {
-                    self.after_commit(world, changes);
                     world.out.push(Out::Committed(Box::new(Block::clone(&block)), certificate));
+                    self.after_commit(world, changes);
                 }
                 let head = committed.and_then(|()| self.disk.head()).map(Box::new);
                 if let Some(run) = &mut self.run {
