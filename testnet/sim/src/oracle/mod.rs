@@ -28,7 +28,7 @@ use custos_proof::cbor::Wire as _;
 use custos_proof::genesis::Genesis;
 use custos_proof::hash::{BlockId, ChainId, ItemHash, StateKey, SubmissionId, TrailKey};
 use custos_proof::header::{Block, Header};
-use custos_proof::ids::{Height, TimeMs};
+use custos_proof::ids::{Height, Random16, TimeMs};
 use custos_proof::kinds::{Class, Fields};
 use custos_proof::submission::Author;
 
@@ -420,16 +420,20 @@ fn submit(h: &mut History, added: &mut Added, letter: &Letter) -> Result<(), (Op
                 (Deed { verdict, listed, ..h.deed(author, false, item, bytes.clone(), fields) }, None)
             }
         };
-        record(h, added, letter, position, deed);
-        if let Some(proposal) = agreed {
-            h.settle(&proposal);
-        }
+        record(h, added, letter, position, deed, agreed);
     }
     Ok(())
 }
 
-/// Makes the record of a deed.
-fn record(h: &mut History, added: &mut Added, letter: &Letter, position: usize, mut deed: Deed) {
+/// Makes the record of a deed. What a vote decides is carried out at the index of the vote's own record.
+fn record(
+    h: &mut History,
+    added: &mut Added,
+    letter: &Letter,
+    position: usize,
+    mut deed: Deed,
+    agreed: Option<Random16>,
+) {
     deed.listed.sort_unstable();
     deed.listed.dedup();
     let position = u32::try_from(position).unwrap_or(u32::MAX);
@@ -447,8 +451,12 @@ fn record(h: &mut History, added: &mut Added, letter: &Letter, position: usize, 
         verdict: deed.verdict.clone(),
         listed: deed.listed.clone(),
     };
-    added.append(h, 1, made_of, &spelt, &deed.listed);
+    let listed = deed.listed.clone();
     h.deeds.push(deed);
+    if let Some(proposal) = agreed {
+        h.settle(&proposal);
+    }
+    added.append(h, 1, made_of, &spelt, &listed);
 }
 
 impl Added {
