@@ -738,6 +738,16 @@ fn who_reads_the_audit_trail_is_recorded() {
     }
 }
 
+/// The second condition is about others: whoever reads its own trail needs no role for it.
+#[test]
+fn an_institution_without_any_role_reads_its_own_audit_trail() {
+    let mut chain = Chain::from_genesis(genesis_with("roles", BEGIN, &[("former-member", &[])]));
+    let event = chain.random16();
+    let custodian = id("former-member");
+    let read = audit::Read { event, custodian, mandate: None, count: 1, seal: NO_SEAL };
+    assert_eq!(chain.states("former-member", Fields::AuditRead(read)), good());
+}
+
 #[test]
 fn a_suspended_author_is_heard_and_believed_in_nothing() {
     let mut chain = chain();

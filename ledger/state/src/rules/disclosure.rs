@@ -26,7 +26,7 @@ pub(super) const EXPORT: About = About {
     listed: "author's trail, the recipient's if it is a participant",
     refuses: &[],
     notes: "Checks: 0 author (1; 2 none of the roles custodian, recipient, data-user; 36 the recipient is not \
-        registered), 6 event (19), 10 half (25 this half was recorded before), if there is a recipient. The halves of a \
+        registered), 6 event (19), 10 half (25 this half was recorded before, and nothing contradicted it), if there is a recipient. The halves of a \
         transfer have source, recipient and transfer id in common. The first half that nothing contradicts lets the \
         other fall due after the policy's `transfer_ms`, listed in both institutions' trails; the second settles it, \
         with mark 24 after the deadline.",
