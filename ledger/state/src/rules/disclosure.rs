@@ -98,6 +98,13 @@ fn half(
         exported: None,
         imported: None,
     });
+    let theirs = match half {
+        Half::Export => Half::Import,
+        Half::Import => Half::Export,
+    };
+    if other(&transfer, half).is_none() {
+        transfer.deadline = overlay.free_place(missing(theirs, saying.item, transfer.deadline))?.deadline;
+    }
     match half {
         Half::Export => transfer.exported = Some(saying.item),
         Half::Import => transfer.imported = Some(saying.item),
@@ -113,10 +120,6 @@ fn half(
         }
         None => {
             let trails = [TrailName::institution(source).key(), TrailName::institution(recipient).key()];
-            let theirs = match half {
-                Half::Export => Half::Import,
-                Half::Import => Half::Export,
-            };
             overlay.put_due(&Due {
                 place: missing(theirs, saying.item, transfer.deadline),
                 trails: Set::new(trails.to_vec()).unwrap_or_default(),

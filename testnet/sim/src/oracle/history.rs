@@ -43,6 +43,8 @@ pub(super) struct Deed {
     /// The key that begins, and the one that ends with it.
     pub(super) begins: Option<Hash>,
     pub(super) ends: Option<Hash>,
+    /// When what it lets fall due does so.
+    pub(super) due_at: Option<u64>,
 }
 
 /// A block, as far as later ones look back at it. The first one is the genesis.

@@ -99,6 +99,7 @@ impl History {
             listed: Vec::new(),
             begins,
             ends,
+            due_at: None,
             fields,
         }
     }

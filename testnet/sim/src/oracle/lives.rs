@@ -126,8 +126,7 @@ impl History {
 
     /// When the review of a declaration falls due.
     pub(super) fn review_by(&self, declaration: &Deed) -> u64 {
-        let hours = self.policy_at(declaration.height).decision.emergency.review_hours;
-        declaration.time + u64::from(hours) * 3_600_000
+        declaration.due_at.unwrap_or(FAR)
     }
 
     // Transfers.
@@ -156,7 +155,7 @@ impl History {
 
     /// When the other half falls due, from the first one.
     pub(super) fn other_half_by(&self, first: &Deed) -> u64 {
-        first.time + self.policy_at(first.height).transfer_ms
+        first.due_at.unwrap_or(FAR)
     }
 
     // Records and jobs.
@@ -190,6 +189,30 @@ impl History {
     }
 
     // What is owed.
+
+    /// When what a statement lets fall due does so, of one that is to be entered now. Of two obligations that would have
+    /// one place (the same bytes by two authors, in one block) the later one falls due later.
+    pub(super) fn falls_due(&self, deed: &Deed) -> Option<u64> {
+        if deed.verdict.is_contradicted() {
+            return None;
+        }
+        let me = deed.author.as_participant()?;
+        let begins = |source, recipient, transfer| {
+            [true, false].iter().all(|is_export| self.half(*is_export, source, recipient, transfer).is_none())
+        };
+        let transfer_ms = self.policy().transfer_ms;
+        let (period, rule) = match &deed.fields {
+            Fields::EmergencyDeclare(_) => {
+                (u64::from(self.policy().decision.emergency.review_hours) * 3_600_000, 1)
+            }
+            Fields::DisclosureExport(f) if begins(me, f.recipient.as_ref()?, &f.transfer) => (transfer_ms, 2),
+            Fields::DisclosureImport(f) if begins(&f.source, me, &f.transfer) => (transfer_ms, 3),
+            _ => return None,
+        };
+        let owed = self.owed();
+        let is_taken = |at: &u64| owed.iter().any(|owed| owed.place == (*at, deed.item, rule));
+        (self.time + period..).find(|at| !is_taken(at))
+    }
 
     /// Everything that is owed and neither met nor recorded as a fact.
     pub(super) fn owed(&self) -> Vec<Obligation> {

@@ -417,7 +417,8 @@ fn submit(h: &mut History, added: &mut Added, letter: &Letter) -> Result<(), (Op
                     testimony::judge(h, &Statement { author, item, fields: &fields })
                 });
                 let Some((verdict, listed)) = judged else { return Err(refused(Some(position), "not-allowed")) };
-                (Deed { verdict, listed, ..h.deed(author, false, item, bytes.clone(), fields) }, None)
+                let deed = Deed { verdict, listed, ..h.deed(author, false, item, bytes.clone(), fields) };
+                (Deed { due_at: h.falls_due(&deed), ..deed }, None)
             }
         };
         record(h, added, letter, position, deed, agreed);
