@@ -37,5 +37,20 @@ pub use watch::Finding;
 /// Simulates a seed, with all oracles.
 #[must_use]
 pub fn simulate(options: &Options) -> Report {
-    sim::run(options, |_genesis| Box::new(|_| Ok(())))
+    sim::run(options, |genesis| match options.naive {
+        true => naive(genesis),
+        false => Box::new(|_| Ok(())),
+    })
+}
+
+/// The naive ledger over a genesis, as the judge of every block.
+fn naive(genesis: &[u8]) -> watch::Judge {
+    let mut naive = match oracle::Naive::new(genesis) {
+        Ok(naive) => naive,
+        Err(finding) => {
+            let what = finding.to_string();
+            return Box::new(move |_| Err(what.clone()));
+        }
+    };
+    Box::new(move |block| naive.block(block).map_err(|finding| finding.to_string()))
 }
