@@ -63,10 +63,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
         ],
     ),
     // The oracle names the formats only; the scheduler drives the rules and the engine.
-    (
-        "custos-sim",
-        &["custos-proof", "custos-state", "custos-network", "custos-engine", "custos-consensus"],
-    ),
+    ("custos-sim", &["custos-proof", "custos-state", "custos-network", "custos-engine", "custos-consensus"]),
 ];
 
 /// Foreign crates (by prefix) that only one of our crates may name.

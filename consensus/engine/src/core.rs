@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use arc_malachitebft_app_channel::app::config::ConsensusConfig;
 use arc_malachitebft_app_channel::app::consensus::{
-    self, ConsensusMsg, Effect, Input, LivenessMsg, Params, Resumable as _, Resume, SignedConsensusMsg, State,
-    ThresholdParams, ValuePayload,
+    self, ConsensusMsg, Effect, Input, LivenessMsg, Params, Resumable as _, Resume, SignedConsensusMsg,
+    State, ThresholdParams, ValuePayload,
 };
 use arc_malachitebft_app_channel::app::engine::wal::{decode_entry, encode_entry};
 use arc_malachitebft_app_channel::app::metrics::Metrics;
@@ -262,8 +262,7 @@ impl Core {
             };
             let engine = ConsensusConfig::default();
             let (queue, per_height) = (engine.queue_capacity, engine.queue_per_height_capacity);
-            self.state =
-                Some(State::new(Custos, height, validators.clone(), params, queue, per_height));
+            self.state = Some(State::new(Custos, height, validators.clone(), params, queue, per_height));
         }
         let input = Input::StartHeight(height, validators, false, None, VoteExtensionPolicy::default());
         if let Err(error) = self.process(input, effects) {
@@ -541,9 +540,7 @@ impl Checker {
     fn check(&self, key: &PublicKey, preimage: &[u8], signature: &Signature) -> bool {
         let name = sha256(&[&key.0[..], &signature.0, preimage].concat()).0;
         let mut checked = self.checked.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *checked
-            .entry(name)
-            .or_insert_with(|| custos_proof::keys::verify_zip215(key, preimage, signature))
+        *checked.entry(name).or_insert_with(|| custos_proof::keys::verify_zip215(key, preimage, signature))
     }
 
     fn vote(&self, vote: &Vote, signature: &Signature, key: &PublicKey) -> bool {

@@ -260,9 +260,7 @@ impl Disk {
             }
         }
         match apply::check(&view, block, &verified) {
-            Ok(changes) => {
-                Ok(Ok(Executed { block_id: changes.block_id, body: body_hash(block), changes }))
-            }
+            Ok(changes) => Ok(Ok(Executed { block_id: changes.block_id, body: body_hash(block), changes })),
             Err(ApplyError::Invalid(_)) if self.plant == Some(Plant::RootNotCompared) => {
                 self.believe(block, verified)
             }
@@ -431,7 +429,9 @@ impl View for Seen<'_> {
     }
     fn block_time(&self, height: Height) -> Result<Option<TimeMs>, ViewError> {
         match self.lies {
-            true => Ok(self.disk.store.block_time(height)?.map(|time| TimeMs(time.0.saturating_sub(7_200_000)))),
+            true => {
+                Ok(self.disk.store.block_time(height)?.map(|time| TimeMs(time.0.saturating_sub(7_200_000))))
+            }
             false => self.disk.store.block_time(height),
         }
     }

@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::mempool::Place;
 use bytes::Bytes;
 use custos_consensus::{BuildRequest, Evidence, EvidenceKind, LedgerFault, SignedChoice};
-use crate::mempool::Place;
 use custos_proof::cbor::Wire as _;
 use custos_proof::certificate::VoteType;
 use custos_proof::header::Block;

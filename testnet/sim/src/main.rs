@@ -114,7 +114,10 @@ fn show(arguments: &Arguments, report: &Report) {
     eprintln!("  faulty validators: {}; {}", report.byzantine.join(", "), report.plan);
     let plant = arguments.plant.map(|plant| format!(" --plant {}", plant.name())).unwrap_or_default();
     let named = arguments.byzantine.as_ref().map(|named| {
-        format!(" --byzantine {}", named.iter().map(|byzantine| byzantine.name()).collect::<Vec<_>>().join(","))
+        format!(
+            " --byzantine {}",
+            named.iter().map(|byzantine| byzantine.name()).collect::<Vec<_>>().join(",")
+        )
     });
     println!(
         "replay: sim --seed {} --heights {}{plant}{} --trace",

@@ -119,7 +119,11 @@ impl Node {
     }
 
     /// The blocks for a peer that catches up; a withholder's are damaged.
-    pub(crate) fn spoil(&mut self, world: &mut World<'_>, mut blocks: Vec<DecidedBlock>) -> Vec<DecidedBlock> {
+    pub(crate) fn spoil(
+        &mut self,
+        world: &mut World<'_>,
+        mut blocks: Vec<DecidedBlock>,
+    ) -> Vec<DecidedBlock> {
         if self.byzantine == Some(Byzantine::Withholder) && world.rng.chance(700) {
             for block in &mut blocks {
                 let at = world.rng.index(block.block.len());
@@ -202,7 +206,8 @@ impl Node {
                 3 => Frame::Status(Height(world.rng.below(1 << 40))),
                 4 => {
                     let id = BlockId(world.rng.bytes());
-                    let part = Part { height: at, round, block_id: id, total_bytes: 96, index: 0, bytes: junk };
+                    let part =
+                        Part { height: at, round, block_id: id, total_bytes: 96, index: 0, bytes: junk };
                     Frame::Part(part)
                 }
                 _ => {

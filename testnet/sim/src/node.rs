@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use crate::mempool::{Limits, Mempool};
 use bytes::Bytes;
 use custos_consensus::host::{Answer, Effect, Host, HostConfig, Input, Now, Ticket};
 use custos_consensus::{Evidence, StoredBody};
@@ -21,7 +22,6 @@ use custos_engine::core::{
 };
 use custos_engine::{DecidedBlock, EngineTimeouts, Part, Signs, SyncOutcome};
 use custos_network::PeerKey;
-use crate::mempool::{Limits, Mempool};
 use custos_proof::certificate::Certificate;
 use custos_proof::hash::{BlockId, ChainId, SubmissionId};
 use custos_proof::header::Block;

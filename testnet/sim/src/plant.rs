@@ -19,13 +19,8 @@ pub enum Plant {
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Plant; 5] = [
-        Plant::WalOff,
-        Plant::RootNotCompared,
-        Plant::DedupOff,
-        Plant::TrailOmitted,
-        Plant::QuorumOffByOne,
-    ];
+    pub const ALL: [Plant; 5] =
+        [Plant::WalOff, Plant::RootNotCompared, Plant::DedupOff, Plant::TrailOmitted, Plant::QuorumOffByOne];
 
     /// Its name on the command line.
     #[must_use]

@@ -202,9 +202,13 @@ impl Sim {
             })
             .collect();
         let key = |index: usize| world.hospitals[index].consensus.public_key();
-        let names = (0..nodes.len()).map(|index| (key(index), world.hospitals[index].id.to_string())).collect();
-        let watch =
-            Watch::new(judge(&world.genesis.to_bytes()), names, faulty.keys().map(|index| key(*index)).collect());
+        let names =
+            (0..nodes.len()).map(|index| (key(index), world.hospitals[index].id.to_string())).collect();
+        let watch = Watch::new(
+            judge(&world.genesis.to_bytes()),
+            names,
+            faulty.keys().map(|index| key(*index)).collect(),
+        );
         let workload = Workload::new(&world, validators, rng.fork());
         let weather = if options.plant.is_some() || rng.chance(950) {
             Weather::of(&mut fault_rng)
@@ -402,9 +406,9 @@ impl Sim {
     /// Whether somebody relays others' frames under its own name or feeds others wrong bytes: then an honest node
     /// may pass on what it could not judge yet.
     fn has_forger(&self) -> bool {
-        self.nodes.iter().any(|node| {
-            matches!(node.byzantine, Some(Byzantine::DoubleSubmitter | Byzantine::Equivocator))
-        })
+        self.nodes
+            .iter()
+            .any(|node| matches!(node.byzantine, Some(Byzantine::DoubleSubmitter | Byzantine::Equivocator)))
     }
 
     // ---- links --------------------------------------------------------------------------------
@@ -412,7 +416,9 @@ impl Sim {
     fn send(&mut self, from: usize, to: Option<PeerKey>, frame: &Frame) {
         let Some(run) = &self.nodes[from].run else { return };
         let receivers: Vec<usize> = match to {
-            Some(peer) => run.peers.get(&peer).and_then(|peer| self.by_key.get(peer)).copied().into_iter().collect(),
+            Some(peer) => {
+                run.peers.get(&peer).and_then(|peer| self.by_key.get(peer)).copied().into_iter().collect()
+            }
             None => run.peers.iter().filter_map(|peer| self.by_key.get(peer)).copied().collect(),
         };
         for to in receivers {
@@ -437,7 +443,10 @@ impl Sim {
     }
 
     fn can_talk(&self, a: usize, b: usize) -> bool {
-        self.nodes[a].run.is_some() && self.nodes[b].run.is_some() && !self.apart(a, b, false) && !self.apart(a, b, true)
+        self.nodes[a].run.is_some()
+            && self.nodes[b].run.is_some()
+            && !self.apart(a, b, false)
+            && !self.apart(a, b, true)
     }
 
     fn is_connected(&self, a: usize, b: usize) -> bool {
@@ -615,7 +624,8 @@ impl Sim {
     // ---- the end ------------------------------------------------------------------------------
 
     fn honest(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.nodes.len()).filter(|node| self.nodes[*node].byzantine.is_none() && self.nodes[*node].epoch > 0)
+        (0..self.nodes.len())
+            .filter(|node| self.nodes[*node].byzantine.is_none() && self.nodes[*node].epoch > 0)
     }
 
     /// The height at which this simulation ends.
@@ -648,7 +658,8 @@ impl Sim {
             } else if height < target && self.now > since.max(self.calm_since.unwrap_or(0)) + PROGRESS_MS {
                 let name = self.name(node);
                 let state = self.nodes[node].run.as_ref().map(|run| run.describe());
-                let what = format!("{name} stands at {height} of {target} for {PROGRESS_MS} ms of calm: {state:?}");
+                let what =
+                    format!("{name} stands at {height} of {target} for {PROGRESS_MS} ms of calm: {state:?}");
                 self.watch.find("progress", what);
                 return true;
             }
@@ -755,7 +766,9 @@ impl Sim {
                 };
                 format!("{} -> {}: {what}", self.name(*from), self.name(*to))
             }
-            Event::Wake { node, wake: wake @ Wake::Timer(..), .. } => format!("{}: {wake:?}", self.name(*node)),
+            Event::Wake { node, wake: wake @ Wake::Timer(..), .. } => {
+                format!("{}: {wake:?}", self.name(*node))
+            }
             Event::Heal(fault) => format!("healed: {fault:?}"),
             Event::Restart(node) => format!("{} starts", self.name(*node)),
             _ => return None,

@@ -162,7 +162,10 @@ impl Watch {
             if let Some(before) = self.recorded.insert(id, height) {
                 self.find("no item twice", format!("submission {id} is in blocks {before} and {height}"));
             } else if !self.nonces.insert((payload.author.clone(), payload.nonce)) {
-                self.find("no item twice", format!("submission {id} in block {height} has a nonce that was used"));
+                self.find(
+                    "no item twice",
+                    format!("submission {id} in block {height} has a nonce that was used"),
+                );
             }
             self.items += u64::from(payload.items_count);
             for item in submission.items() {

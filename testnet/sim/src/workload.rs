@@ -142,7 +142,8 @@ impl Workload {
 
     fn sign(&mut self, sight: Sight, voice: &Voice, class: Class, items: Vec<Vec<u8>>) -> Submission {
         // Some live for seconds, so that some expire, and that buckets of nonces are dropped.
-        let lifetime = if self.rng.chance(100) { self.rng.within(500, 4_000) } else { self.rng.within(20_000, 900_000) };
+        let lifetime =
+            if self.rng.chance(100) { self.rng.within(500, 4_000) } else { self.rng.within(20_000, 900_000) };
         let draft = Draft {
             chain: &self.chain,
             author: Author::Participant(voice.0.clone()),
@@ -345,7 +346,10 @@ impl Workload {
                 let (institution, dispute) = (self.custodian(), Random16(self.rng.bytes()));
                 remember(&mut self.said.disputes, (institution.clone(), dispute));
                 let behalf = dispute::Behalf::Author;
-                (auditor, vec![Fields::DisputeOpen(dispute::Open { dispute, institution, behalf, seal: NO_SEAL })])
+                (
+                    auditor,
+                    vec![Fields::DisputeOpen(dispute::Open { dispute, institution, behalf, seal: NO_SEAL })],
+                )
             }
         }
     }
@@ -492,8 +496,7 @@ impl Workload {
         }
         let declaration = Random16(self.rng.bytes());
         remember(&mut self.said.emergencies, (custodian.clone(), declaration));
-        let declare =
-            emergency::Declare { declaration, custodian: custodian.clone(), acting, seal: NO_SEAL };
+        let declare = emergency::Declare { declaration, custodian: custodian.clone(), acting, seal: NO_SEAL };
         (custodian, Fields::EmergencyDeclare(declare))
     }
 

@@ -46,7 +46,12 @@ impl SimKey {
 
     /// Shows that its owner holds it.
     #[must_use]
-    pub(crate) fn possession(&self, chain: &ChainId, owner: &ParticipantId, purpose: KeyPurpose) -> Signature {
+    pub(crate) fn possession(
+        &self,
+        chain: &ChainId,
+        owner: &ParticipantId,
+        purpose: KeyPurpose,
+    ) -> Signature {
         self.sign_bytes(&possession_preimage(chain, owner, purpose, &self.public_key()))
     }
 }
@@ -119,8 +124,13 @@ impl World {
     pub(crate) fn new(validators: usize, time: TimeMs, policy: Policy) -> Self {
         let hospitals: Vec<Hospital> = (0..=validators).map(Hospital::new).collect();
         let founders = &hospitals[..validators];
-        let others =
-            [(REGISTRY, Role::Registrar), (CLINIC, Role::Recipient), (AUDITOR, Role::Auditor), (BODY, Role::AccessBody), (USER, Role::DataUser)];
+        let others = [
+            (REGISTRY, Role::Registrar),
+            (CLINIC, Role::Recipient),
+            (AUDITOR, Role::Auditor),
+            (BODY, Role::AccessBody),
+            (USER, Role::DataUser),
+        ];
         let mut participants: Vec<Register> =
             others.iter().map(|(name, role)| registration(&participant(name), &[*role])).collect();
         participants.extend(founders.iter().map(|hospital| registration(&hospital.id, &HOSPITAL_ROLES)));

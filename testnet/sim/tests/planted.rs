@@ -9,11 +9,8 @@ const SEEDS: u64 = 40;
 
 fn found(plant: Plant, byzantine: &[Byzantine]) -> Finding {
     for seed in 1..=SEEDS {
-        let options = Options {
-            plant: Some(plant),
-            byzantine: Some(byzantine.to_vec()),
-            ..Options::seed(seed, 50)
-        };
+        let options =
+            Options { plant: Some(plant), byzantine: Some(byzantine.to_vec()), ..Options::seed(seed, 50) };
         if let Some(finding) = simulate(&options).findings.into_iter().next() {
             println!("{}: seed {seed}: {finding}", plant.name());
             return finding;

@@ -188,8 +188,11 @@ impl Naive {
         }
         let map = map::of(&h);
         if let Some(shown) = shown {
-            compare::records(&added.records, shown.records)
-                .map_err(|(item, what)| Finding { height, item, what })?;
+            compare::records(&added.records, shown.records).map_err(|(item, what)| Finding {
+                height,
+                item,
+                what,
+            })?;
             compare::entries(&self.map, &map, shown.entries).map_err(at)?;
         }
         let roots = || {
@@ -291,7 +294,8 @@ impl Naive {
     /// Every trail that lists something.
     #[must_use]
     pub fn trails(&self) -> Vec<TrailKey> {
-        let mut trails: Vec<TrailKey> = self.history.listings.iter().map(|(trail, _)| TrailKey(*trail)).collect();
+        let mut trails: Vec<TrailKey> =
+            self.history.listings.iter().map(|(trail, _)| TrailKey(*trail)).collect();
         trails.sort();
         trails.dedup();
         trails
@@ -413,10 +417,12 @@ fn submit(h: &mut History, added: &mut Added, letter: &Letter) -> Result<(), (Op
                     // The first record answers for it.
                     continue;
                 }
-                let judged = author.as_participant().and_then(|author| {
-                    testimony::judge(h, &Statement { author, item, fields: &fields })
-                });
-                let Some((verdict, listed)) = judged else { return Err(refused(Some(position), "not-allowed")) };
+                let judged = author
+                    .as_participant()
+                    .and_then(|author| testimony::judge(h, &Statement { author, item, fields: &fields }));
+                let Some((verdict, listed)) = judged else {
+                    return Err(refused(Some(position), "not-allowed"));
+                };
                 let deed = Deed { verdict, listed, ..h.deed(author, false, item, bytes.clone(), fields) };
                 (Deed { due_at: h.falls_due(&deed), ..deed }, None)
             }
@@ -467,9 +473,9 @@ impl Added {
         let entry = if kind == 0 {
             entry.concat()
         } else {
-            let listings = trails.iter().map(|trail| {
-                spell::array(&[spell::bytes(trail), spell::uint(h.trail_size(trail))])
-            });
+            let listings = trails
+                .iter()
+                .map(|trail| spell::array(&[spell::bytes(trail), spell::uint(h.trail_size(trail))]));
             spell::array(&[entry, &[spell::array(&listings.collect::<Vec<_>>())]].concat())
         };
         let spelt = spell::array(&[

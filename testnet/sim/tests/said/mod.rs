@@ -24,7 +24,17 @@ const USER: &str = "institute";
 const AGENT: &str = "agent";
 /// Everybody, and somebody who is not there.
 const NAMES: [&str; 11] = [
-    "hospital-a", "hospital-b", "hospital-c", "hospital-d", CLINIC, AUDITOR, REGISTRY, BODY, USER, AGENT, "nobody",
+    "hospital-a",
+    "hospital-b",
+    "hospital-c",
+    "hospital-d",
+    CLINIC,
+    AUDITOR,
+    REGISTRY,
+    BODY,
+    USER,
+    AGENT,
+    "nobody",
 ];
 const DAY: u64 = 86_400_000;
 
@@ -289,11 +299,8 @@ impl World {
                 let (new, trail) = (self.fresh(), self.trail());
                 let record = if self.dice.once_in(3) { new } else { self.dice.known(&self.records, new) };
                 self.records.push(record);
-                let step = if self.dice.once_in(3) {
-                    record::Step::Ingest
-                } else {
-                    self.dice.of(record::Step::ALL)
-                };
+                let step =
+                    if self.dice.once_in(3) { record::Step::Ingest } else { self.dice.of(record::Step::ALL) };
                 let event = record::Event {
                     event,
                     local_id: trail.local_id,
@@ -306,13 +313,8 @@ impl World {
             }
             7 => {
                 let custodian = self.name();
-                let read = audit::Read {
-                    event,
-                    custodian: id(custodian),
-                    mandate: None,
-                    count: 3,
-                    seal: NO_SEAL,
-                };
+                let read =
+                    audit::Read { event, custodian: id(custodian), mandate: None, count: 3, seal: NO_SEAL };
                 let by = self.dice.of(&[AUDITOR, custodian]);
                 (if by == "nobody" { AUDITOR } else { by }, Fields::AuditRead(read))
             }
@@ -344,7 +346,8 @@ impl World {
         let head = self.chain.height().0;
         let basis = self.dice.of(Basis::ALL);
         let other = self.fresh();
-        let rules: Vec<_> = self.rules.iter().filter(|(at, _)| *at == trail.local_id).map(|(_, id)| *id).collect();
+        let rules: Vec<_> =
+            self.rules.iter().filter(|(at, _)| *at == trail.local_id).map(|(_, id)| *id).collect();
         let cited = match basis {
             Basis::Consent => Some(self.dice.known(&rules, other)),
             Basis::Permit => Some(self.dice.known(&self.permits, other)),
@@ -380,7 +383,11 @@ impl World {
 
     /// Two votes of a validator that conflict, or do not.
     fn report(&mut self) -> Fields {
-        let signer = key(&format!("{} {}", self.dice.of(&HOSPITALS), self.dice.of(&["consensus", "consensus", "sign"])));
+        let signer = key(&format!(
+            "{} {}",
+            self.dice.of(&HOSPITALS),
+            self.dice.of(&["consensus", "consensus", "sign"])
+        ));
         let height = Height(1 + self.dice.below(self.chain.height().0 as usize + 3) as u64);
         let (round, vote) = (Round(self.dice.below(2) as u32), VoteType::Precommit);
         let blocks = if self.dice.once_in(6) {
@@ -436,7 +443,10 @@ impl World {
                 }
                 let name = format!("key {}", self.keys.len());
                 self.keys.push(name.clone());
-                (author, self.chain.rotate_key(author, &old, &key(&name), self.dice.of(&[0, 60_000, 31 * DAY])))
+                (
+                    author,
+                    self.chain.rotate_key(author, &old, &key(&name), self.dice.of(&[0, 60_000, 31 * DAY])),
+                )
             }
             13..=15 => self.permit(),
             16 => {
@@ -500,7 +510,8 @@ impl World {
                 (if custodian == "nobody" { "hospital-a" } else { custodian }, Fields::MandateIssue(issue))
             }
             24 => {
-                let parent = self.dice.once_in(2).then(|| self.dice.known(&self.notarised, ItemHash([9; 32])));
+                let parent =
+                    self.dice.once_in(2).then(|| self.dice.known(&self.notarised, ItemHash([9; 32])));
                 let notarise = notarise::Notarise {
                     schema: Ascii::new(self.dice.of(&["report", "fund-allocation", "poem"])).unwrap(),
                     digest: Digest([5; 32]),
@@ -524,7 +535,8 @@ impl World {
 
     fn rule(&mut self) -> (&'static str, Fields) {
         let trail = self.trail();
-        let rules: Vec<_> = self.rules.iter().filter(|(at, _)| *at == trail.local_id).map(|(_, id)| *id).collect();
+        let rules: Vec<_> =
+            self.rules.iter().filter(|(at, _)| *at == trail.local_id).map(|(_, id)| *id).collect();
         let put = self.chain.rule(trail.custodian, trail.local_id);
         let ends: Vec<_> = match self.dice.once_in(3) {
             true => vec![self.dice.known(&rules, put.prior)],
@@ -534,7 +546,12 @@ impl World {
             rule: if self.dice.once_in(15) { self.dice.known(&rules, put.rule) } else { put.rule },
             expiry: self.dice.of(&[FAR, FAR, QUARTER, TimeMs(QUARTER.0 + 1)]),
             ends: Set::new(ends).unwrap(),
-            collected: self.dice.of(&[Collected::Paper, Collected::Paper, Collected::Custodian, Collected::Signed]),
+            collected: self.dice.of(&[
+                Collected::Paper,
+                Collected::Paper,
+                Collected::Custodian,
+                Collected::Signed,
+            ]),
             ..put
         };
         self.rules.push((trail.local_id, put.rule));
@@ -556,7 +573,12 @@ impl World {
             key: by_key.then(|| key.public()),
             possession: with_possession.then(|| key.sign_bytes(&preimage)),
             agent: (!by_key).then(|| id(if self.dice.once_in(5) { CLINIC } else { AGENT })),
-            collected: self.dice.of(&[Collected::Portal, Collected::Portal, Collected::Custodian, Collected::Signed]),
+            collected: self.dice.of(&[
+                Collected::Portal,
+                Collected::Portal,
+                Collected::Custodian,
+                Collected::Signed,
+            ]),
             seal: NO_SEAL,
         };
         (trail.custodian, Fields::TrailAgent(agent))
@@ -600,7 +622,9 @@ impl World {
         let newcomer = format!("member-{}", self.dice.below(4));
         let act = match self.dice.below(11) {
             0 => Fields::ParticipantRegister(registration(&newcomer, &[Role::Custodian, Role::Validator])),
-            1 => Fields::ParticipantUpdate(update(member, &[Role::Custodian, Role::Recipient, Role::Auditor])),
+            1 => {
+                Fields::ParticipantUpdate(update(member, &[Role::Custodian, Role::Recipient, Role::Auditor]))
+            }
             2 => suspend(self.dice.of(&[CLINIC, AUDITOR, "member-1"])),
             3 => self.put(&newcomer),
             4 => self.put(hospital),
@@ -666,7 +690,8 @@ impl World {
             1 => {
                 self.disputes.push((new, institution));
                 let behalf = self.dice.of(&[dispute::Behalf::Subject, dispute::Behalf::Author]);
-                let open = dispute::Open { dispute: new, institution: id(institution), behalf, seal: NO_SEAL };
+                let open =
+                    dispute::Open { dispute: new, institution: id(institution), behalf, seal: NO_SEAL };
                 let by = self.dice.of(&[institution, AUDITOR]);
                 (if by == "nobody" { AUDITOR } else { by }, Fields::DisputeOpen(open))
             }
