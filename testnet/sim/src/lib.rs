@@ -34,23 +34,19 @@ pub use plant::Plant;
 pub use sim::{Options, PROGRESS_MS, Report};
 pub use watch::Finding;
 
-/// Simulates a seed, with all oracles.
+/// Simulates a seed, with all oracles. A panic of what is simulated is a finding, too.
 #[must_use]
 pub fn simulate(options: &Options) -> Report {
-    sim::run(options, |genesis| match options.naive {
-        true => naive(genesis),
-        false => Box::new(|_| Ok(())),
-    })
-}
-
-/// The naive ledger over a genesis, as the judge of every block.
-fn naive(genesis: &[u8]) -> watch::Judge {
-    let mut naive = match oracle::Naive::new(genesis) {
-        Ok(naive) => naive,
-        Err(finding) => {
-            let what = finding.to_string();
-            return Box::new(move |_| Err(what.clone()));
+    let judge = |genesis: &[u8]| -> Box<dyn watch::Judge> {
+        match options.naive.then(|| oracle::Naive::new(genesis)) {
+            Some(Ok(naive)) => Box::new(naive),
+            Some(Err(finding)) => panic!("the naive ledger refuses the genesis: {finding}"),
+            None => Box::new(watch::Nobody),
         }
     };
-    Box::new(move |block| naive.block(block).map_err(|finding| finding.to_string()))
+    std::panic::catch_unwind(|| sim::run(options, judge)).unwrap_or_else(|panic| {
+        let what = panic.downcast_ref::<String>().cloned();
+        let what = what.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Report::of_panic(options.seed, what.unwrap_or_default())
+    })
 }

@@ -99,6 +99,28 @@ pub struct Report {
     pub recent: Vec<String>,
 }
 
+impl Report {
+    /// Of a simulation that did not come to its end.
+    pub(crate) fn of_panic(seed: u64, what: String) -> Self {
+        Self {
+            seed,
+            findings: vec![Finding { oracle: "nothing panics", what }],
+            trace: String::new(),
+            height: 0,
+            ms: 0,
+            events: 0,
+            items: 0,
+            acked: 0,
+            crashes: 0,
+            pairs_reported: 0,
+            reports_recorded: 0,
+            byzantine: Vec::new(),
+            plan: "",
+            recent: Vec::new(),
+        }
+    }
+}
+
 enum Event {
     Frame { to: usize, life: u64, from: usize, frame: Frame },
     Wake { node: usize, life: u64, wake: Wake },
@@ -146,7 +168,7 @@ pub(crate) struct Sim {
 
 /// Simulates a seed.
 #[must_use]
-pub(crate) fn run(options: &Options, judge: impl FnOnce(&[u8]) -> Judge) -> Report {
+pub(crate) fn run(options: &Options, judge: impl FnOnce(&[u8]) -> Box<dyn Judge>) -> Report {
     let mut sim = Sim::new(options.clone(), judge);
     sim.run();
     sim.report()
@@ -163,7 +185,7 @@ fn policy(rng: &mut Rng) -> Policy {
 }
 
 impl Sim {
-    fn new(options: Options, judge: impl FnOnce(&[u8]) -> Judge) -> Self {
+    fn new(options: Options, judge: impl FnOnce(&[u8]) -> Box<dyn Judge>) -> Self {
         let mut rng = Rng::new(options.seed);
         let mut fault_rng = rng.fork();
         let validators = if rng.chance(850) { 4 } else { 7 };
@@ -480,7 +502,6 @@ impl Sim {
     fn work(&mut self) {
         let sight = self.sight();
         let submission = self.workload.next(sight);
-        self.workload.heard(&submission);
         self.errand(&submission, false);
         self.govern();
         let wait = self.rng.within(5, 160);
@@ -536,7 +557,11 @@ impl Sim {
     }
 
     fn done(&mut self, id: SubmissionId) {
-        self.errands.remove(&id);
+        if let Some(errand) = self.errands.remove(&id)
+            && let Ok(submission) = Submission::decode(&errand.bytes)
+        {
+            self.workload.recorded(&submission);
+        }
         self.plan_acked(id);
     }
 
@@ -675,6 +700,10 @@ impl Sim {
     fn at_the_end(&mut self) {
         if !self.watch.findings.is_empty() {
             return;
+        }
+        // A squatter writes others' ids into its own trails; nobody can keep it from doing so.
+        if self.nodes.iter().all(|node| node.byzantine != Some(Byzantine::TrailSquatter)) {
+            self.watch.end();
         }
         let honest: Vec<usize> = self.honest().collect();
         let acked: Vec<(SubmissionId, Height)> =

@@ -18,8 +18,34 @@ use custos_proof::keys::PublicKey;
 use custos_proof::kinds::Fields;
 use custos_proof::submission::{Author, Submission};
 
-/// Asked about every block once, in order.
-pub(crate) type Judge = Box<dyn FnMut(&Block) -> Result<(), String>>;
+/// Asked about every block once, in order, and about the whole at the end.
+pub(crate) trait Judge {
+    /// What is wrong with a block.
+    fn block(&mut self, block: &Block) -> Result<(), String>;
+    /// What is wrong with the whole.
+    fn end(&self) -> Result<(), String>;
+}
+
+/// Nobody is asked.
+pub(crate) struct Nobody;
+
+impl Judge for Nobody {
+    fn block(&mut self, _: &Block) -> Result<(), String> {
+        Ok(())
+    }
+    fn end(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Judge for crate::oracle::Naive {
+    fn block(&mut self, block: &Block) -> Result<(), String> {
+        Self::block(self, block).map_err(|finding| finding.to_string())
+    }
+    fn end(&self) -> Result<(), String> {
+        self.linkage().map_err(|finding| finding.to_string())
+    }
+}
 
 /// Something that must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +64,7 @@ impl fmt::Display for Finding {
 
 /// A chain's blocks as the first honest node committed them.
 pub(crate) struct Watch {
-    judge: Judge,
+    judge: Box<dyn Judge>,
     faulty: BTreeSet<PublicKey>,
     names: BTreeMap<PublicKey, String>,
     pub(crate) chain: Vec<BlockId>,
@@ -57,7 +83,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(judge: Judge, names: BTreeMap<PublicKey, String>, faulty: BTreeSet<PublicKey>) -> Self {
+    pub(crate) fn new(judge: Box<dyn Judge>, names: BTreeMap<PublicKey, String>, faulty: BTreeSet<PublicKey>) -> Self {
         Self {
             judge,
             faulty,
@@ -147,7 +173,7 @@ impl Watch {
         }
         self.times.push(block.header.time);
         self.record(height, block);
-        if let Err(finding) = (self.judge)(block) {
+        if let Err(finding) = self.judge.block(block) {
             self.find("naive ledger", format!("block {height} by {}: {finding}", block.header.proposer));
         }
     }
@@ -177,6 +203,13 @@ impl Watch {
                     }
                 }
             }
+        }
+    }
+
+    /// Nothing more happens.
+    pub(crate) fn end(&mut self) {
+        if let Err(what) = self.judge.end() {
+            self.find("linkage", what);
         }
     }
 

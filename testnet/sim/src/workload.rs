@@ -55,6 +55,8 @@ struct Said {
     events: Vec<(ParticipantId, Event)>,
     items: Vec<(ParticipantId, Class, Vec<u8>)>,
     emergencies: Vec<(ParticipantId, Random16)>,
+    /// In which trail a declaration is cited: never in another, or the two could be linked.
+    cited: Vec<(Random16, Option<(ParticipantId, Digest)>)>,
     transfers: Vec<(ParticipantId, Random16)>,
     permits: Vec<(Random16, permit::Terms)>,
     records: Vec<(ParticipantId, Digest, Random16)>,
@@ -168,7 +170,7 @@ impl Workload {
             0 => participant(CLINIC),
             1 => participant(USER),
             2 => participant(AUDITOR),
-            3 if self.rng.chance(200) => participant("nobody-knows"),
+            3 if self.rng.chance(200) => participant(&format!("nobody-{}", self.rng.below(1 << 40))),
             _ => self.custodian(),
         }
     }
@@ -241,7 +243,7 @@ impl Workload {
 
     fn put_rule(&mut self) -> (ParticipantId, Vec<Fields>) {
         let trail = self.rng.pick(&self.said.trails).cloned();
-        let (custodian, local_id) = trail.unwrap_or_else(|| (self.custodian(), Digest([1; 32])));
+        let (custodian, local_id) = trail.unwrap_or_else(|| (self.custodian(), Digest(self.rng.bytes())));
         let put = self.rule(&custodian, local_id);
         (custodian, vec![Fields::RulePut(put)])
     }
@@ -266,16 +268,20 @@ impl Workload {
             Some((permit, _)) => vec![Fields::PermitAmend(permit::Amend { permit, terms })],
             None => {
                 let permit = Random16(self.rng.bytes());
-                remember(&mut self.said.permits, (permit, terms.clone()));
                 vec![Fields::PermitIssue(permit::Issue { permit, terms })]
             }
         }
     }
 
     fn end_permit(&mut self) -> Vec<Fields> {
-        let known = self.rng.pick(&self.said.permits).map(|(permit, _)| *permit);
-        let permit = known.unwrap_or(Random16([9; 16]));
+        let permit = self.some_permit();
         vec![Fields::PermitRevoke(permit::Revoke { permit, reason: permit::Reason::Served })]
+    }
+
+    /// A permit that was issued, or none that anybody knows.
+    fn some_permit(&mut self) -> Random16 {
+        let known = self.rng.pick(&self.said.permits).map(|(permit, _)| *permit);
+        known.unwrap_or(Random16(self.rng.bytes()))
     }
 
     fn roster(&mut self, sight: Sight) -> Fields {
@@ -380,10 +386,10 @@ impl Workload {
         }
         let (author, first) = self.statement(sight);
         let mut said = vec![first];
-        for _ in 1..count {
-            // Whoever speaks says more: statements in which it may be no party.
-            let (_, more) = self.statement(sight);
-            said.push(more);
+        for _ in 1..count * 3 {
+            // Not what only another may say: that would put the other's ids into this one's trails.
+            let (whose, more) = self.statement(sight);
+            said.extend((whose == author).then_some(more));
         }
         let items: Vec<Vec<u8>> = said.into_iter().map(|fields| self.item(fields)).collect();
         if let Some(item) = items.first() {
@@ -456,7 +462,20 @@ impl Workload {
             }
             5 => {
                 let declared = self.rng.pick(&self.said.emergencies).cloned();
-                (event.basis, event.cited) = (Basis::Emergency, declared.map(|(_, id)| id));
+                event.basis = Basis::Emergency;
+                if let Some((_, id)) = declared {
+                    let here = event.local_id.map(|local_id| (event.custodian.clone(), local_id));
+                    let at = match self.said.cited.iter().find(|(cited, _)| *cited == id) {
+                        Some((_, at)) => at.clone(),
+                        None => {
+                            self.said.cited.push((id, here.clone()));
+                            here
+                        }
+                    };
+                    event.cited = Some(id);
+                    event.local_id = at.as_ref().map(|(_, local_id)| *local_id);
+                    event.custodian = at.map_or(event.custodian, |(custodian, _)| custodian);
+                }
             }
             6 => event.basis = Basis::Unknown,
             7 => (event.stream, event.sequence) = (1, self.rng.within(1, 30)),
@@ -473,7 +492,7 @@ impl Workload {
         let known = self.rng.pick(&self.said.events).cloned();
         let (author, prior, custodian, local_id, acting) = match known {
             Some((author, event)) => (author, event.event, event.custodian, event.local_id, event.acting),
-            None => (custodian.clone(), Random16([3; 16]), custodian, None, acting),
+            None => (custodian.clone(), Random16(self.rng.bytes()), custodian, None, acting),
         };
         let correct = correct::Correct {
             correction: Random16(self.rng.bytes()),
@@ -531,7 +550,7 @@ impl Workload {
     }
 
     fn job(&mut self) -> (ParticipantId, Fields) {
-        let permit = self.rng.pick(&self.said.permits).map_or(Random16([5; 16]), |(permit, _)| *permit);
+        let permit = self.some_permit();
         let job = job::Record {
             event: Random16(self.rng.bytes()),
             permit,
@@ -560,7 +579,10 @@ impl Workload {
             (None, Some((custodian, local_id))) => {
                 (custodian, local_id, Random16(self.rng.bytes()), record::Step::Ingest)
             }
-            (None, None) => (custodian, Digest([2; 32]), Random16(self.rng.bytes()), record::Step::Ingest),
+            (None, None) => {
+                let nowhere = Digest(self.rng.bytes());
+                (custodian, nowhere, Random16(self.rng.bytes()), record::Step::Ingest)
+            }
         };
         remember(&mut self.said.records, (custodian.clone(), local_id, record));
         let event = record::Event {
@@ -574,13 +596,20 @@ impl Workload {
         (custodian, Fields::RecordEvent(event))
     }
 
-    /// Remembers a note that was said, for others to rest on.
-    pub(crate) fn heard(&mut self, submission: &Submission) {
+    /// Remembers what was recorded, for others to rest on.
+    pub(crate) fn recorded(&mut self, submission: &Submission) {
         for bytes in submission.items() {
-            if let Ok(Item { fields: Fields::Notarise(note), .. }) = Item::from_bytes(bytes)
-                && let Some(holder) = note.holder
-            {
-                remember(&mut self.said.notes, (holder, item_hash(bytes)));
+            match Item::from_bytes(bytes).map(|item| item.fields) {
+                Ok(Fields::Notarise(note)) => {
+                    if let Some(holder) = note.holder {
+                        remember(&mut self.said.notes, (holder, item_hash(bytes)));
+                    }
+                }
+                // Not sooner: an id that is no permit's must not stand in two subjects' trails.
+                Ok(Fields::PermitIssue(issue)) => {
+                    remember(&mut self.said.permits, (issue.permit, issue.terms));
+                }
+                _ => {}
             }
         }
     }

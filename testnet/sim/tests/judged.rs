@@ -76,8 +76,6 @@ pub(crate) mod second {
             What::Inadmissible { word, position, .. } => {
                 assert_eq!((word, position), (refusal.code.word(), refusal.item), "{refusal}");
             }
-            // A nonce that was used, in the same envelope.
-            What::SubmissionTwice(_) => assert_eq!(refusal.code.word(), "replayed"),
             other => panic!("{other}, not {refusal}"),
         }
     }

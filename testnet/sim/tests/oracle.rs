@@ -296,7 +296,7 @@ fn what_is_no_submission_or_was_recorded_before_is_named() {
     let mut told = told();
     let first = told.block.body[0].clone();
     told.block.body.push(first);
-    assert!(matches!(told.found(), What::SubmissionTwice(_)));
+    assert!(matches!(told.found(), What::Inadmissible { word: "replayed", position: None, .. }));
     told.block.body[3] = vec![0x82, 0x40, 0x80];
     assert!(matches!(told.found(), What::NotASubmission { place: 3, .. }));
     let last = told.block.body[0].len() - 1;

@@ -213,8 +213,7 @@ fn by_participant(h: &History, act: &Act<'_>, me: &ParticipantId) -> Option<&'st
             let mut seats = h.next_seats();
             seats.retain(|seat| seat.0 != f.participant);
             seats.push((f.participant.clone(), f.key, f.power));
-            let can_vote =
-                h.suspended(&f.participant).is_none() && h.has_role(&f.participant, Role::Validator);
+            let can_vote = h.suspended(&f.participant).is_none() && h.has_role(&f.participant, Role::Validator);
             first! {
                 "by-vote-only" if !act.voted;
                 "not-found" if is_new(&f.participant);
@@ -356,12 +355,8 @@ fn first_of_agent(
 fn subject_key(h: &History, trail: &Hash, f: &Agent, key: &PublicKey) -> Option<&'static str> {
     let known = h.key(&key_id(key));
     if f.change == Change::Add {
-        let preimage = spell::array(&[
-            spell::bytes(&h.chain),
-            spell::bytes(trail),
-            spell::uint(1),
-            spell::bytes(&key.0),
-        ]);
+        let preimage =
+            spell::array(&[spell::bytes(&h.chain), spell::bytes(trail), spell::uint(1), spell::bytes(&key.0)]);
         let is_possessed = f.possession.is_some_and(|possession| has_signed(key, &preimage, &possession));
         return first! {
             "bad-key" if !curve::is_registrable(&key.0);
@@ -467,9 +462,7 @@ pub(super) fn mandate<'h>(
             (Fields::MandateIssue(f), _) if f.auditor == *auditor && f.custodian == *custodian => {
                 found = Some((deed, None));
             }
-            (Fields::MandateEnd(f), Some((_, ended)))
-                if f.auditor == *auditor && f.custodian == *custodian =>
-            {
+            (Fields::MandateEnd(f), Some((_, ended))) if f.auditor == *auditor && f.custodian == *custodian => {
                 *ended = Some(deed.height);
             }
             _ => {}
@@ -485,7 +478,11 @@ pub(super) struct Dispute<'h> {
     pub(super) resolved: Option<u64>,
 }
 
-pub(super) fn dispute<'h>(h: &'h History, institution: &ParticipantId, id: &Random16) -> Option<Dispute<'h>> {
+pub(super) fn dispute<'h>(
+    h: &'h History,
+    institution: &ParticipantId,
+    id: &Random16,
+) -> Option<Dispute<'h>> {
     let mut found: Option<Dispute<'h>> = None;
     for deed in &h.deeds {
         match (&deed.fields, &mut found) {
@@ -497,7 +494,9 @@ pub(super) fn dispute<'h>(h: &'h History, institution: &ParticipantId, id: &Rand
             {
                 found.answered = Some(deed.height);
             }
-            (Fields::DisputeResolve(f), Some(found)) if f.dispute == *id && f.institution == *institution => {
+            (Fields::DisputeResolve(f), Some(found))
+                if f.dispute == *id && f.institution == *institution =>
+            {
                 found.resolved = Some(deed.height);
             }
             _ => {}

@@ -238,13 +238,15 @@ impl History {
             Fields::DisclosureExport(f) => {
                 let recipient = f.recipient.as_ref()?;
                 let halves = (author, recipient, &f.transfer);
-                (self.owes_other(deed, true, halves))
-                    .then(|| (self.other_half_by(deed), 2, between(author, recipient)))?
+                (self.owes_other(deed, true, halves)).then(|| {
+                    (self.other_half_by(deed), 2, between(author, recipient))
+                })?
             }
             Fields::DisclosureImport(f) => {
                 let halves = (&f.source, author, &f.transfer);
-                (self.owes_other(deed, false, halves))
-                    .then(|| (self.other_half_by(deed), 3, between(&f.source, author)))?
+                (self.owes_other(deed, false, halves)).then(|| {
+                    (self.other_half_by(deed), 3, between(&f.source, author))
+                })?
             }
             Fields::PermitIssue(f) => self.expiry(deed, &f.permit, &f.terms)?,
             Fields::PermitAmend(f) => self.expiry(deed, &f.permit, &f.terms)?,

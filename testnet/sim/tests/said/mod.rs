@@ -24,17 +24,7 @@ const USER: &str = "institute";
 const AGENT: &str = "agent";
 /// Everybody, and somebody who is not there.
 const NAMES: [&str; 11] = [
-    "hospital-a",
-    "hospital-b",
-    "hospital-c",
-    "hospital-d",
-    CLINIC,
-    AUDITOR,
-    REGISTRY,
-    BODY,
-    USER,
-    AGENT,
-    "nobody",
+    "hospital-a", "hospital-b", "hospital-c", "hospital-d", CLINIC, AUDITOR, REGISTRY, BODY, USER, AGENT, "nobody",
 ];
 const DAY: u64 = 86_400_000;
 
@@ -106,7 +96,7 @@ impl World {
         let mut genesis = genesis_with("random histories", BEGIN, &others);
         genesis.policy.retention_days = List::new(vec![20, 3_650, 10_950]).unwrap();
         genesis.policy.transfer_ms = 3 * DAY;
-        genesis.policy.max_nonces = 9;
+        genesis.policy.max_nonces = 40;
         Self {
             chain: Chain::from_genesis(genesis),
             dice: Dice(0),
@@ -131,14 +121,14 @@ impl World {
     /// What is said in the next block.
     pub(crate) fn block(&mut self, roll: u64) -> Vec<Verified> {
         self.dice = Dice(roll);
-        self.chain.pace_ms = match self.dice.below(20) {
+        self.chain.pace_ms = match self.dice.below(60) {
             0 => 200 * DAY,
-            1 => 9 * DAY,
-            2..=4 => 2 * DAY,
-            5..=8 => 30 * 60_000,
+            1..=2 => 9 * DAY,
+            3..=6 => 2 * DAY,
+            7..=14 => 20 * 60_000,
             _ => 1000,
         };
-        (0..1 + self.dice.below(5)).map(|_| self.submission()).collect()
+        (0..2 + self.dice.below(8)).map(|_| self.submission()).collect()
     }
 
     fn submission(&mut self) -> Verified {
@@ -155,13 +145,15 @@ impl World {
             let again = self.chain.draft(author, class, vec![bytes]).sign();
             return self.keep(again);
         }
-        for _ in 0..1 + self.dice.below(3) {
+        // Acts are admitted together or not at all: several of them seldom are.
+        let count = 1 + if class == Class::Testimony || self.dice.once_in(6) { self.dice.below(3) } else { 0 };
+        for _ in 0..count {
             let (suggested, fields) = match class {
                 Class::Act => self.act(author),
                 Class::Testimony => self.statement(author),
             };
             // Mostly somebody who may say it.
-            author = if items.is_empty() && !self.dice.once_in(6) { suggested } else { author };
+            author = if items.is_empty() && !self.dice.once_in(10) { suggested } else { author };
             let bytes = self.chain.item(fields);
             self.sent.push((author, class, bytes.clone()));
             if class == Class::Act {
@@ -299,8 +291,11 @@ impl World {
                 let (new, trail) = (self.fresh(), self.trail());
                 let record = if self.dice.once_in(3) { new } else { self.dice.known(&self.records, new) };
                 self.records.push(record);
-                let step =
-                    if self.dice.once_in(3) { record::Step::Ingest } else { self.dice.of(record::Step::ALL) };
+                let step = if self.dice.once_in(3) {
+                    record::Step::Ingest
+                } else {
+                    self.dice.of(record::Step::ALL)
+                };
                 let event = record::Event {
                     event,
                     local_id: trail.local_id,
@@ -313,8 +308,13 @@ impl World {
             }
             7 => {
                 let custodian = self.name();
-                let read =
-                    audit::Read { event, custodian: id(custodian), mandate: None, count: 3, seal: NO_SEAL };
+                let read = audit::Read {
+                    event,
+                    custodian: id(custodian),
+                    mandate: None,
+                    count: 3,
+                    seal: NO_SEAL,
+                };
                 let by = self.dice.of(&[AUDITOR, custodian]);
                 (if by == "nobody" { AUDITOR } else { by }, Fields::AuditRead(read))
             }
@@ -346,8 +346,7 @@ impl World {
         let head = self.chain.height().0;
         let basis = self.dice.of(Basis::ALL);
         let other = self.fresh();
-        let rules: Vec<_> =
-            self.rules.iter().filter(|(at, _)| *at == trail.local_id).map(|(_, id)| *id).collect();
+        let rules: Vec<_> = self.rules.iter().filter(|(at, _)| *at == trail.local_id).map(|(_, id)| *id).collect();
         let cited = match basis {
             Basis::Consent => Some(self.dice.known(&rules, other)),
             Basis::Permit => Some(self.dice.known(&self.permits, other)),
@@ -383,11 +382,7 @@ impl World {
 
     /// Two votes of a validator that conflict, or do not.
     fn report(&mut self) -> Fields {
-        let signer = key(&format!(
-            "{} {}",
-            self.dice.of(&HOSPITALS),
-            self.dice.of(&["consensus", "consensus", "sign"])
-        ));
+        let signer = key(&format!("{} {}", self.dice.of(&HOSPITALS), self.dice.of(&["consensus", "consensus", "sign"])));
         let height = Height(1 + self.dice.below(self.chain.height().0 as usize + 3) as u64);
         let (round, vote) = (Round(self.dice.below(2) as u32), VoteType::Precommit);
         let blocks = if self.dice.once_in(6) {
@@ -443,10 +438,7 @@ impl World {
                 }
                 let name = format!("key {}", self.keys.len());
                 self.keys.push(name.clone());
-                (
-                    author,
-                    self.chain.rotate_key(author, &old, &key(&name), self.dice.of(&[0, 60_000, 31 * DAY])),
-                )
+                (author, self.chain.rotate_key(author, &old, &key(&name), self.dice.of(&[0, 60_000, 31 * DAY])))
             }
             13..=15 => self.permit(),
             16 => {
@@ -477,8 +469,8 @@ impl World {
                 };
                 (trail.custodian, Fields::PayloadErase(erase))
             }
-            18 | 19 => self.propose(author),
-            20 | 21 => {
+            18 => self.propose(author),
+            19..=21 => {
                 let vote = if self.dice.once_in(4) { proposal::Choice::No } else { proposal::Choice::Yes };
                 let vote = proposal::Vote { proposal: self.dice.known(&self.proposals, new), vote };
                 (self.dice.of(&HOSPITALS), Fields::ProposalVote(vote))
@@ -510,8 +502,7 @@ impl World {
                 (if custodian == "nobody" { "hospital-a" } else { custodian }, Fields::MandateIssue(issue))
             }
             24 => {
-                let parent =
-                    self.dice.once_in(2).then(|| self.dice.known(&self.notarised, ItemHash([9; 32])));
+                let parent = self.dice.once_in(2).then(|| self.dice.known(&self.notarised, ItemHash([9; 32])));
                 let notarise = notarise::Notarise {
                     schema: Ascii::new(self.dice.of(&["report", "fund-allocation", "poem"])).unwrap(),
                     digest: Digest([5; 32]),
@@ -535,8 +526,7 @@ impl World {
 
     fn rule(&mut self) -> (&'static str, Fields) {
         let trail = self.trail();
-        let rules: Vec<_> =
-            self.rules.iter().filter(|(at, _)| *at == trail.local_id).map(|(_, id)| *id).collect();
+        let rules: Vec<_> = self.rules.iter().filter(|(at, _)| *at == trail.local_id).map(|(_, id)| *id).collect();
         let put = self.chain.rule(trail.custodian, trail.local_id);
         let ends: Vec<_> = match self.dice.once_in(3) {
             true => vec![self.dice.known(&rules, put.prior)],
@@ -546,12 +536,7 @@ impl World {
             rule: if self.dice.once_in(15) { self.dice.known(&rules, put.rule) } else { put.rule },
             expiry: self.dice.of(&[FAR, FAR, QUARTER, TimeMs(QUARTER.0 + 1)]),
             ends: Set::new(ends).unwrap(),
-            collected: self.dice.of(&[
-                Collected::Paper,
-                Collected::Paper,
-                Collected::Custodian,
-                Collected::Signed,
-            ]),
+            collected: self.dice.of(&[Collected::Paper, Collected::Paper, Collected::Custodian, Collected::Signed]),
             ..put
         };
         self.rules.push((trail.local_id, put.rule));
@@ -573,12 +558,7 @@ impl World {
             key: by_key.then(|| key.public()),
             possession: with_possession.then(|| key.sign_bytes(&preimage)),
             agent: (!by_key).then(|| id(if self.dice.once_in(5) { CLINIC } else { AGENT })),
-            collected: self.dice.of(&[
-                Collected::Portal,
-                Collected::Portal,
-                Collected::Custodian,
-                Collected::Signed,
-            ]),
+            collected: self.dice.of(&[Collected::Portal, Collected::Portal, Collected::Custodian, Collected::Signed]),
             seal: NO_SEAL,
         };
         (trail.custodian, Fields::TrailAgent(agent))
@@ -622,9 +602,7 @@ impl World {
         let newcomer = format!("member-{}", self.dice.below(4));
         let act = match self.dice.below(11) {
             0 => Fields::ParticipantRegister(registration(&newcomer, &[Role::Custodian, Role::Validator])),
-            1 => {
-                Fields::ParticipantUpdate(update(member, &[Role::Custodian, Role::Recipient, Role::Auditor]))
-            }
+            1 => Fields::ParticipantUpdate(update(member, &[Role::Custodian, Role::Recipient, Role::Auditor])),
             2 => suspend(self.dice.of(&[CLINIC, AUDITOR, "member-1"])),
             3 => self.put(&newcomer),
             4 => self.put(hospital),
@@ -690,8 +668,7 @@ impl World {
             1 => {
                 self.disputes.push((new, institution));
                 let behalf = self.dice.of(&[dispute::Behalf::Subject, dispute::Behalf::Author]);
-                let open =
-                    dispute::Open { dispute: new, institution: id(institution), behalf, seal: NO_SEAL };
+                let open = dispute::Open { dispute: new, institution: id(institution), behalf, seal: NO_SEAL };
                 let by = self.dice.of(&[institution, AUDITOR]);
                 (if by == "nobody" { AUDITOR } else { by }, Fields::DisputeOpen(open))
             }
