@@ -83,7 +83,11 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(judge: Box<dyn Judge>, names: BTreeMap<PublicKey, String>, faulty: BTreeSet<PublicKey>) -> Self {
+    pub(crate) fn new(
+        judge: Box<dyn Judge>,
+        names: BTreeMap<PublicKey, String>,
+        faulty: BTreeSet<PublicKey>,
+    ) -> Self {
         Self {
             judge,
             faulty,
