@@ -19,6 +19,7 @@ use custos_proof::hash::{BlockId, Digest, ItemHash, KeyId, StateKey, SubmissionI
 use custos_proof::header::{Block, body_root};
 use custos_proof::ids::{Height, LogIndex, ParticipantId, Random16, TimeMs};
 use custos_proof::keys::{KeyPurpose, PublicKey};
+use custos_proof::record::{Entry, Record};
 use custos_proof::registry::{self, DuePlace};
 use custos_proof::state_map::{NibblePath, Page};
 use custos_proof::submission::{Author, Submission, Verified};
@@ -351,6 +352,14 @@ impl Disk {
             }
         }
         Ok(())
+    }
+
+    /// How many facts fell due.
+    pub(crate) fn facts(&self) -> u64 {
+        let records = self.store.records().iter().filter(|new| {
+            Record::from_bytes(&new.bytes).is_ok_and(|record| matches!(record.entry, Entry::Due(_)))
+        });
+        u64::try_from(records.count()).unwrap_or(u64::MAX)
     }
 
     pub(crate) fn decided(&self, height: Height) -> Option<&DecidedBlock> {

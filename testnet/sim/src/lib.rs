@@ -30,6 +30,7 @@ mod workload;
 mod world;
 
 pub use byzantine::Byzantine;
+pub use node::Counts;
 pub use plant::Plant;
 pub use sim::{Options, PROGRESS_MS, Report};
 pub use watch::Finding;

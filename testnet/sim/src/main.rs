@@ -99,6 +99,12 @@ fn as_json(report: &Report) -> serde_json::Value {
         "crashes": report.crashes,
         "pairs_reported": report.pairs_reported,
         "reports_recorded": report.reports_recorded,
+        "highest_round": report.rounds,
+        "synced_blocks": report.counts.synced,
+        "log_entries_replayed": report.counts.replayed,
+        "blocks_refused": report.counts.refused,
+        "facts_due": report.dues,
+        "kinds": report.kinds,
         "byzantine": report.byzantine,
         "votes": report.plan,
     })

@@ -18,12 +18,17 @@ use custos_proof::submission::Submission;
 use custos_state::apply;
 use sha2::{Digest as _, Sha256};
 
+mod clients;
+mod end;
+mod trace;
+mod weather;
+
 use crate::byzantine::Byzantine;
 use crate::disk::{Disk, Verifications};
 use crate::faults::{Fault, Links, Weather};
 use crate::govern::Plan;
 use crate::intake::Taken;
-use crate::node::{Frame, Node, Out, Setting, Wake, World as NodeWorld};
+use crate::node::{Counts, Frame, Node, Out, Setting, Wake, World as NodeWorld};
 use crate::plant::Plant;
 use crate::rng::Rng;
 use crate::watch::{Finding, Judge, Watch};
@@ -91,6 +96,14 @@ pub struct Report {
     pub pairs_reported: u64,
     /// Reports of misbehaviour on the ledger.
     pub reports_recorded: u64,
+    /// The highest round in which a block was decided.
+    pub rounds: u32,
+    /// What the honest nodes have been through, together.
+    pub counts: Counts,
+    /// Facts that fell due, and findings that contradict what was stated, on the ledger.
+    pub dues: u64,
+    /// Items on the ledger by kind.
+    pub kinds: BTreeMap<&'static str, u64>,
     /// What faulty validators did.
     pub byzantine: Vec<&'static str>,
     /// What was decided about members and versions.
@@ -114,6 +127,10 @@ impl Report {
             crashes: 0,
             pairs_reported: 0,
             reports_recorded: 0,
+            rounds: 0,
+            counts: Counts::default(),
+            dues: 0,
+            kinds: BTreeMap::new(),
             byzantine: Vec::new(),
             plan: "",
             recent: Vec::new(),
@@ -221,6 +238,7 @@ impl Sim {
                 epoch: 0,
                 stopped: None,
                 setting: setting.clone(),
+                counts: Counts::default(),
             })
             .collect();
         let key = |index: usize| world.hospitals[index].consensus.public_key();
@@ -492,342 +510,6 @@ impl Sim {
             self.with(node, |node, world| node.connected(world, peers));
         }
     }
-
-    // ---- clients ------------------------------------------------------------------------------
-
-    pub(crate) fn sight(&self) -> Sight {
-        Sight { time: self.world.genesis.time.plus(self.now), height: self.watch.height() }
-    }
-
-    fn work(&mut self) {
-        let sight = self.sight();
-        let submission = self.workload.next(sight);
-        self.errand(&submission, false);
-        self.govern();
-        let wait = self.rng.within(5, 160);
-        self.at(wait, Event::Work);
-    }
-
-    fn squat(&mut self, node: usize) {
-        let sight = self.sight();
-        let hospital = &self.nodes[node].hospital;
-        let voice = (hospital.id.clone(), hospital.sign.clone());
-        let submission = self.workload.squat(sight, &voice);
-        self.errand(&submission, false);
-    }
-
-    /// Has a submission recorded, if that can be done.
-    pub(crate) fn errand(&mut self, submission: &Submission, insists: bool) {
-        let errand = Errand {
-            bytes: Bytes::copy_from_slice(submission.bytes()),
-            not_after: submission.payload().not_after,
-            insists,
-        };
-        self.errands.insert(submission.id(), errand);
-        self.try_errand(submission.id());
-    }
-
-    fn try_errand(&mut self, id: SubmissionId) {
-        let Some(errand) = self.errands.get(&id) else { return };
-        if errand.not_after < self.world.genesis.time.plus(self.now) {
-            self.errands.remove(&id);
-            return;
-        }
-        let (bytes, insists) = (errand.bytes.clone(), errand.insists);
-        let up: Vec<usize> = (0..self.nodes.len()).filter(|node| self.nodes[*node].run.is_some()).collect();
-        if let Some(node) = self.rng.pick(&up).copied() {
-            let taken = self.with(node, |node, world| node.submit(world, &bytes));
-            match taken {
-                Taken::Recorded(height) => {
-                    if self.nodes[node].byzantine.is_none() {
-                        let name = self.name(node);
-                        self.watch.acked(&name, id, height);
-                        self.done(id);
-                    }
-                    return;
-                }
-                Taken::Refused(_) if !insists && self.rng.chance(500) => {
-                    self.errands.remove(&id);
-                    return;
-                }
-                Taken::Refused(_) | Taken::Waits => {}
-            }
-        }
-        self.at(RETRY_MS, Event::Retry(id));
-    }
-
-    fn done(&mut self, id: SubmissionId) {
-        if let Some(errand) = self.errands.remove(&id)
-            && let Ok(submission) = Submission::decode(&errand.bytes)
-        {
-            self.workload.recorded(&submission);
-        }
-        self.plan_acked(id);
-    }
-
-    // ---- faults -------------------------------------------------------------------------------
-
-    fn fault(&mut self) {
-        let (part, whole) = CALM_AT;
-        if self.watch.height().0 * whole >= self.target() * part || self.now > MAX_MS / 6 {
-            return;
-        }
-        let wait = self.fault_rng.within(self.weather.every_ms / 2, self.weather.every_ms * 3 / 2);
-        self.at(wait, Event::Fault);
-        let Some(fault) = self.weather.next(&mut self.fault_rng, self.nodes.len()) else { return };
-        self.remember(|| format!("{fault:?}"));
-        self.faults_on += 1;
-        let ms = match fault {
-            Fault::Partition { side, told, ms } => {
-                self.partitions.push((side, told));
-                self.reconnect();
-                ms
-            }
-            Fault::Crash { node, ms } => {
-                self.kill(node);
-                self.reconnect();
-                ms
-            }
-            Fault::Blackout { ms } => {
-                (0..self.nodes.len()).for_each(|node| self.kill(node));
-                ms
-            }
-            Fault::Clock { node, skew_ms, ms } => {
-                self.nodes[node].skew_ms = skew_ms;
-                ms
-            }
-            Fault::SlowDisk { node, factor, ms } => {
-                self.nodes[node].slow = factor;
-                ms
-            }
-            Fault::BadLinks { loss, twice, late, ms } => {
-                self.links = Links { loss, twice, late };
-                ms
-            }
-        };
-        self.at(ms, Event::Heal(fault));
-    }
-
-    fn kill(&mut self, node: usize) {
-        if self.nodes[node].run.is_some() {
-            self.crashes += 1;
-            self.nodes[node].crash(&mut self.fault_rng);
-        }
-    }
-
-    fn heal(&mut self, fault: Fault) {
-        self.faults_on -= 1;
-        match fault {
-            Fault::Partition { side, told, .. } => {
-                if let Some(at) = self.partitions.iter().position(|other| *other == (side, told)) {
-                    self.partitions.remove(at);
-                }
-                self.reconnect();
-            }
-            Fault::Crash { node, .. } => self.restart(node),
-            Fault::Blackout { .. } => (0..self.nodes.len()).for_each(|node| self.restart(node)),
-            Fault::Clock { node, .. } => self.nodes[node].skew_ms = 0,
-            Fault::SlowDisk { node, .. } => self.nodes[node].slow = 1,
-            Fault::BadLinks { .. } => self.links = Links::default(),
-        }
-    }
-
-    fn restart(&mut self, node: usize) {
-        if self.nodes[node].epoch > 0 {
-            let wait = self.fault_rng.below(200);
-            self.at(wait, Event::Restart(node));
-        }
-    }
-
-    /// Starts a node for the first time.
-    pub(crate) fn start(&mut self, node: usize) {
-        if self.nodes[node].epoch == 0 {
-            self.at(50, Event::Restart(node));
-        }
-    }
-
-    // ---- the end ------------------------------------------------------------------------------
-
-    fn honest(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.nodes.len())
-            .filter(|node| self.nodes[*node].byzantine.is_none() && self.nodes[*node].epoch > 0)
-    }
-
-    /// The height at which this simulation ends.
-    fn target(&self) -> u64 {
-        self.plan.last_height().unwrap_or(self.options.heights)
-    }
-
-    fn is_over(&mut self) -> bool {
-        if !self.watch.findings.is_empty() {
-            return true;
-        }
-        let target = self.target();
-        let (part, whole) = CALM_AT;
-        let faults_end = self.watch.height().0 * whole >= target * part
-            || self.weather.every_ms == u64::MAX
-            || self.now > MAX_MS / 6;
-        let is_calm = self.faults_on == 0 && faults_end;
-        match (is_calm, self.calm_since) {
-            (true, None) => self.calm_since = Some(self.now),
-            (false, Some(_)) => self.calm_since = None,
-            _ => {}
-        }
-        let honest: Vec<usize> = self.honest().collect();
-        let mut all_there = true;
-        for node in honest {
-            let height = self.nodes[node].head_height().0;
-            let (before, since) = self.progress[node];
-            if height > before || self.calm_since.is_none() {
-                self.progress[node] = (height, self.now);
-            } else if height < target && self.now > since.max(self.calm_since.unwrap_or(0)) + PROGRESS_MS {
-                let name = self.name(node);
-                let state = self.nodes[node].run.as_ref().map(|run| run.describe());
-                let what =
-                    format!("{name} stands at {height} of {target} for {PROGRESS_MS} ms of calm: {state:?}");
-                self.watch.find("progress", what);
-                return true;
-            }
-            all_there &= height >= target;
-        }
-        if self.now > MAX_MS {
-            self.watch.find("progress", "the simulation does not end");
-            return true;
-        }
-        all_there && self.calm_since.is_some() && self.plan.is_complete(self)
-    }
-
-    fn at_the_end(&mut self) {
-        if !self.watch.findings.is_empty() {
-            return;
-        }
-        // A squatter writes others' ids into its own trails; nobody can keep it from doing so.
-        if self.nodes.iter().all(|node| node.byzantine != Some(Byzantine::TrailSquatter)) {
-            self.watch.end();
-        }
-        let honest: Vec<usize> = self.honest().collect();
-        let acked: Vec<(SubmissionId, Height)> =
-            self.watch.acked.iter().map(|(id, height)| (*id, *height)).collect();
-        for node in honest {
-            let name = self.name(node);
-            let height = self.nodes[node].head_height();
-            for (id, at) in &acked {
-                if *at <= height && self.options.plant != Some(Plant::DedupOff) {
-                    let found = self.nodes[node].disk.recorded(id);
-                    if found != Some(*at) {
-                        self.watch.find(
-                            "nothing acknowledged is lost",
-                            format!("{id} was acknowledged at {at}; {name} has it at {found:?}"),
-                        );
-                        return;
-                    }
-                }
-            }
-        }
-        let equivocates = self.nodes.iter().any(|node| node.byzantine == Some(Byzantine::Equivocator));
-        if equivocates && self.watch.pairs_heard >= 40 && self.watch.pairs_reported == 0 {
-            let what = format!("{} pairs were received and none was reported", self.watch.pairs_heard);
-            self.watch.find("misbehaviour is reported", what);
-        }
-    }
-
-    fn report(self) -> Report {
-        Report {
-            seed: self.options.seed,
-            trace: self.hasher.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect(),
-            height: self.watch.height().0,
-            ms: self.now,
-            events: self.events,
-            items: self.watch.items,
-            acked: u64::try_from(self.watch.acked.len()).unwrap_or(u64::MAX),
-            crashes: self.crashes,
-            pairs_reported: self.watch.pairs_reported,
-            reports_recorded: self.watch.reports_recorded,
-            byzantine: self.nodes.iter().filter_map(|node| node.byzantine).map(Byzantine::name).collect(),
-            plan: self.plan.name(),
-            recent: self.recent.into_iter().collect(),
-            findings: self.watch.findings,
-        }
-    }
-
-    // ---- the trace ----------------------------------------------------------------------------
-
-    fn note(&mut self, number: u64, event: &Event) {
-        let (kind, a, b): (u8, usize, usize) = match event {
-            Event::Frame { to, from, .. } => (1, *to, *from),
-            Event::Wake { node, .. } => (2, *node, 0),
-            Event::Work => (3, 0, 0),
-            Event::Retry(_) => (4, 0, 0),
-            Event::Fault => (5, 0, 0),
-            Event::Heal(_) => (6, 0, 0),
-            Event::Restart(node) => (7, *node, 0),
-        };
-        self.hasher.update([kind, u8::try_from(a).unwrap_or(255), u8::try_from(b).unwrap_or(255)]);
-        self.hasher.update(self.now.to_le_bytes());
-        self.hasher.update(number.to_le_bytes());
-        match event {
-            Event::Frame { frame: Frame::Consensus(bytes) | Frame::Liveness(bytes), .. } => {
-                self.hasher.update(bytes);
-            }
-            Event::Frame { frame: Frame::Part(part), .. } => self.hasher.update(part.block_id.0),
-            Event::Frame { frame: Frame::Submission(bytes), .. } => self.hasher.update(bytes),
-            _ => {}
-        }
-        if let Some(text) = self.describe(event) {
-            self.remember(|| text);
-        }
-    }
-
-    fn describe(&self, event: &Event) -> Option<String> {
-        Some(match event {
-            Event::Frame { to, from, frame, .. } => {
-                let what = match frame {
-                    Frame::Consensus(bytes) => told(read_consensus(bytes)),
-                    Frame::Liveness(bytes) => format!("again {}", told(read_liveness(bytes))),
-                    Frame::Part(part) => {
-                        format!("part of {} for {}/{}", short(&part.block_id.0), part.height, part.round)
-                    }
-                    Frame::Status(_) | Frame::Submission(_) if !self.options.trace => return None,
-                    Frame::Status(height) => format!("is at {height}"),
-                    Frame::Submission(bytes) => format!("submission of {} bytes", bytes.len()),
-                    Frame::Request(_, first, last) => format!("asks for {first} to {last}"),
-                    Frame::Response(_, blocks) => format!("sends {} decided blocks", blocks.len()),
-                };
-                format!("{} -> {}: {what}", self.name(*from), self.name(*to))
-            }
-            Event::Wake { node, wake: wake @ Wake::Timer(..), .. } => {
-                format!("{}: {wake:?}", self.name(*node))
-            }
-            Event::Heal(fault) => format!("healed: {fault:?}"),
-            Event::Restart(node) => format!("{} starts", self.name(*node)),
-            _ => return None,
-        })
-    }
-
-    fn remember(&mut self, text: impl FnOnce() -> String) {
-        let line = format!("{:>8} ms  {}", self.now, text());
-        if self.options.trace {
-            eprintln!("{line}");
-        }
-        if self.recent.len() >= RECENT {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(line);
-    }
-}
-
-fn told(says: Option<custos_engine::core::Spoken>) -> String {
-    says.map_or_else(
-        || "something".into(),
-        |says| {
-            let block = says.block.map_or_else(|| "nil".into(), |block| short(&block.0));
-            format!("{:?} {}/{} {block}", says.kind, says.height, says.round)
-        },
-    )
-}
-
-fn short(bytes: &[u8]) -> String {
-    bytes.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Which validators misbehave, and how: fewer than a third.

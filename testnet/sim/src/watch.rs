@@ -79,6 +79,8 @@ pub(crate) struct Watch {
     pub(crate) pairs_reported: u64,
     pub(crate) reports_recorded: u64,
     pub(crate) items: u64,
+    pub(crate) kinds: BTreeMap<&'static str, u64>,
+    pub(crate) rounds: u32,
     pub(crate) findings: Vec<Finding>,
 }
 
@@ -103,6 +105,8 @@ impl Watch {
             pairs_reported: 0,
             reports_recorded: 0,
             items: 0,
+            kinds: BTreeMap::new(),
+            rounds: 0,
             findings: Vec::new(),
         }
     }
@@ -172,6 +176,7 @@ impl Watch {
             }
         }
         self.chain.push(id);
+        self.rounds = self.rounds.max(certificate.round.0);
         if self.times.last().is_some_and(|before| *before >= block.header.time) {
             self.find("time", format!("block {height} is not after its parent"));
         }
@@ -199,7 +204,9 @@ impl Watch {
             }
             self.items += u64::from(payload.items_count);
             for item in submission.items() {
-                if let Ok(Item { fields: Fields::MisbehaviourReport(report), .. }) = Item::from_bytes(item) {
+                let Ok(Item { fields, .. }) = Item::from_bytes(item) else { continue };
+                *self.kinds.entry(fields.kind().name()).or_default() += 1;
+                if let Fields::MisbehaviourReport(report) = fields {
                     self.reports_recorded += 1;
                     if !self.faulty.contains(&report.key) {
                         let what = format!("a report in block {height} names {}", self.name(&report.key));
