@@ -71,13 +71,22 @@ const MAX_EXECUTED: usize = 8;
 
 /// Signature checks of submissions that were made before in this simulation: one check is a pure function.
 #[derive(Default)]
-pub(crate) struct Verifications(BTreeMap<(Digest, PublicKey), Option<Arc<Verified>>>);
+pub(crate) struct Verifications {
+    verified: BTreeMap<(Digest, PublicKey), Option<Arc<Verified>>>,
+    strict: BTreeMap<(Digest, PublicKey), bool>,
+}
 
 impl Verifications {
     pub(crate) fn verify(&mut self, submission: Submission, key: PublicKey) -> Option<Arc<Verified>> {
         let name = (sha256(submission.bytes()), key);
-        let checked = self.0.entry(name);
+        let checked = self.verified.entry(name);
         checked.or_insert_with(|| submission.verify(&key).ok().map(Arc::new)).clone()
+    }
+
+    /// What the first node asks besides.
+    pub(crate) fn is_strict(&mut self, submission: &Submission, key: PublicKey) -> bool {
+        let checked = self.strict.entry((sha256(submission.bytes()), key));
+        *checked.or_insert_with(|| custos_state::admission::first_node(submission, &key).is_ok())
     }
 }
 

@@ -39,8 +39,9 @@ use crate::world::World;
 pub const PROGRESS_MS: u64 = 60_000;
 /// The most virtual time of a simulation: longer means that it does not end.
 const MAX_MS: u64 = 3_600_000;
-/// How often a client asks again.
+/// How long a client waits before it asks again; twice as long each time, up to a bound.
 const RETRY_MS: u64 = 1_500;
+const MAX_RETRY_MS: u64 = 12_000;
 /// Events that are kept to be shown with a finding.
 const RECENT: usize = 60;
 /// Fault conditions end at this share of the heights.
@@ -154,6 +155,8 @@ struct Errand {
     not_after: TimeMs,
     /// Whether it is tried again after a refusal.
     insists: bool,
+    /// How long the client waits before it asks again.
+    patience_ms: u64,
 }
 
 pub(crate) struct Sim {

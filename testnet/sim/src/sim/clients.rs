@@ -30,18 +30,22 @@ impl Sim {
             bytes: Bytes::copy_from_slice(submission.bytes()),
             not_after: submission.payload().not_after,
             insists,
+            patience_ms: RETRY_MS,
         };
         self.errands.insert(submission.id(), errand);
         self.try_errand(submission.id());
     }
 
     pub(super) fn try_errand(&mut self, id: SubmissionId) {
-        let Some(errand) = self.errands.get(&id) else { return };
+        let Some(errand) = self.errands.get_mut(&id) else { return };
         if errand.not_after < self.world.genesis.time.plus(self.now) {
             self.errands.remove(&id);
             return;
         }
-        let (bytes, insists) = (errand.bytes.clone(), errand.insists);
+        let (bytes, insists, patience_ms) = (errand.bytes.clone(), errand.insists, errand.patience_ms);
+        if !insists {
+            errand.patience_ms = (patience_ms * 2).min(MAX_RETRY_MS);
+        }
         let up: Vec<usize> = (0..self.nodes.len()).filter(|node| self.nodes[*node].run.is_some()).collect();
         if let Some(node) = self.rng.pick(&up).copied() {
             let taken = self.with(node, |node, world| node.submit(world, &bytes));
@@ -61,7 +65,7 @@ impl Sim {
                 Taken::Refused(_) | Taken::Waits => {}
             }
         }
-        self.at(RETRY_MS, Event::Retry(id));
+        self.at(patience_ms, Event::Retry(id));
     }
 
     pub(super) fn done(&mut self, id: SubmissionId) {
