@@ -689,7 +689,8 @@ fn a_copied_statement_takes_no_obligation_away() {
     let transfer = chain.random16();
     let given = export(&mut chain, transfer, Some(B));
     let bytes = chain.item(given);
-    let [mine, copied] = [A, C].map(|author| chain.draft(author, Class::Testimony, vec![bytes.clone()]).sign());
+    let [mine, copied] =
+        [A, C].map(|author| chain.draft(author, Class::Testimony, vec![bytes.clone()]).sign());
     chain.block(vec![copied, mine]);
     let (due, time) = (Policy::initial().transfer_ms, chain.store.head().unwrap().time);
     let answered = import(&mut chain, transfer, C);

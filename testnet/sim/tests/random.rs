@@ -65,7 +65,6 @@ fn drive(rolls: &[u64], seen: &mut Seen) -> Result<(), TestCaseError> {
             let with = Block { header: block.header.clone(), body: [&body[..], &[bytes]].concat() };
             let word = match naive.clone().block(&with).map_err(|finding| finding.what) {
                 Err(What::Inadmissible { word, .. }) => word,
-                Err(What::SubmissionTwice(_)) => "replayed",
                 other => {
                     let told = told(submission);
                     return Err(TestCaseError::fail(format!("{height}: {refusal}, not {other:?}\n{told}")));
@@ -113,7 +112,7 @@ fn told(submission: &Verified) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn rules_and_oracle_agree_on_random_histories(rolls in prop::collection::vec(any::<u64>(), 1..40)) {
@@ -125,8 +124,8 @@ proptest! {
 #[test]
 fn random_histories_leave_little_out() {
     let mut seen = Seen::default();
-    for seed in 0..6u64 {
-        let rolls: Vec<u64> = (0..60).map(|i| seed * 1_000_003 + i * 7_919 + 1).collect();
+    for seed in 0..4u64 {
+        let rolls: Vec<u64> = (0..100).map(|i| seed * 1_000_003 + i * 7_919 + 1).collect();
         drive(&rolls, &mut seen).unwrap();
     }
     let direct = [

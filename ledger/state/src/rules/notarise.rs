@@ -40,7 +40,10 @@ pub(super) fn notarise(
     }
     // Parts refer to the item by its hash: recorded again, it would have its amount once more, or another holder.
     if overlay.read::<Notarised>(&registry::notarised_key(&saying.item), "notarised item")?.is_some() {
-        return refuse(RefusalCode::Exists, "this item was recorded before: make another, with a fresh item id");
+        return refuse(
+            RefusalCode::Exists,
+            "this item was recorded before: make another, with a fresh item id",
+        );
     }
     let holder = f.holder.as_ref().unwrap_or(saying.id);
     if overlay.participant(holder)?.is_none() {

@@ -62,9 +62,6 @@ pub enum What {
         /// The word of docs/spec/items.md.
         word: &'static str,
     },
-    /// A submission was recorded before.
-    #[error("submission {0} was recorded before")]
-    SubmissionTwice(SubmissionId),
     /// The item was recorded before, or is recorded twice.
     #[error("the item is recorded twice: at {first} and at {again}")]
     ItemTwice {
