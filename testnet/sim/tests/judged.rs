@@ -5,7 +5,8 @@
 //! which word. So every admission, refusal, verdict and life cycle that is tested there is asked of two programs that
 //! were written apart.
 
-#![allow(clippy::unwrap_used)]
+// Each file brings its own copy of what it shares with the others.
+#![allow(clippy::unwrap_used, clippy::duplicate_mod)]
 
 #[path = "../../../ledger/state/tests/acts.rs"]
 mod acts;

@@ -1,6 +1,6 @@
 //! The naive ledger can fail: with one thing planted at a time, it names it.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::result_large_err)]
 
 #[path = "../../../ledger/state/tests/common/mod.rs"]
 mod common;
@@ -247,7 +247,8 @@ fn a_wrong_value_of_the_state_is_named() {
 
 #[test]
 fn every_field_of_the_header_is_named() {
-    let fields: [(&str, fn(&mut Header)); 10] = [
+    type Spoil = fn(&mut Header);
+    let fields: [(&str, Spoil); 10] = [
         ("version", |h| h.version += 1),
         ("chain", |h| h.chain.0[0] ^= 1),
         ("height", |h| h.height = Height(h.height.0 + 1)),

@@ -1,8 +1,7 @@
 //! With which word an act is refused: the tables of docs/spec/items.md, one for each kind, in their order.
 
-use custos_proof::genesis::Genesis;
 use custos_proof::ids::{ParticipantId, Random16};
-use custos_proof::keys::{PublicKey, Signature};
+use custos_proof::keys::PublicKey;
 use custos_proof::kinds::access::Retention;
 use custos_proof::kinds::dispute::{Behalf, Resolution};
 use custos_proof::kinds::hold::Authority;
@@ -11,17 +10,16 @@ use custos_proof::kinds::permit::Terms;
 use custos_proof::kinds::rule::Collected;
 use custos_proof::kinds::trail::{Agent, Change};
 use custos_proof::kinds::{Fields, notarise};
-use custos_proof::registry::{Policy, Role};
+use custos_proof::registry::Role;
 use custos_proof::submission::Author;
 
+use super::bounds::{DAY_MS, has_signed, is_out_of_bounds, is_possessed, make_a_set};
 use super::calendar::{FAR, begins_quarter, year};
 use super::curve;
-use super::history::{Deed, History, Seat, institution_trail, key_id, subject_trail};
+use super::history::{Deed, History, institution_trail, key_id, subject_trail};
 use super::spell;
 use super::tree::Hash;
 use super::votes;
-
-const DAY_MS: u64 = 86_400_000;
 
 /// An act that is to be judged.
 pub(super) struct Act<'a> {
@@ -213,7 +211,8 @@ fn by_participant(h: &History, act: &Act<'_>, me: &ParticipantId) -> Option<&'st
             let mut seats = h.next_seats();
             seats.retain(|seat| seat.0 != f.participant);
             seats.push((f.participant.clone(), f.key, f.power));
-            let can_vote = h.suspended(&f.participant).is_none() && h.has_role(&f.participant, Role::Validator);
+            let can_vote =
+                h.suspended(&f.participant).is_none() && h.has_role(&f.participant, Role::Validator);
             first! {
                 "by-vote-only" if !act.voted;
                 "not-found" if is_new(&f.participant);
@@ -355,8 +354,12 @@ fn first_of_agent(
 fn subject_key(h: &History, trail: &Hash, f: &Agent, key: &PublicKey) -> Option<&'static str> {
     let known = h.key(&key_id(key));
     if f.change == Change::Add {
-        let preimage =
-            spell::array(&[spell::bytes(&h.chain), spell::bytes(trail), spell::uint(1), spell::bytes(&key.0)]);
+        let preimage = spell::array(&[
+            spell::bytes(&h.chain),
+            spell::bytes(trail),
+            spell::uint(1),
+            spell::bytes(&key.0),
+        ]);
         let is_possessed = f.possession.is_some_and(|possession| has_signed(key, &preimage, &possession));
         return first! {
             "bad-key" if !curve::is_registrable(&key.0);
@@ -380,47 +383,6 @@ fn is_agent(h: &History, trail: &Hash, agent: &ParticipantId) -> bool {
 
 fn is_named_in_clear(h: &History, f: &Register, field: &str) -> bool {
     f.name.is_some() && h.policy().must_seal.iter().any(|sealed| **sealed == *field)
-}
-
-/// The tag of a possession, and what follows it, signed by the key.
-fn has_signed(key: &PublicKey, preimage: &[u8], possession: &Signature) -> bool {
-    curve::is_signed(&key.0, &[&b"custos/1/possession\0"[..], preimage].concat(), &possession.0)
-}
-
-fn is_possessed(
-    h: &History,
-    owner: &ParticipantId,
-    purpose: u64,
-    key: &PublicKey,
-    possession: &Signature,
-) -> bool {
-    possessed_on(&h.chain, owner, purpose, key, possession)
-}
-
-fn possessed_on(
-    chain: &Hash,
-    owner: &ParticipantId,
-    purpose: u64,
-    key: &PublicKey,
-    possession: &Signature,
-) -> bool {
-    let preimage = spell::array(&[
-        spell::bytes(chain),
-        spell::text(owner.as_str()),
-        spell::uint(purpose),
-        spell::bytes(&key.0),
-    ]);
-    has_signed(key, &preimage, possession)
-}
-
-/// 1 to 128 members, none twice, each with power, less than 2^63 in all.
-fn make_a_set(seats: &[Seat]) -> bool {
-    let total: u128 = seats.iter().map(|seat| u128::from(seat.2)).sum();
-    let differ = |i: usize| seats[..i].iter().all(|other| other.0 != seats[i].0 && other.1 != seats[i].1);
-    (1..=128).contains(&seats.len())
-        && (0..seats.len()).all(differ)
-        && seats.iter().all(|seat| seat.2 > 0)
-        && total < 1 << 63
 }
 
 fn says_too_little(terms: &Terms) -> bool {
@@ -462,7 +424,9 @@ pub(super) fn mandate<'h>(
             (Fields::MandateIssue(f), _) if f.auditor == *auditor && f.custodian == *custodian => {
                 found = Some((deed, None));
             }
-            (Fields::MandateEnd(f), Some((_, ended))) if f.auditor == *auditor && f.custodian == *custodian => {
+            (Fields::MandateEnd(f), Some((_, ended)))
+                if f.auditor == *auditor && f.custodian == *custodian =>
+            {
                 *ended = Some(deed.height);
             }
             _ => {}
@@ -478,11 +442,7 @@ pub(super) struct Dispute<'h> {
     pub(super) resolved: Option<u64>,
 }
 
-pub(super) fn dispute<'h>(
-    h: &'h History,
-    institution: &ParticipantId,
-    id: &Random16,
-) -> Option<Dispute<'h>> {
+pub(super) fn dispute<'h>(h: &'h History, institution: &ParticipantId, id: &Random16) -> Option<Dispute<'h>> {
     let mut found: Option<Dispute<'h>> = None;
     for deed in &h.deeds {
         match (&deed.fields, &mut found) {
@@ -494,9 +454,7 @@ pub(super) fn dispute<'h>(
             {
                 found.answered = Some(deed.height);
             }
-            (Fields::DisputeResolve(f), Some(found))
-                if f.dispute == *id && f.institution == *institution =>
-            {
+            (Fields::DisputeResolve(f), Some(found)) if f.dispute == *id && f.institution == *institution => {
                 found.resolved = Some(deed.height);
             }
             _ => {}
@@ -536,67 +494,4 @@ fn notarise(h: &History, act: &Act<'_>, me: &ParticipantId, f: &notarise::Notari
         "not-allowed" if above.is_some_and(|(holder, _)| holder != me);
         "exceeds-parent" if above.is_some_and(|(_, left)| f.amount.is_some_and(|amount| amount > left));
     }
-}
-
-/// The bounds of a policy.
-fn is_out_of_bounds(policy: &Policy) -> bool {
-    let of_change = ["policy.set", "protocol.upgrade", "validator.put", "validator.remove"];
-    let is_low = |(i, threshold): (usize, &custos_proof::registry::Threshold)| {
-        let (n, d) = (u32::from(threshold.numerator), u32::from(threshold.denominator));
-        let low = if of_change.contains(&&*threshold.kind) { n * 3 < d * 2 } else { n * 2 < d };
-        let twice = policy.thresholds[..i].iter().any(|other| other.kind == threshold.kind);
-        low || n >= d || twice || custos_proof::kinds::Kind::from_name(&threshold.kind).is_none()
-    };
-    let seals = ["participant.register/name", "participant.update/name"];
-    policy.lag_ms > 30 * DAY_MS
-        || !(60_000..=DAY_MS).contains(&policy.max_lifetime_ms)
-        || !(1..1 << 32).contains(&policy.max_nonces)
-        || !(DAY_MS..=3_650 * DAY_MS).contains(&policy.trust_period_ms)
-        || !(1..=DAY_MS).contains(&policy.heartbeat_ms)
-        || !(1..=64).contains(&policy.max_open_proposals)
-        || policy.transfer_ms > 3_650 * DAY_MS
-        || policy.retention_days.len() != 3
-        || policy.thresholds.iter().enumerate().any(is_low)
-        || policy.must_seal.iter().any(|field| !seals.contains(&&**field))
-}
-
-/// What is wrong with a genesis, if anything is (docs/spec/verification.md, Files).
-pub(super) fn genesis_defect(genesis: &Genesis) -> Option<String> {
-    let listed = |id: &ParticipantId| genesis.participants.iter().find(|p| p.id == *id);
-    let twice = (0..genesis.participants.len())
-        .find(|i| genesis.participants[..*i].iter().any(|p| p.id == genesis.participants[*i].id));
-    if genesis.protocol != 1 || twice.is_some() {
-        return Some("another protocol version, or a participant twice".into());
-    }
-    if !listed(&genesis.registrar).is_some_and(|p| p.roles.has(Role::Registrar)) {
-        return Some("the registrar is not listed with the role registrar".into());
-    }
-    if genesis.participants.iter().any(|p| p.name.is_some() == p.sealed_name.is_some()) {
-        return Some("a name neither in clear nor under a seal, or both".into());
-    }
-    for (i, entry) in genesis.keys.iter().enumerate() {
-        let is_fine = listed(&entry.owner).is_some()
-            && genesis.keys[..i].iter().all(|other| other.key != entry.key)
-            && curve::is_registrable(&entry.key.0)
-            && possessed_on(&[0; 32], &entry.owner, entry.purpose.number(), &entry.key, &entry.possession);
-        if !is_fine {
-            return Some(format!("key {} of {}", entry.key, entry.owner));
-        }
-    }
-    let mut seats = Vec::new();
-    for validator in genesis.validators.iter() {
-        let mut keys =
-            genesis.keys.iter().filter(|k| k.owner == validator.participant && k.purpose.number() == 2);
-        let (Some(key), None) = (keys.next(), keys.next()) else {
-            return Some(format!("validator {} has not one consensus key", validator.participant));
-        };
-        if !listed(&validator.participant).is_some_and(|p| p.roles.has(Role::Validator)) {
-            return Some(format!("validator {} has not the role", validator.participant));
-        }
-        seats.push((validator.participant.clone(), key.key, validator.power));
-    }
-    if !make_a_set(&seats) || is_out_of_bounds(&genesis.policy) {
-        return Some("the validators make no set, or the policy is out of bounds".into());
-    }
-    None
 }

@@ -1,10 +1,10 @@
 //! Whether a submission may be recorded: the first table of docs/spec/items.md.
 
+use custos_proof::cbor::Wire as _;
 use custos_proof::ids::Random16;
 use custos_proof::item::{Item, kind_name};
 use custos_proof::kinds::{Class, Fields, Kind};
 use custos_proof::submission::{Author, Payload, Submission};
-use custos_proof::cbor::Wire as _;
 
 use super::curve;
 use super::history::{History, Nonce};

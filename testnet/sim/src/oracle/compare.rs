@@ -25,9 +25,9 @@ pub(super) fn records(computed: &[Record], shown: &[Vec<u8>]) -> Result<(), Foun
     let mut seen: Vec<(SubmissionId, u32, ItemHash, u64)> = Vec::new();
     for (shown, bytes) in &read {
         let Some(entry) = shown.as_item() else { continue };
-        let twice = seen.iter().find(|seen| {
-            seen.2 == entry.item && (seen.0, seen.1) == (entry.submission, entry.position)
-        });
+        let twice = seen
+            .iter()
+            .find(|seen| seen.2 == entry.item && (seen.0, seen.1) == (entry.submission, entry.position));
         if let Some((.., first)) = twice {
             let what = What::ItemTwice { first: *first, again: shown.index.0 };
             return Err((Some(entry.item), what));
@@ -124,11 +124,7 @@ fn one(ours: &Record, shown: &record::Record, entry: &record::ItemEntry, bytes: 
 }
 
 /// The entries of the state map that a block changed.
-pub(super) fn entries(
-    before: &Map,
-    after: &Map,
-    shown: &[(StateKey, Option<Vec<u8>>)],
-) -> Result<(), What> {
+pub(super) fn entries(before: &Map, after: &Map, shown: &[(StateKey, Option<Vec<u8>>)]) -> Result<(), What> {
     let value = |spelt: Option<&[u8]>| spelt.map_or_else(|| "absent".to_owned(), diagnostic);
     for (key, stated) in shown {
         let computed = after.0.get(&key.0);

@@ -117,7 +117,9 @@ pub(super) struct Key {
 impl Key {
     /// Whether it speaks in a record at this index, in a block of this time.
     pub(super) fn speaks(&self, index: u64, time: u64) -> bool {
-        self.valid_from <= index && self.revoked.is_none_or(|revoked| index < revoked) && time <= self.not_after
+        self.valid_from <= index
+            && self.revoked.is_none_or(|revoked| index < revoked)
+            && time <= self.not_after
     }
 }
 
@@ -294,9 +296,7 @@ impl History {
     /// Policies that were agreed on: the block, the first block of each, and it.
     fn agreed_policies(&self) -> impl Iterator<Item = (u64, u64, &Deed, &Policy)> {
         self.deeds.iter().filter_map(|deed| match &deed.fields {
-            Fields::PolicySet(f) => {
-                Some((deed.height, f.effective.0.max(deed.height + 1), deed, &f.policy))
-            }
+            Fields::PolicySet(f) => Some((deed.height, f.effective.0.max(deed.height + 1), deed, &f.policy)),
             _ => None,
         })
     }
@@ -348,7 +348,9 @@ impl History {
 
     /// The act that opened a trail.
     pub(super) fn opening(&self, trail: &Hash) -> Option<&Deed> {
-        self.deeds.iter().find(|deed| matches!(deed.fields, Fields::TrailOpen(_)) && deed.about == Some(*trail))
+        self.deeds
+            .iter()
+            .find(|deed| matches!(deed.fields, Fields::TrailOpen(_)) && deed.about == Some(*trail))
     }
 
     /// Grantee and epoch of a trail that was opened.

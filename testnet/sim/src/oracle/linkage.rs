@@ -37,8 +37,7 @@ pub(super) fn judge(h: &History) -> Result<(), (u64, Hash, What)> {
                     Atom::Bytes(bytes) => hex(bytes),
                     Atom::Text(text) => text.clone(),
                 };
-                let what =
-                    What::Linked { value, first: TrailKey(first), second: TrailKey(trail) };
+                let what = What::Linked { value, first: TrailKey(first), second: TrailKey(trail) };
                 return Err((deed.height, deed.item, what));
             }
         }

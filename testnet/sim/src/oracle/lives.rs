@@ -177,7 +177,7 @@ impl History {
 
     /// The last step of a job under a permit.
     pub(super) fn job_step(&self, permit: &Random16, job: &Random16) -> Option<u64> {
-        let steps = self.deeds.iter().filter_map(|deed| match &deed.fields {
+        let mut steps = self.deeds.iter().filter_map(|deed| match &deed.fields {
             Fields::JobRecord(f)
                 if f.permit == *permit && f.job == *job && !deed.verdict.is_contradicted() =>
             {
@@ -185,7 +185,7 @@ impl History {
             }
             _ => None,
         });
-        steps.last()
+        steps.next_back()
     }
 
     // What is owed.
@@ -238,15 +238,13 @@ impl History {
             Fields::DisclosureExport(f) => {
                 let recipient = f.recipient.as_ref()?;
                 let halves = (author, recipient, &f.transfer);
-                (self.owes_other(deed, true, halves)).then(|| {
-                    (self.other_half_by(deed), 2, between(author, recipient))
-                })?
+                (self.owes_other(deed, true, halves))
+                    .then(|| (self.other_half_by(deed), 2, between(author, recipient)))?
             }
             Fields::DisclosureImport(f) => {
                 let halves = (&f.source, author, &f.transfer);
-                (self.owes_other(deed, false, halves)).then(|| {
-                    (self.other_half_by(deed), 3, between(&f.source, author))
-                })?
+                (self.owes_other(deed, false, halves))
+                    .then(|| (self.other_half_by(deed), 3, between(&f.source, author)))?
             }
             Fields::PermitIssue(f) => self.expiry(deed, &f.permit, &f.terms)?,
             Fields::PermitAmend(f) => self.expiry(deed, &f.permit, &f.terms)?,

@@ -165,9 +165,8 @@ fn governance(h: &History, map: &mut Map) {
     }
     let open = h.open_proposals();
     if !open.is_empty() {
-        let listed = open
-            .iter()
-            .map(|(deed, f)| array(&[r16(&f.proposal), author(&deed.author), uint(f.deadline.0)]));
+        let listed =
+            open.iter().map(|(deed, f)| array(&[r16(&f.proposal), author(&deed.author), uint(f.deadline.0)]));
         map.put("open-proposals", &[], array(&listed.collect::<Vec<_>>()));
     }
 }
@@ -338,13 +337,8 @@ fn institutions(h: &History, map: &mut Map) {
                 }
             }
             Fields::RosterCommit(f) => {
-                let entry = [
-                    bytes(&deed.item),
-                    bytes(&f.root.0),
-                    uint(f.from.0),
-                    uint(f.until.0),
-                    uint(deed.height),
-                ];
+                let entry =
+                    [bytes(&deed.item), bytes(&f.root.0), uint(f.from.0), uint(f.until.0), uint(deed.height)];
                 map.put("roster", &[id(me)], array(&entry));
             }
             Fields::MandateIssue(f) => {
@@ -371,11 +365,8 @@ fn institutions(h: &History, map: &mut Map) {
             }
             Fields::DisputeOpen(f) => {
                 if let Some(found) = dispute(h, &f.institution, &f.dispute) {
-                    let entry = [
-                        author(&found.opened.author),
-                        height(found.answered),
-                        height(found.resolved),
-                    ];
+                    let entry =
+                        [author(&found.opened.author), height(found.answered), height(found.resolved)];
                     map.put("dispute", &[id(&f.institution), r16(&f.dispute)], array(&entry));
                 }
             }

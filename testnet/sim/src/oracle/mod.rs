@@ -22,6 +22,9 @@
 //! # }
 //! ```
 
+// A finding ends a run: its size does not matter.
+#![allow(clippy::result_large_err)]
+
 use std::collections::BTreeMap;
 
 use custos_proof::cbor::Wire as _;
@@ -34,6 +37,7 @@ use custos_proof::submission::Author;
 
 mod acts;
 mod admission;
+mod bounds;
 mod calendar;
 mod compare;
 mod curve;
@@ -117,7 +121,7 @@ impl Naive {
     pub fn new(genesis: &[u8]) -> Result<Self, Finding> {
         let refused = |why: String| Finding { height: Height(0), item: None, what: What::Genesis(why) };
         let decoded = Genesis::from_bytes(genesis).map_err(|error| refused(error.to_string()))?;
-        if let Some(defect) = acts::genesis_defect(&decoded) {
+        if let Some(defect) = bounds::genesis_defect(&decoded) {
             return Err(refused(defect));
         }
         let parts = spell::elements(genesis).ok_or_else(|| refused("it cannot be taken apart".into()))?;
@@ -188,8 +192,11 @@ impl Naive {
         }
         let map = map::of(&h);
         if let Some(shown) = shown {
-            compare::records(&added.records, shown.records)
-                .map_err(|(item, what)| Finding { height, item, what })?;
+            compare::records(&added.records, shown.records).map_err(|(item, what)| Finding {
+                height,
+                item,
+                what,
+            })?;
             compare::entries(&self.map, &map, shown.entries).map_err(at)?;
         }
         let roots = || {
@@ -291,7 +298,8 @@ impl Naive {
     /// Every trail that lists something.
     #[must_use]
     pub fn trails(&self) -> Vec<TrailKey> {
-        let mut trails: Vec<TrailKey> = self.history.listings.iter().map(|(trail, _)| TrailKey(*trail)).collect();
+        let mut trails: Vec<TrailKey> =
+            self.history.listings.iter().map(|(trail, _)| TrailKey(*trail)).collect();
         trails.sort();
         trails.dedup();
         trails
@@ -410,10 +418,12 @@ fn submit(h: &mut History, added: &mut Added, letter: &Letter) -> Result<(), (Op
                     // The first record answers for it.
                     continue;
                 }
-                let judged = author.as_participant().and_then(|author| {
-                    testimony::judge(h, &Statement { author, item, fields: &fields })
-                });
-                let Some((verdict, listed)) = judged else { return Err(refused(Some(position), "not-allowed")) };
+                let judged = author
+                    .as_participant()
+                    .and_then(|author| testimony::judge(h, &Statement { author, item, fields: &fields }));
+                let Some((verdict, listed)) = judged else {
+                    return Err(refused(Some(position), "not-allowed"));
+                };
                 let deed = Deed { verdict, listed, ..h.deed(author, false, item, bytes.clone(), fields) };
                 (Deed { due_at: h.falls_due(&deed), ..deed }, None)
             }
@@ -464,9 +474,9 @@ impl Added {
         let entry = if kind == 0 {
             entry.concat()
         } else {
-            let listings = trails.iter().map(|trail| {
-                spell::array(&[spell::bytes(trail), spell::uint(h.trail_size(trail))])
-            });
+            let listings = trails
+                .iter()
+                .map(|trail| spell::array(&[spell::bytes(trail), spell::uint(h.trail_size(trail))]));
             spell::array(&[entry, &[spell::array(&listings.collect::<Vec<_>>())]].concat())
         };
         let spelt = spell::array(&[

@@ -109,7 +109,8 @@ pub(super) fn judge(h: &History, said: &Statement<'_>) -> Option<(Verdict, Vec<H
     Some(match said.fields {
         Fields::AccessEvent(f) => {
             let verdict = access(h, me, f, event_line);
-            let mut trails = access_trails(h, me, (&f.custodian, f.local_id.map(|id| id.0), &f.acting), &verdict);
+            let mut trails =
+                access_trails(h, me, (&f.custodian, f.local_id.map(|id| id.0), &f.acting), &verdict);
             if let (Basis::Permit, Some(cited)) = (f.basis, &f.cited)
                 && let Some(body) = h.body(cited).filter(|_| h.permit_names(cited, me))
             {
@@ -185,8 +186,8 @@ pub(super) fn judge(h: &History, said: &Statement<'_>) -> Option<(Verdict, Vec<H
         Fields::JobRecord(f) => {
             let terms = h.terms(&f.permit);
             let named = h.permit_names(&f.permit, me);
-            let over = h.permit_revoked(&f.permit).is_some()
-                || terms.is_some_and(|terms| terms.ends.0 <= h.time);
+            let over =
+                h.permit_revoked(&f.permit).is_some() || terms.is_some_and(|terms| terms.ends.0 <= h.time);
             let early = terms.is_some_and(|terms| h.time < terms.begins.0);
             let last = h.job_step(&f.permit, &f.job);
             let step_follows = match f.step.number() {
@@ -288,7 +289,9 @@ fn access(h: &History, me: &ParticipantId, f: &Event, event_line: Line) -> Verdi
             (7, decided.is_some() && closed.is_some_and(|closed| closed <= at)),
             (
                 9,
-                opened.zip(decided).is_some_and(|((_, epoch), then)| epoch != year(then) && epoch != year(h.time)),
+                opened
+                    .zip(decided)
+                    .is_some_and(|((_, epoch), then)| epoch != year(then) && epoch != year(h.time)),
             ),
         ],
     );
@@ -426,10 +429,11 @@ fn report(h: &History, me: &ParticipantId, suspended: bool, f: &misbehaviour::Re
         codes.push((44, true));
     } else if block(&f.first) >= block(&f.second) {
         codes.push((42, true));
-    } else if !suspended && !no_validator && !(is_signed(&f.first) && is_signed(&f.second)) {
-        codes.push((41, true));
+    } else if !suspended && !no_validator {
+        // Signatures are looked at only if there is nothing else.
+        codes.push((41, ![&f.first, &f.second].into_iter().all(is_signed)));
     }
-    let is_good = codes.is_empty() && !suspended && !no_validator;
+    let is_good = codes.iter().all(|(_, holds)| !holds) && !suspended && !no_validator;
     codes.push((43, is_good && first_report(h, f).is_some()));
     judged(vec![(0, true, vec![(1, suspended), (2, no_validator)]), (16, true, codes)], &[])
 }

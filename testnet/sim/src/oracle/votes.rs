@@ -171,12 +171,7 @@ fn voted_bytes(opened: &Deed) -> Vec<Vec<u8>> {
     acts.unwrap_or_default().into_iter().map(<[u8]>::to_vec).collect()
 }
 
-pub(super) fn open_refused(
-    h: &History,
-    act: &Act<'_>,
-    me: &ParticipantId,
-    f: &Open,
-) -> Option<&'static str> {
+pub(super) fn open_refused(h: &History, act: &Act<'_>, me: &ParticipantId, f: &Open) -> Option<&'static str> {
     let open = h.open_proposals();
     let own = open.iter().filter(|(deed, _)| deed.author == *act.author).count();
     if !h.decides(me) && !h.has_role(me, Role::Registrar) {
