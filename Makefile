@@ -68,7 +68,7 @@ FROM    ?= 1
 HEIGHTS ?= 50
 
 sim: setup ## Simulate validators under faults: SEEDS=200 FROM=1 HEIGHTS=50; prints a failing seed and its replay
-	$(CARGO) build --locked --workspace
+	$(CARGO) build --locked --workspace --bin sim
 	$(TARGET)/$(PROFILE)/sim --seeds $(SEEDS) --from $(FROM) --heights $(HEIGHTS)
 
 clean: ## Remove what was built

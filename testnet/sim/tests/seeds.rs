@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
 
 use custos_sim::{Byzantine, Options, Report, simulate};
@@ -34,6 +35,13 @@ fn a_fixed_range_of_seeds_runs_clean() {
     assert!(sum(|report| report.crashes) > 100);
     assert!(sum(|report| report.items) > 5_000);
     assert!(sum(|report| report.acked) > 1_000);
+    assert!(sum(|report| report.counts.synced) > 100, "blocks came from peers");
+    assert!(sum(|report| report.counts.replayed) > 1_000, "logs were read after a crash");
+    assert!(sum(|report| report.counts.refused) > 20, "bad proposals were refused");
+    assert!(sum(|report| report.dues) > 100, "facts fell due");
+    assert!(reports.iter().any(|report| report.rounds >= 3), "a height took several rounds");
+    let kinds: BTreeSet<&str> = reports.iter().flat_map(|report| report.kinds.keys().copied()).collect();
+    assert!(kinds.len() >= 25, "{kinds:?}");
     assert!(sum(|report| report.pairs_reported) > 0, "an equivocator was seen");
     assert!(sum(|report| report.reports_recorded) > 0, "and reported on the ledger");
     for course in ["one joins", "one joins, another leaves", "a version begins that nobody has"] {
@@ -70,4 +78,10 @@ fn every_faulty_validator_by_name_is_borne() {
     for (seed, byzantine) in (500..).zip(Byzantine::ALL) {
         clean(&Options { byzantine: Some(vec![byzantine]), ..Options::seed(seed, HEIGHTS) });
     }
+}
+
+#[test]
+fn the_simulator_is_optimised_in_the_profile_that_tests_use() {
+    let manifest = include_str!("../../../Cargo.toml");
+    assert!(manifest.contains("[profile.dev.package.custos-sim]\nopt-level = 3\n"));
 }
