@@ -206,6 +206,43 @@ custos delegation grant "${desk[@]}" "${patient[@]}" --delegate "Erika Example" 
     --collected paper | tee "$work/guardian"
 good "who that is stays sealed: on the ledger it looks like any other rule"
 
+step "Opting out of secondary use before a data permit binds the permit; opting out after it does not"
+custos keygen -o "$work/body-sign.key" --owner body.example --chain "$(value chain "$work/up")" >"$work/body"
+custos participant register body.example --name "Health Data Access Body" --role access-body \
+    --public-key "$(awk '$1 == "public" { print $3 }' "$work/body")" --possession "$(value possession "$work/body")" \
+    --node "$node" --key "$key"
+agree >"$work/agreed"
+custos rule put "${desk[@]}" --code "@$work/balp-code" --opt-out secondary | tee "$work/opted-before"
+custos permit issue --node "$node" --key "$work/body-sign.key" --user research.example --purpose 53-1-e \
+    --category 51-1-a --holder "$custodian" --begins 2020-01-01 --ends 2100-01-01 | tee "$work/permit"
+permit=$(value permit "$work/permit")
+custos rule put "${desk[@]}" "${patient[@]}" --opt-out secondary | tee "$work/opted-after"
+custos permit list --node "$second"
+expect 0 permit show "$permit" --node "$second" --anchor "$anchor" | tee "$work/shown"
+has "These are all its terms" "$work/shown"
+cat >"$work/study.json" <<END
+{ "custodian": "$custodian", "actor": { "standing": "data-user", "participant": "research.example" },
+  "purpose": "53-1-e", "action": "read", "permit": "$permit", "items": [{ "categories": ["14-1-e"] }] }
+END
+ask=(decide --custodian "$custodian" --node "$node" --anchor "$anchor" --vault "$work/vault" \
+    --vault-key "$net/vault.key" --request "$work/study.json")
+expect 1 "${ask[@]}" --code "@$work/balp-code" | tee "$work/before"
+has "deny: secondary-opt-out" "$work/before"
+expect 0 "${ask[@]}" "${patient[@]}" | tee "$work/after"
+has "permit: permit" "$work/after"
+custos access record "${desk[@]}" "${patient[@]}" --acting research.example --action read --category 14-1-e \
+    --purpose 53-1-e --basis permit --cites "$permit" --decided permit --who "R. Researcher" | tee "$work/under-permit"
+has consistent "$work/under-permit"
+custos trail prove "${subject[@]}" --anchor "$anchor" -o "$work/own.custos"
+custos trail prove "${subject[@]}" --grantee research.example --anchor "$anchor" -o "$work/research.custos"
+custos trail prove "$(value trail "$work/shown")" --node "$node" --key "$work/body-sign.key" --anchor "$anchor" -o "$work/permit.custos"
+# Other accesses of this patient are replayed, too; the exit code is about all of them.
+custos replay "$work/own.custos" "$work/research.custos" "$work/permit.custos" --anchor "$anchor" \
+    --vault "$work/vault" --vault-key "$net/vault.key" >"$work/replayed" || true
+grep -A 2 "^access $(value item "$work/under-permit") " "$work/replayed" | tee "$work/replayed-one"
+has "the sealed decision follows" "$work/replayed-one"
+good "the first patient's data stay out; the access to the second's follows from the permit, and anybody with the files can check"
+
 step "An access was recorded for the wrong patient: nothing is removed, and readers see that it was taken back"
 custos access record "${desk[@]}" "${patient[@]}" --action read --category "radiology images" --who "Dr. Brown" \
     --role physician --purpose TREAT | tee "$work/wrong"

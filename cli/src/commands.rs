@@ -26,10 +26,12 @@ mod keygen;
 mod node;
 mod participant;
 mod permit;
+mod permits;
 mod proposal;
 mod receipt;
 mod replay;
 mod report;
+mod roster;
 pub(crate) mod rule;
 mod testnet;
 mod trail;
@@ -92,6 +94,8 @@ enum Command {
     #[command(subcommand)]
     Permit(permit::Permit),
     #[command(subcommand)]
+    Roster(roster::Roster),
+    #[command(subcommand)]
     Disclosure(disclosure::Disclosure),
     #[command(subcommand)]
     Delegation(delegation::Delegation),
@@ -130,6 +134,7 @@ impl Arguments {
             Command::Access(command) => command.run(screen),
             Command::Emergency(command) => command.run(screen),
             Command::Permit(command) => command.run(screen),
+            Command::Roster(command) => command.run(screen),
             Command::Disclosure(command) => command.run(screen),
             Command::Delegation(command) => command.run(screen),
             Command::Receipt(command) => command.run(screen),

@@ -17,7 +17,7 @@ use custos_proof::file::Receipts;
 use custos_proof::genesis::Genesis;
 use custos_proof::hash::{ItemHash, SubmissionId, TrailKey};
 use custos_proof::header::{Block, Header};
-use custos_proof::ids::{Height, Random16, TimeMs};
+use custos_proof::ids::{Height, ParticipantId, Random16, TimeMs};
 use custos_proof::keys::{SignError, Signer};
 use custos_proof::trail::TrailName;
 use custos_proof::trail_proof::TrailProof;
@@ -30,6 +30,7 @@ use crate::answers::{
     BlockAnswer, CertificateAnswer, CheckpointAnswer, ConsistencyAnswer, Health, ItemAnswer, PolicyAnswer,
     ProposalAnswer, ProposalsAnswer, Ready, RegistryAnswer, Status, SubmissionAnswer, TrailPage,
 };
+use crate::permits::{PermitAnswer, PermitsAnswer, StateAnswer};
 use crate::problem::Problem;
 use crate::signature::{self, CONTENT_DIGEST, SIGNATURE, SIGNATURE_INPUT};
 use crate::{CBOR, JSON, READER_HEADER};
@@ -313,6 +314,42 @@ impl Client {
     /// The policy.
     pub async fn policy(&self) -> Result<PolicyAnswer, ClientError> {
         self.json(self.read("v1/policy")).await
+    }
+
+    /// A page of the data permits: all, or those of one access body. Pass `next` back for the following page.
+    pub async fn permits(
+        &self,
+        body: Option<&ParticipantId>,
+        cursor: Option<&str>,
+    ) -> Result<PermitsAnswer, ClientError> {
+        let mut request = self.read("v1/permits");
+        if let Some(body) = body {
+            request = request.query("body", body);
+        }
+        if let Some(cursor) = cursor {
+            request = request.query("cursor", cursor);
+        }
+        self.json(request).await
+    }
+
+    /// A data permit as the node says that it stands.
+    pub async fn permit(&self, permit: &Random16) -> Result<PermitAnswer, ClientError> {
+        self.json(self.read(&format!("v1/permits/{permit}"))).await
+    }
+
+    /// The policy's entry of the state map, with its proof.
+    pub async fn policy_state(&self) -> Result<StateAnswer, ClientError> {
+        self.json(self.read("v1/state/policy")).await
+    }
+
+    /// A participant's entries of the state map, with their proofs.
+    pub async fn participant_state(&self, id: &ParticipantId) -> Result<StateAnswer, ClientError> {
+        self.json(self.read(&format!("v1/state/participants/{id}"))).await
+    }
+
+    /// A permit's entries of the state map, with their proofs.
+    pub async fn permit_state(&self, permit: &Random16) -> Result<StateAnswer, ClientError> {
+        self.json(self.read(&format!("v1/state/permits/{permit}"))).await
     }
 
     /// Hands in a submission's bytes and does not wait.

@@ -256,5 +256,6 @@ value-subject-key = der Schlüssel { $key } der Person
 value-outside = jemand außerhalb dieses Netzes
 value-representative = Vertretung
 value-delegation = { $who } als { $kind }
+value-unsafe = Zugriff dieser Person gilt als unsicher für die Patientin oder den Patienten
 value-rekey = der Code hat jetzt die Nummer { $generation } ({ $reason })
 value-linked = die Spur bei { $name } von { $year } ({ $reason })

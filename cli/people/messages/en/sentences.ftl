@@ -256,5 +256,6 @@ value-subject-key = the subject's key { $key }
 value-outside = somebody outside this network
 value-representative = representative
 value-delegation = { $who } as { $kind }
+value-unsafe = access by this person is unsafe for the patient
 value-rekey = the code is now generation { $generation } ({ $reason })
 value-linked = the trail at { $name } of { $year } ({ $reason })
