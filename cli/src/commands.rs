@@ -17,9 +17,11 @@ mod decide;
 mod delegation;
 mod disclosure;
 mod emergency;
+mod erase;
 mod feed;
 mod fsck;
 mod genesis;
+mod hold;
 mod import;
 mod item;
 mod keygen;
@@ -99,6 +101,9 @@ enum Command {
     Disclosure(disclosure::Disclosure),
     #[command(subcommand)]
     Delegation(delegation::Delegation),
+    Erase(Box<erase::Erase>),
+    #[command(subcommand)]
+    Hold(hold::Hold),
     #[command(subcommand)]
     Receipt(receipt::Receipt),
     #[command(subcommand)]
@@ -137,6 +142,8 @@ impl Arguments {
             Command::Roster(command) => command.run(screen),
             Command::Disclosure(command) => command.run(screen),
             Command::Delegation(command) => command.run(screen),
+            Command::Erase(command) => command.run(screen),
+            Command::Hold(command) => command.run(screen),
             Command::Receipt(command) => command.run(screen),
             Command::Trail(command) => command.run(screen),
             Command::Verify(command) => command.run(screen),

@@ -5,6 +5,7 @@
 
 use custos_decide::terminology::{EHDS, Terminology};
 use custos_proof::cbor::List;
+use custos_proof::kinds::access::Retention;
 use custos_proof::sealed_values::{Coding, Concept, Prose, Token};
 
 /// HL7 v3 ActReason: purposes of use.
@@ -71,6 +72,11 @@ pub(crate) fn purpose_coding(text: &str) -> Result<Coding, String> {
         .first()
         .cloned()
         .ok_or_else(|| format!("{text:?} is no code; write TREAT, or system|code"))
+}
+
+/// A class of retention as typed.
+pub(crate) fn retention(text: &str) -> Result<Retention, String> {
+    Retention::from_word(text).ok_or_else(|| "it is one of short, standard, long".into())
 }
 
 fn coded(coding: Coding) -> Concept {

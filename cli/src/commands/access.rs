@@ -8,7 +8,7 @@ use custos_custodian::import::{self, Draft, Input, Organisations, Planning, Sett
 use custos_people::event::finding;
 use custos_proof::cbor::List;
 use custos_proof::ids::{Height, ParticipantId, Random16};
-use custos_proof::kinds::access::Basis;
+use custos_proof::kinds::access::{Basis, Retention};
 use custos_proof::record::Finding;
 use custos_proof::sealed_values::{
     Action, ActionKind, Agent, AgentKind, Agents, Answer, Concept, Concepts, Decision, Identifier,
@@ -111,6 +111,9 @@ pub(crate) struct Record {
     /// The height of the head that the decider saw; by default the node's head
     #[arg(long, value_name = "HEIGHT")]
     at_height: Option<u64>,
+    /// For how long it is kept, by the policy: short, standard, long
+    #[arg(long, default_value = "standard", value_parser = words::retention)]
+    retention: Retention,
 }
 
 impl Record {
@@ -119,7 +122,8 @@ impl Record {
         let mut organisations = Organisations::default();
         self.acting.iter().for_each(|id| organisations.add(id.as_str(), id.clone()));
         let timing = Timing::Live { at_height: self.at_height.map_or(desk.height, Height) };
-        let settings = Settings { organisations, timing, ..Settings::history(desk.epoch) };
+        let retention = self.retention;
+        let settings = Settings { organisations, timing, retention, ..Settings::history(desk.epoch) };
         let draft = AccessEventDraft {
             origin: new_origin()?,
             subject: self.patient.names(&desk.vault)?,

@@ -25,7 +25,7 @@ use custos_proof::sealed_values::{
 use serde_json::{Value, json};
 
 use crate::commands::import::collected;
-use crate::desk::{Desk, DeskArgs, PatientArgs, Sent, VaultArgs};
+use crate::desk::{Desk, DeskArgs, OptionalPatient, PatientArgs, Sent, VaultArgs};
 use crate::exit::{Exit, Failed, Outcome, While as _};
 use crate::files;
 use crate::render::json as render;
@@ -133,7 +133,7 @@ pub(crate) struct Show {
     #[command(flatten)]
     vault: VaultArgs,
     #[command(flatten)]
-    patient: Option<PatientArgs>,
+    patient: OptionalPatient,
 }
 
 impl Put {
@@ -237,7 +237,7 @@ pub(crate) fn end(
 impl Show {
     fn run(&self, screen: &Screen) -> Outcome {
         let vault = self.vault.open()?;
-        let entries: Vec<ItemEntry> = match (&self.rule, &self.patient) {
+        let entries: Vec<ItemEntry> = match (&self.rule, self.patient.named()) {
             (Some(rule), _) => vec![find(&vault, rule)?.1],
             (None, Some(patient)) => {
                 let names = patient.names(&vault)?;

@@ -8,7 +8,7 @@
 //! that was cut off can be sent again as it is, because the same bytes are recorded once.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use custos_proof::anchor::{Advance, Links};
 use custos_proof::cbor::{DecodeError, Reader, Wire};
@@ -33,7 +33,7 @@ use crate::answers::{
 use crate::permits::{PermitAnswer, PermitsAnswer, StateAnswer};
 use crate::problem::Problem;
 use crate::signature::{self, CONTENT_DIGEST, SIGNATURE, SIGNATURE_INPUT};
-use crate::{CBOR, JSON, READER_HEADER};
+use crate::{CBOR, JSON, READER_HEADER, clock};
 
 /// How patient a client is, and how much it takes.
 #[derive(Debug, Clone, Copy)]
@@ -532,7 +532,7 @@ impl Client {
         let Some(member) = &self.member else {
             return Ok(headers);
         };
-        let created_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let created_s = clock::now().0 / 1000;
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(|error| SignError(format!("no randomness: {error}")))?;
         let signed = signature::sign(

@@ -242,6 +242,7 @@ did-permit-revoke = { $author } hat Datengenehmigung { $id } widerrufen (Grund: 
 permit-terms = { $user } darf { $form } Daten ({ $categories }) von { $holders } nutzen, Zweck: { $purposes }, von { $begins } bis { $ends }
 did-correct = { $author } nimmt zurück, was als Ereignis { $id } angegeben war (was falsch war: { $reason })
 did-export = { $author } gibt an, Daten an { $name } gegeben zu haben (Übergabe { $id })
+did-across = { $told }, von { $from } nach { $to }
 did-import = { $author } gibt an, Daten von { $name } erhalten zu haben (Übergabe { $id })
 did-job = { $author } gibt einen Schritt unter Datengenehmigung { $id } an: { $step }
 did-record = { $author } gibt an, was aus einem Datensatz wurde: { $step }

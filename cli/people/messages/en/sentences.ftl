@@ -242,6 +242,7 @@ did-permit-revoke = { $author } revoked data permit { $id } (reason: { $reason }
 permit-terms = { $user } may use { $form } data ({ $categories }) held by { $holders }, for { $purposes }, from { $begins } until { $ends }
 did-correct = { $author } takes back what it stated as event { $id } (what was wrong: { $reason })
 did-export = { $author } states that it gave data to { $name } (transfer { $id })
+did-across = { $told }, from { $from } to { $to }
 did-import = { $author } states that it received data from { $name } (transfer { $id })
 did-job = { $author } states a step under data permit { $id }: { $step }
 did-record = { $author } states what became of a record: { $step }
