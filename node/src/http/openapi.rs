@@ -6,7 +6,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use super::{Fail, members, public, submit};
+use super::{Fail, members, permits, public, submit};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -38,6 +38,11 @@ use super::{Fail, members, public, submit};
         public::proposals,
         public::proposal,
         public::policy,
+        permits::permits,
+        permits::permit,
+        permits::policy_state,
+        permits::participant_state,
+        permits::permit_state,
         submit::submit,
         submit::status,
         members::item,
@@ -49,6 +54,7 @@ use super::{Fail, members, public, submit};
     tags(
         (name = "node", description = "How the node is"),
         (name = "chain", description = "What proves the chain: public"),
+        (name = "permits", description = "Data permits (EHDS, Art. 58): public"),
         (name = "submissions", description = "Handing in, and what became of it"),
         (name = "items", description = "For authors, and for readers of the trails"),
         (name = "trails", description = "For owners, grantees and subjects"),
