@@ -16,7 +16,7 @@ mod faults;
 mod govern;
 mod intake;
 /// The node's mempool, the same file: `custos-node` itself would bring RocksDB and a runtime.
-#[allow(dead_code, unreachable_pub, missing_docs)]
+#[allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 #[path = "../../../node/src/mempool.rs"]
 mod mempool;
 mod mischief;
