@@ -64,7 +64,7 @@ lint: setup ## Formatting and clippy without a warning
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-bench: build ## Measure this machine and a four-validator network; write docs/performance.md
+bench: build ## Measure this machine and networks on it; write docs/performance.md with drawings (QUICK=1, RECORDS=n,n)
 	testnet/bench.sh $(CUSTOS)
 
 SEEDS   ?= 200

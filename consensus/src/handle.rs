@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use custos_engine::{Engine, EngineConfig, EngineError, EngineInbound, EngineTimeouts, Evidence};
-use custos_network::{Frame, MAX_SUBMISSION_BYTES, Network, NetworkError, PeerKey};
+use custos_network::{Channel, Frame, Network, NetworkError, PeerKey};
 use custos_proof::ids::Height;
 use custos_proof::keys::PublicKey;
 use thiserror::Error;
@@ -85,13 +85,16 @@ impl ConsensusHandle {
         self.votes_from
     }
 
-    /// Sends a submission's bytes to every connected peer. Never waits; a peer that does not keep up
-    /// does without (it will see the submission in a block). Larger ones than the network carries
-    /// are not sent.
+    /// Sends submissions' bytes to every connected peer, in as few frames as they need. Never waits; a
+    /// peer that does not keep up does without (it will see the submissions in a block). Larger ones
+    /// than the network carries are not sent.
+    pub fn gossip_all<'a>(&self, submissions: impl IntoIterator<Item = &'a [u8]>) {
+        gossip(&self.network, submissions);
+    }
+
+    /// Sends one submission's bytes; see [`ConsensusHandle::gossip_all`].
     pub fn gossip(&self, submission: &[u8]) {
-        if submission.len() <= MAX_SUBMISSION_BYTES {
-            self.network.broadcast(custos_network::Channel::Submissions, submission);
-        }
+        self.gossip_all([submission]);
     }
 
     /// A handle that gossips and wakes and can be cloned into the mempool and the HTTP server.
@@ -148,11 +151,9 @@ pub struct Gossiper {
 }
 
 impl Gossiper {
-    /// See [`ConsensusHandle::gossip`].
-    pub fn gossip(&self, submission: &[u8]) {
-        if submission.len() <= MAX_SUBMISSION_BYTES {
-            self.network.broadcast(custos_network::Channel::Submissions, submission);
-        }
+    /// See [`ConsensusHandle::gossip_all`].
+    pub fn gossip_all<'a>(&self, submissions: impl IntoIterator<Item = &'a [u8]>) {
+        gossip(&self.network, submissions);
     }
 
     /// See [`ConsensusHandle::wake`].
@@ -161,25 +162,41 @@ impl Gossiper {
     }
 }
 
+fn gossip<'a>(network: &Network, submissions: impl IntoIterator<Item = &'a [u8]>) {
+    for bundle in custos_network::bundles(submissions) {
+        network.broadcast(Channel::Submissions, &bundle);
+    }
+}
+
 /// Submissions from peers. A consumer that falls behind slows the peers' submission streams and
 /// nothing else.
-#[derive(Debug)]
-pub struct Submissions(mpsc::Receiver<Frame>);
+pub struct Submissions {
+    frames: mpsc::Receiver<Frame>,
+    network: Network,
+}
 
-/// A submission's bytes and who sent them to us (not who wrote them).
+/// Submissions' bytes and who sent them to us (not who wrote them).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gossiped {
     /// The transport key of the peer.
     pub from: PublicKey,
-    /// The submission's wire form, as received.
-    pub bytes: Bytes,
+    /// The submissions' wire forms, as received; at least one.
+    pub submissions: Vec<Bytes>,
 }
 
 impl Submissions {
-    /// The next submission; `None` once the network has stopped.
+    /// The next submissions that came together; `None` once the network has stopped.
     pub async fn recv(&mut self) -> Option<Gossiped> {
-        let Frame { peer, payload, .. } = self.0.recv().await?;
-        Some(Gossiped { from: PublicKey(peer.0), bytes: payload })
+        loop {
+            let Frame { peer, payload, .. } = self.frames.recv().await?;
+            match custos_network::unbundle(&payload) {
+                Some(submissions) => return Some(Gossiped { from: PublicKey(peer.0), submissions }),
+                None => {
+                    let violations = self.network.charge(peer);
+                    warn!(%peer, violations, "a frame that is no bundle of submissions was dropped");
+                }
+            }
+        }
     }
 }
 
@@ -275,10 +292,10 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
     };
     let (shutdown, stop) = oneshot::channel();
     Ok(ConsensusHandle {
+        submissions: Some(Submissions { frames: submissions, network: network.clone() }),
         network,
         wake,
         health: health_seen,
-        submissions: Some(Submissions(submissions)),
         evidence: Some(evidence_out),
         votes_from,
         shutdown,

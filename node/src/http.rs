@@ -223,6 +223,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/state/participants/{participant}", get(permits::participant_state))
         .route("/v1/state/permits/{permit}", get(permits::permit_state))
         .route("/v1/submissions", post(submit::submit))
+        .route("/v1/submissions/many", post(submit::submit_many))
         .route("/v1/submissions/{id}", get(submit::status))
         .route("/v1/items/{item}", get(members::item))
         .route("/v1/items/{item}/receipt", get(members::receipt))

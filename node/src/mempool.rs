@@ -39,8 +39,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_bytes: 64 * 1024 * 1024,
-            max_count: 65_536,
+            max_bytes: 32 * 1024 * 1024,
+            max_count: 32_768,
             author_share: 2,
             max_rejected: 8_192,
             max_bad: 16_384,

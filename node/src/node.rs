@@ -21,6 +21,7 @@ use custos_proof::hash::{ChainId, KeyId};
 use custos_proof::ids::ParticipantId;
 use custos_proof::keys::{KeyPurpose, Signer, key_id};
 use custos_proof::registry::{self, Policy};
+use custos_proof::submission::Verified;
 use custos_state::apply;
 use custos_state::view::View as _;
 use custos_store::{Store, StoreError};
@@ -360,8 +361,8 @@ impl Node {
 }
 
 impl Peers for Gossiper {
-    fn pass_on(&self, bytes: &[u8]) {
-        self.gossip(bytes);
+    fn pass_on(&self, submissions: &[Arc<Verified>]) {
+        self.gossip_all(submissions.iter().map(|submission| submission.bytes()));
     }
 
     fn wake(&self) {
@@ -373,10 +374,10 @@ impl Peers for Gossiper {
 async fn relay(submissions: Option<Submissions>, intake: Intake) {
     let Some(mut submissions) = submissions else { return };
     while let Some(gossiped) = submissions.recv().await {
-        let peer = gossiped.from.to_string();
-        let mut bytes = gossiped.bytes.to_vec();
-        while let Err(back) = intake.relayed(bytes, &peer) {
-            bytes = back;
+        let peer: Arc<str> = gossiped.from.to_string().into();
+        let mut submissions = gossiped.submissions;
+        while let Err(back) = intake.relayed(submissions, &peer) {
+            submissions = back;
             tokio::time::sleep(FULL_PAUSE).await;
         }
     }

@@ -19,6 +19,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod bundle;
 mod frame;
 mod gate;
 mod peer;
@@ -40,6 +41,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+pub use bundle::{MAX_BUNDLED_BYTES, bundles, unbundle};
 pub use frame::{
     Channel, MAX_PART_BYTES, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, MAX_STATUS_BYTES, MAX_SUBMISSION_BYTES,
     MAX_VOTE_BYTES,
@@ -153,7 +155,7 @@ pub struct Inbound {
     pub votes: mpsc::Receiver<Frame>,
     /// Parts of proposed blocks.
     pub parts: mpsc::Receiver<Frame>,
-    /// Submissions.
+    /// Submissions; each payload is a bundle, see [`unbundle`].
     pub submissions: mpsc::Receiver<Frame>,
     /// Requests and responses.
     pub sync: mpsc::Receiver<SyncEvent>,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use custos_proof::anchor::{Advance, Links};
-use custos_proof::cbor::{DecodeError, Reader, Wire};
+use custos_proof::cbor::{DecodeError, Reader, Wire, Writer};
 use custos_proof::certificate::Certificate;
 use custos_proof::file::Receipts;
 use custos_proof::genesis::Genesis;
@@ -27,8 +27,9 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::answers::{
-    BlockAnswer, CertificateAnswer, CheckpointAnswer, ConsistencyAnswer, Health, ItemAnswer, PolicyAnswer,
-    ProposalAnswer, ProposalsAnswer, Ready, RegistryAnswer, Status, SubmissionAnswer, TrailPage,
+    BlockAnswer, CertificateAnswer, CheckpointAnswer, ConsistencyAnswer, HandedIn, Health, ItemAnswer,
+    PolicyAnswer, ProposalAnswer, ProposalsAnswer, Ready, RegistryAnswer, Status, SubmissionAnswer,
+    SubmissionsAnswer, TrailPage,
 };
 use crate::permits::{PermitAnswer, PermitsAnswer, StateAnswer};
 use crate::problem::Problem;
@@ -355,6 +356,25 @@ impl Client {
     /// Hands in a submission's bytes and does not wait.
     pub async fn submit(&self, submission: &[u8]) -> Result<SubmissionAnswer, ClientError> {
         self.json(self.write("v1/submissions", submission)).await
+    }
+
+    /// Hands in several submissions' bytes, at most [`crate::MAX_TOGETHER`], and does not wait. The answers are in
+    /// their order; one that is refused does not hinder the others.
+    pub async fn submit_many(&self, submissions: &[&[u8]]) -> Result<Vec<HandedIn>, ClientError> {
+        let mut w = Writer::new();
+        w.array(submissions.len());
+        for submission in submissions {
+            w.bytes(submission);
+        }
+        let body = w.into_bytes();
+        let call = self.write("v1/submissions/many", &body);
+        let url = call.url.to_string();
+        let answer = self.send(call).await?;
+        let many: SubmissionsAnswer = answer.json(url.clone())?;
+        match many.submissions.len() == submissions.len() {
+            true => Ok(many.submissions),
+            false => Err(answer.not_ours(url, &"not one answer for each submission")),
+        }
     }
 
     /// Hands in a submission's bytes and waits, at most `timeout`, for its receipts.

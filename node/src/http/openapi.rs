@@ -44,6 +44,7 @@ use super::{Fail, members, permits, public, submit};
         permits::participant_state,
         permits::permit_state,
         submit::submit,
+        submit::submit_many,
         submit::status,
         members::item,
         members::receipt,

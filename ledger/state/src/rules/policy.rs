@@ -94,7 +94,7 @@ pub(crate) fn begin(overlay: &mut Overlay<'_>) -> Result<u64, ApplyError> {
     if let Some(next) = overlay.read::<Set>(&key, "policy to come")?
         && next.effective <= overlay.height()
     {
-        overlay.put(registry::policy_key(), &next.policy);
+        overlay.put_policy(&next.policy);
         overlay.remove(key);
     }
     Ok(protocol.version)
