@@ -19,6 +19,8 @@ mod desk;
 mod exit;
 mod files;
 mod hand_in;
+#[cfg(test)]
+mod hostile;
 mod keyfile;
 mod language;
 mod network;
@@ -30,7 +32,10 @@ mod trails;
 mod words;
 
 fn main() -> ExitCode {
-    let arguments = commands::Arguments::parse();
+    let arguments = match commands::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(said) => return not_understood(&said),
+    };
     let json = arguments.json;
     let (speaker, failed) = match arguments.language.speaker() {
         Ok(speaker) => (speaker, None),
@@ -43,4 +48,17 @@ fn main() -> ExitCode {
         None => arguments.run(&screen).unwrap_or_else(|failed| screen.failed(&failed)),
     };
     exit.into()
+}
+
+/// Help that was asked for, or a command line that is none. Which it is says clap; `--json` is looked for as it stands.
+fn not_understood(said: &clap::Error) -> ExitCode {
+    if said.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        let screen = screen::Screen::new(true, Box::leak(Box::new(language::english())));
+        let words = said.render().to_string();
+        let words = words.trim().trim_start_matches("error: ");
+        return screen.failed(&exit::Failed::unable(words)).into();
+    }
+    // A terminal that went away is no reason for another code.
+    let _ = said.print();
+    if said.use_stderr() { exit::Exit::Unable.into() } else { exit::Exit::Done.into() }
 }

@@ -12,7 +12,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which of our crates each of our crates may name in `[dependencies]`.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("custos-proof", &[]),
     ("custos-decide", &["custos-proof"]),
     ("custos-state", &["custos-proof"]),
@@ -60,6 +60,20 @@ const ALLOWED: [(&str, &[&str]); 14] = [
             "custos-node",
             "custos-api",
             "custos-custodian",
+        ],
+    ),
+    (
+        "custos-fuzz",
+        &[
+            "custos-proof",
+            "custos-store",
+            "custos-network",
+            "custos-engine",
+            "custos-consensus",
+            "custos-api",
+            "custos-custodian",
+            "custos-feed",
+            "custos-node",
         ],
     ),
 ];

@@ -15,6 +15,8 @@
 
 mod codec;
 mod context;
+#[doc(hidden)]
+pub mod fuzz;
 mod mesh;
 mod signing;
 

@@ -20,6 +20,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod frame;
+#[doc(hidden)]
+pub mod fuzz;
 mod gate;
 mod peer;
 mod shared;
