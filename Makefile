@@ -9,7 +9,7 @@ PROFILE    := debug
 # and RocksDB would be compiled once more for each selection.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test fhir-validate fuzz lint fmt bench clean
+.PHONY: help setup build demo test fhir-validate fuzz lint fmt bench sim clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,14 @@ fmt: ## Format the code
 
 bench: build ## Measure this machine and a four-validator network; write docs/performance.md
 	testnet/bench.sh $(CUSTOS)
+
+SEEDS   ?= 200
+FROM    ?= 1
+HEIGHTS ?= 50
+
+sim: setup ## Simulate validators under faults: SEEDS=200 FROM=1 HEIGHTS=50; prints a failing seed and its replay
+	$(CARGO) build --locked --workspace --bin sim
+	$(BUILT)/$(PROFILE)/sim --seeds $(SEEDS) --from $(FROM) --heights $(HEIGHTS)
 
 clean: ## Remove what was built
 	$(CARGO) clean

@@ -7,7 +7,9 @@ custos=$1
 records=${RECORDS:-100000,1000000}
 built=${CARGO_TARGET_DIR:-target}/debug
 rates=$(mktemp)
-trap 'rm -f "$rates"' EXIT
-cargo build --locked --quiet --workspace --example rates
+decisions=$(mktemp)
+trap 'rm -f "$rates" "$decisions"' EXIT
+cargo build --locked --quiet --workspace --example rates --example decision_rates
 "$built/examples/rates" > "$rates"
-"$built/measure" "$custos" "$rates" docs/performance.md "$records"
+"$built/examples/decision_rates" --json > "$decisions"
+"$built/measure" "$custos" "$rates" docs/performance.md "$records" "$decisions"

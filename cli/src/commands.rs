@@ -17,19 +17,23 @@ mod decide;
 mod delegation;
 mod disclosure;
 mod emergency;
+mod erase;
 mod feed;
 mod fsck;
 mod genesis;
+mod hold;
 mod import;
 mod item;
 mod keygen;
 mod node;
 mod participant;
 mod permit;
+mod permits;
 mod proposal;
 mod receipt;
 mod replay;
 mod report;
+mod roster;
 pub(crate) mod rule;
 mod testnet;
 mod trail;
@@ -92,9 +96,14 @@ enum Command {
     #[command(subcommand)]
     Permit(permit::Permit),
     #[command(subcommand)]
+    Roster(roster::Roster),
+    #[command(subcommand)]
     Disclosure(disclosure::Disclosure),
     #[command(subcommand)]
     Delegation(delegation::Delegation),
+    Erase(Box<erase::Erase>),
+    #[command(subcommand)]
+    Hold(hold::Hold),
     #[command(subcommand)]
     Receipt(receipt::Receipt),
     #[command(subcommand)]
@@ -130,8 +139,11 @@ impl Arguments {
             Command::Access(command) => command.run(screen),
             Command::Emergency(command) => command.run(screen),
             Command::Permit(command) => command.run(screen),
+            Command::Roster(command) => command.run(screen),
             Command::Disclosure(command) => command.run(screen),
             Command::Delegation(command) => command.run(screen),
+            Command::Erase(command) => command.run(screen),
+            Command::Hold(command) => command.run(screen),
             Command::Receipt(command) => command.run(screen),
             Command::Trail(command) => command.run(screen),
             Command::Verify(command) => command.run(screen),

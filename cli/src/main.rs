@@ -16,15 +16,19 @@ use clap::Parser as _;
 mod commands;
 mod decision;
 mod desk;
+mod evidence;
 mod exit;
 mod files;
+mod gathered;
 mod hand_in;
 #[cfg(test)]
 mod hostile;
 mod keyfile;
 mod language;
 mod network;
+mod proven;
 mod render;
+mod roster;
 mod screen;
 mod subject;
 mod time;
@@ -32,6 +36,8 @@ mod trails;
 mod words;
 
 fn main() -> ExitCode {
+    // Before the arguments: an age such as 30d among them is counted from this clock.
+    let ahead = time::set_ahead();
     let arguments = match commands::Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(said) => return not_understood(&said),
@@ -43,7 +49,7 @@ fn main() -> ExitCode {
     };
     // One for the whole run, so that commands hand it to threads and closures as they like.
     let screen = screen::Screen::new(json, Box::leak(Box::new(speaker)));
-    let exit = match failed {
+    let exit = match failed.or(ahead.err()) {
         Some(failed) => screen.failed(&failed),
         None => arguments.run(&screen).unwrap_or_else(|failed| screen.failed(&failed)),
     };

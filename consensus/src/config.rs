@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use custos_proof::ids::ParticipantId;
+use custos_proof::ids::{ParticipantId, TimeMs};
 use custos_proof::keys::{PublicKey, Signer};
 
 /// Everything [`crate::start`] needs besides the ledger.
@@ -37,6 +37,8 @@ pub struct ConsensusConfig {
     pub max_block_bytes: usize,
     /// How far a block's time may be from this node's clock.
     pub clock_bound_ms: u64,
+    /// This node's clock.
+    pub clock: fn() -> TimeMs,
 }
 
 impl std::fmt::Debug for ConsensusConfig {

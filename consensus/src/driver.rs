@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use custos_engine::{
     DecidedBlock, Engine, EngineEvent, Evidence, Proposed, Reply, StartHeight, Stopped, SyncOutcome,
@@ -42,6 +42,7 @@ pub(crate) struct Driver {
     pub(crate) wake: Arc<Notify>,
     pub(crate) health: watch::Sender<Health>,
     pub(crate) evidence: mpsc::Sender<Evidence>,
+    pub(crate) clock: fn() -> TimeMs,
     pub(crate) began: Instant,
     pub(crate) open: HashMap<Ticket, Question>,
     pub(crate) next_ticket: u64,
@@ -266,9 +267,8 @@ impl Driver {
     }
 
     fn now(&self) -> Now {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        Now { wall: TimeMs(ms(wall)), steady_ms: ms(self.began.elapsed()) }
+        let steady_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Now { wall: (self.clock)(), steady_ms }
     }
 
     /// Publishes the health if anything in it has changed.

@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use custos_engine::{Engine, EngineConfig, EngineError, EngineInbound, EngineTimeouts, Evidence};
 use custos_network::{Frame, MAX_SUBMISSION_BYTES, Network, NetworkError, PeerKey};
-use custos_proof::ids::TimeMs;
 use custos_proof::keys::PublicKey;
 use thiserror::Error;
 use tokio::runtime::Handle;
@@ -218,8 +216,7 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
     };
 
     let began = Instant::now();
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = Now { wall: TimeMs(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)), steady_ms: 0 };
+    let now = Now { wall: (config.clock)(), steady_ms: 0 };
     let host = HostConfig {
         key: config.signer.as_ref().map(|signer| signer.public_key()),
         transport: own,
@@ -241,6 +238,7 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
         wake: Arc::clone(&wake),
         health,
         evidence,
+        clock: config.clock,
         began,
         open: HashMap::new(),
         next_ticket: 0,

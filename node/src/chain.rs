@@ -9,7 +9,6 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use custos_proof::batch::verify_batch;
 use custos_proof::hash::{Digest, SubmissionId, sha256};
@@ -257,11 +256,10 @@ impl Known {
     }
 }
 
-/// This machine's clock.
+/// This node's clock.
 #[must_use]
 pub fn clock() -> TimeMs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    TimeMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    custos_api::clock::now()
 }
 
 /// A lock that a panic elsewhere does not take from us: what it guards is changed in whole steps.

@@ -202,6 +202,7 @@ impl Node {
                 heartbeat_ms: policy.heartbeat_ms,
                 max_block_bytes: section.max_block_bytes,
                 clock_bound_ms: section.clock_bound_ms,
+                clock: crate::chain::clock,
             },
             Box::new(ledger),
             &tokio::runtime::Handle::current(),

@@ -342,10 +342,17 @@ impl Setup {
             heartbeat_ms: self.heartbeat_ms,
             max_block_bytes: 4 * 1024 * 1024,
             clock_bound_ms: 2_000,
+            clock,
         };
         let started = runtime.block_on(custos_consensus::start(config, Box::new(ledger), runtime.handle()));
         Node { handle: Some(started.unwrap()), runtime: Some(runtime), pool }
     }
+}
+
+/// This machine's clock.
+fn clock() -> TimeMs {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    TimeMs(u64::try_from(since.as_millis()).unwrap())
 }
 
 /// A running node.

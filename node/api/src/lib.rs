@@ -17,6 +17,8 @@ pub mod answers;
 pub mod base64;
 pub mod blocking;
 pub mod client;
+pub mod clock;
+pub mod permits;
 pub mod problem;
 pub mod signature;
 pub mod text;

@@ -53,6 +53,8 @@ pub struct Settings {
     pub max_acts: usize,
     /// The most items of one submission of testimony.
     pub max_testimony: usize,
+    /// For how long events are kept.
+    pub retention: Retention,
 }
 
 impl Settings {
@@ -65,6 +67,7 @@ impl Settings {
             timing: Timing::ImportedHistory,
             max_acts: 100,
             max_testimony: 500,
+            retention: Retention::Standard,
         }
     }
 }
@@ -323,8 +326,15 @@ impl Planner<'_> {
         };
         let (at_height, late) = self.settings.timing.of(&draft);
         let (basis, cited) = self.ground(&draft, local_id, late == Late::None);
-        let place =
-            EventPlace { local_id, acting, basis, cited, at_height, late, retention: Retention::Standard };
+        let place = EventPlace {
+            local_id,
+            acting,
+            basis,
+            cited,
+            at_height,
+            late,
+            retention: self.settings.retention,
+        };
         let item = seal::event(self.vault.scope(), &draft, &place)?;
         Ok(Planning::Planned(vec![self.add(owner, item)]))
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::fail::problems;
-use super::{Fail, members, public, submit};
+use super::{Fail, members, permits, public, submit};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -41,6 +41,11 @@ use super::{Fail, members, public, submit};
         public::proposals,
         public::proposal,
         public::policy,
+        permits::permits,
+        permits::permit,
+        permits::policy_state,
+        permits::participant_state,
+        permits::permit_state,
         submit::submit,
         submit::status,
         members::item,
@@ -52,6 +57,7 @@ use super::{Fail, members, public, submit};
     tags(
         (name = "node", description = "How the node is"),
         (name = "chain", description = "What proves the chain: public"),
+        (name = "permits", description = "Data permits (EHDS, Art. 58): public"),
         (name = "submissions", description = "Handing in, and what became of it"),
         (name = "items", description = "For authors, and for readers of the trails"),
         (name = "trails", description = "For owners, grantees and subjects"),

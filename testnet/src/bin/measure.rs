@@ -35,19 +35,23 @@ const SYNC_BYTES: usize = 4096;
 
 fn main() -> Outcome<()> {
     let mut arguments = std::env::args().skip(1);
-    let usage = "measure CUSTOS RATES.json PAGE.md [RECORDS,...]";
+    let usage = "measure CUSTOS RATES.json PAGE.md [RECORDS,... [DECISIONS.json]]";
     let custos = PathBuf::from(arguments.next().ok_or(usage)?).canonicalize()?;
     let rates: Value = serde_json::from_slice(&fs::read(arguments.next().ok_or(usage)?)?)?;
     let page = PathBuf::from(arguments.next().ok_or(usage)?);
     let records = arguments.next().unwrap_or_else(|| DEFAULT_RECORDS.into());
     let records: Vec<u64> = records.split(',').map(str::parse).collect::<Result<_, _>>()?;
+    let decisions: Value = match arguments.next() {
+        Some(path) => serde_json::from_slice(&fs::read(path)?)?,
+        None => Value::Null,
+    };
     let work = tempfile::Builder::new().prefix("custos-bench").tempdir()?;
     let sync_ms = synced_write_ms(work.path())?;
     let floor = empty_heights(&custos, &work.path().join("empty"))?;
     let net = Network::up(&custos, &work.path().join("load"), 10_000)?;
     let result = measure(&net, &records);
     net.down();
-    let text = report(&rates, sync_ms, floor, &result?)?;
+    let text = report(&rates, &decisions, sync_ms, floor, &result?)?;
     fs::write(&page, &text)?;
     println!("{text}");
     Ok(())
@@ -323,7 +327,7 @@ fn folder_bytes(dir: &Path) -> Outcome<u64> {
     Ok(sum)
 }
 
-fn report(rates: &Value, sync_ms: f64, floor_ms: f64, seen: &Seen) -> Outcome<String> {
+fn report(rates: &Value, decisions: &Value, sync_ms: f64, floor_ms: f64, seen: &Seen) -> Outcome<String> {
     let rate = |name: &str| rates[name].as_f64().unwrap_or(f64::NAN);
     let cores = std::thread::available_parallelism()?.get() as f64;
     let single_bound = cores * rate("verify_single_per_s") / 4.0;
@@ -411,6 +415,13 @@ fn report(rates: &Value, sync_ms: f64, floor_ms: f64, seen: &Seen) -> Outcome<St
     )?;
     for Restart { records, seconds } in &seen.restarts {
         writeln!(page, "| restart to ready with {records} records | {seconds:.2} s | | |")?;
+    }
+    for (what, per_second) in decisions.as_object().into_iter().flatten() {
+        writeln!(
+            page,
+            "| decisions, {what} | {:.0} per second and core | | 20,000 for one item |",
+            per_second.as_f64().unwrap_or(f64::NAN)
+        )?;
     }
     writeln!(page, "| most memory of a node, after load | {} MB | | |", seen.resident_mb)?;
     writeln!(

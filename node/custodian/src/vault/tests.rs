@@ -8,7 +8,7 @@ fn scope() -> Scope {
     Scope { chain: ChainId([7; 32]), custodian: "hospital.example".parse().unwrap() }
 }
 
-fn key() -> VaultKey {
+pub(super) fn key() -> VaultKey {
     VaultKey::new([9; 32])
 }
 
@@ -20,7 +20,7 @@ fn names(number: u64) -> Vec<SubjectKey> {
 }
 
 /// Bytes stand for an item here: the vault asks no more of them, save for openings.
-fn item(number: u64) -> StoredItem {
+pub(super) fn item(number: u64) -> StoredItem {
     StoredItem {
         kind: Kind::AccessEvent,
         bytes: format!("item {number}").into_bytes(),
@@ -33,7 +33,7 @@ fn item(number: u64) -> StoredItem {
     }
 }
 
-fn filled() -> (TempDir, SubjectId, SubjectId) {
+pub(super) fn filled() -> (TempDir, SubjectId, SubjectId) {
     let directory = tempfile::tempdir().unwrap();
     let mut vault = Vault::create(directory.path(), &key(), &scope()).unwrap();
     let a = vault.subject(&names(1)).unwrap();
