@@ -136,7 +136,8 @@ fn mutate(bytes: &mut Vec<u8>, other: &[u8], text: Text, rng: &mut Rng) {
         // A piece again and again: nesting and counts.
         8 => {
             let part = bytes[piece(bytes.len(), 32, rng)].to_vec();
-            let times = 1 << rng.below(if rng.below(16) == 0 { 14 } else { 7 });
+            let most = if rng.below(16) == 0 { 14 } else { 7 };
+            let times = 1 << rng.below(most);
             insert(bytes, at, &part.repeat(times));
         }
         9 => length(bytes, at, rng),

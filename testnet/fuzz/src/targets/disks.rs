@@ -2,6 +2,17 @@
 
 use crate::target::{Outcome, Target, Text};
 
+/// The vault belongs to the custodian's library, which needs nothing of a node.
+pub(super) const VAULT: &[Target] = &[
+    Target {
+        name: "vault",
+        reads: "a vault's entries, and a subject's file of them",
+        text: Text::Bytes,
+        run: |bytes| Outcome::of(custos_custodian::vault::fuzz::bytes(bytes)),
+        seeds: custos_custodian::vault::fuzz::samples,
+    },
+];
+
 pub(super) const TARGETS: &[Target] = &[
     Target {
         name: "store_row",
@@ -16,13 +27,6 @@ pub(super) const TARGETS: &[Target] = &[
         text: Text::Bytes,
         run: |bytes| Outcome::of(custos_consensus::fuzz::body(bytes)),
         seeds: custos_consensus::fuzz::bodies,
-    },
-    Target {
-        name: "vault",
-        reads: "a vault's entries, and a subject's file of them",
-        text: Text::Bytes,
-        run: |bytes| Outcome::of(custos_custodian::vault::fuzz::bytes(bytes)),
-        seeds: custos_custodian::vault::fuzz::samples,
     },
     Target {
         name: "spool",

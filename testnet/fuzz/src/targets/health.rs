@@ -98,7 +98,7 @@ fn event(draft: &AccessEventDraft) {
         cited: draft.cited,
         at_height: Height(0),
         late: Late::ImportedHistory,
-        retention: Retention::Access,
+        retention: Retention::Standard,
     };
     let fixed =
         Fixed { item_id: ItemId([3; 16]), event: Random16([4; 16]), seed: [5; 32], stream: 0, sequence: 0 };
