@@ -34,8 +34,8 @@ use custos_proof::trail::TrailName;
 use custos_proof::verify::ProvenTrail;
 
 use crate::commands::verify::NotVerified;
-use crate::decision::Opened;
 use crate::desk::OptionalVault;
+use crate::evidence::Opened;
 use crate::exit::{Failed, Outcome, While as _};
 use crate::network::{self, refused};
 use crate::proven;

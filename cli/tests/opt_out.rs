@@ -7,8 +7,6 @@ use std::path::Path;
 use serde_json::{Value, json};
 use support::{run, write};
 
-// The chain of the other tests is not asked here.
-#[allow(dead_code)]
 mod support;
 
 fn consent(provision: &str, codes: &[&str]) -> Value {

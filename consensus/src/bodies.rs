@@ -44,7 +44,8 @@ pub(crate) struct Bodies {
 }
 
 impl Bodies {
-    /// Opens the directory and returns the bodies for `height`; all other files in it are removed.
+    /// Opens the directory and returns the bodies for `height`. Those of later heights stay: a ledger that lost
+    /// blocks comes back to them, and to the votes for them. All other files are removed.
     pub(crate) fn open(directory: &Path, height: Height) -> io::Result<(Self, Vec<StoredBody>)> {
         fs::create_dir_all(directory)?;
         let mut found = Vec::new();
@@ -52,6 +53,7 @@ impl Bodies {
             let path = entry?.path();
             match read(&path)? {
                 Some(body) if body.height == height => found.push(body),
+                Some(body) if body.height > height => {}
                 _ => fs::remove_file(&path)?,
             }
         }
@@ -62,7 +64,14 @@ impl Bodies {
 
     /// Writes a body; when this returns it survives a crash.
     pub(crate) fn store(&self, body: &StoredBody) -> io::Result<()> {
-        let bytes = write(body);
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + body.block.len() + CHECKSUM_BYTES);
+        bytes.extend_from_slice(MAGIC);
+        bytes.push(u8::from(body.own));
+        bytes.extend_from_slice(&body.height.0.to_be_bytes());
+        bytes.extend_from_slice(&body.block_id.0);
+        bytes.extend_from_slice(&body.block);
+        let checksum = sha256(&bytes);
+        bytes.extend_from_slice(&checksum.0);
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -116,21 +125,7 @@ fn read(path: &Path) -> io::Result<Option<StoredBody>> {
     Ok(parse(bytes))
 }
 
-/// The bytes of a body's file.
-pub(crate) fn write(body: &StoredBody) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + body.block.len() + CHECKSUM_BYTES);
-    bytes.extend_from_slice(MAGIC);
-    bytes.push(u8::from(body.own));
-    bytes.extend_from_slice(&body.height.0.to_be_bytes());
-    bytes.extend_from_slice(&body.block_id.0);
-    bytes.extend_from_slice(&body.block);
-    let checksum = sha256(&bytes);
-    bytes.extend_from_slice(&checksum.0);
-    bytes
-}
-
-/// The body of these bytes, which are all of a file.
-pub(crate) fn parse(bytes: Vec<u8>) -> Option<StoredBody> {
+fn parse(bytes: Vec<u8>) -> Option<StoredBody> {
     let (content, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_BYTES)?)?;
     if sha256(content).0 != *checksum {
         return None;
@@ -139,15 +134,10 @@ pub(crate) fn parse(bytes: Vec<u8>) -> Option<StoredBody> {
     let (own, rest) = rest.split_first()?;
     let (height, rest) = rest.split_first_chunk::<8>()?;
     let (id, block) = rest.split_first_chunk::<32>()?;
-    let own = match own {
-        0 => false,
-        1 => true,
-        _ => return None,
-    };
     Some(StoredBody {
         height: Height(u64::from_be_bytes(*height)),
         block_id: BlockId(*id),
-        own,
+        own: *own == 1,
         block: Bytes::copy_from_slice(block),
     })
 }
@@ -170,17 +160,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (bodies, found) = Bodies::open(dir.path(), Height(7)).unwrap();
         assert!(found.is_empty());
-        for (height, id) in [(6, 1), (7, 2), (7, 3)] {
+        for (height, id) in [(6, 1), (7, 2), (7, 3), (9, 4)] {
             bodies.store(&body(height, id)).unwrap();
         }
         bodies.store(&body(7, 3)).unwrap();
+        // As a ledger that lost blocks sees it, and again.
+        assert!(Bodies::open(dir.path(), Height(4)).unwrap().1.is_empty());
         let (bodies, mut found) = Bodies::open(dir.path(), Height(7)).unwrap();
         found.sort_by_key(|body| body.block_id);
         assert_eq!(found, [body(7, 2), body(7, 3)]);
         bodies.remove(Height(7), &BlockId([2; 32])).unwrap();
         bodies.remove(Height(7), &BlockId([2; 32])).unwrap();
         bodies.forget(Height(7)).unwrap();
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let (_, found) = Bodies::open(dir.path(), Height(9)).unwrap();
+        assert_eq!(found, [body(9, 4)]);
     }
 
     #[test]

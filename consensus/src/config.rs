@@ -17,8 +17,8 @@ pub struct ConsensusConfig {
     /// A directory of consensus' own: the engine's write-ahead log and bodies not yet decided.
     ///
     /// # Correctness
-    /// It belongs to the consensus key. Starting a validator without the directory it last voted
-    /// with can make it sign twice in one round.
+    /// It belongs to the consensus key. A validator that finds it gone beside a ledger that is not new
+    /// stands aside for the open height; one that begins without either can sign twice in one round.
     pub data_dir: PathBuf,
     /// The multiaddr to listen on, for example `/ip4/0.0.0.0/tcp/7701`.
     pub listen: String,

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{error, info, warn};
 
+use crate::aside;
 use crate::bodies::Bodies;
 use crate::health::{Health, State};
 use crate::host::{Answer, Effect, Host, Input, Now, Ticket};
@@ -39,6 +41,8 @@ pub(crate) struct Driver {
     pub(crate) network: Network,
     pub(crate) ledger: LedgerThread,
     pub(crate) bodies: Arc<Bodies>,
+    /// Consensus' own directory.
+    pub(crate) directory: PathBuf,
     pub(crate) wake: Arc<Notify>,
     pub(crate) health: watch::Sender<Health>,
     pub(crate) evidence: mpsc::Sender<Evidence>,
@@ -169,7 +173,13 @@ impl Driver {
             }
             Effect::Store(body) => self.on_disk(move |bodies| bodies.store(&body)).await?,
             Effect::Discard(height, id) => self.on_disk(move |bodies| bodies.remove(height, &id)).await?,
-            Effect::Forget(up_to) => self.on_disk(move |bodies| bodies.forget(up_to)).await?,
+            Effect::Forget(up_to) => {
+                let directory = self.directory.clone();
+                self.on_disk(move |bodies| {
+                    bodies.forget(up_to).and_then(|()| aside::decided(&directory, up_to))
+                })
+                .await?;
+            }
             Effect::Publish(parts) => parts.iter().for_each(|part| self.engine.publish(part)),
             Effect::Allow(allowed) => self.network.allow(allowed).await,
             Effect::Charge(peer, what) => self.charge(peer, what).await,

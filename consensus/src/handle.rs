@@ -6,13 +6,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use custos_engine::{Engine, EngineConfig, EngineError, EngineInbound, EngineTimeouts, Evidence};
 use custos_network::{Frame, MAX_SUBMISSION_BYTES, Network, NetworkError, PeerKey};
+use custos_proof::ids::Height;
 use custos_proof::keys::PublicKey;
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tracing::warn;
 
+use crate::aside;
 use crate::bodies::Bodies;
 use crate::config::{ConsensusConfig, Timeouts};
 use crate::driver::{Driver, LedgerThread, allowed_at_start};
@@ -69,11 +72,19 @@ pub struct ConsensusHandle {
     health: watch::Receiver<Health>,
     submissions: Option<Submissions>,
     evidence: Option<mpsc::Receiver<Evidence>>,
+    votes_from: Option<Height>,
     shutdown: oneshot::Sender<()>,
     driver: JoinHandle<()>,
 }
 
 impl ConsensusHandle {
+    /// The height from which on this validator may vote, when its memory of votes was lost and it follows
+    /// without voting until then. It votes again when consensus is started anew at the height before.
+    #[must_use]
+    pub fn votes_from(&self) -> Option<Height> {
+        self.votes_from
+    }
+
     /// Sends a submission's bytes to every connected peer. Never waits; a peer that does not keep up
     /// does without (it will see the submission in a block). Larger ones than the network carries
     /// are not sent.
@@ -183,6 +194,21 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
     let (bodies, durable) =
         Bodies::open(&config.data_dir.join("bodies"), head.height.next()).map_err(directory)?;
 
+    let memory = aside::recall(&config.data_dir, head.height).map_err(directory)?;
+    let votes_from = memory.votes_from.filter(|_| config.signer.is_some());
+    if let Some(from) = votes_from {
+        warn!(
+            head = head.height.0,
+            votes_from = from.0,
+            "this node stands aside: its log of votes is lost, or ahead of its ledger, and voting again could sign \
+             twice; it follows, and votes again when the others have decided what it does not remember. If so many \
+             validators say this that nothing is decided, nobody remembers: stop all, and delete `{}` in \
+             consensus' directory of each",
+            aside::FILE
+        );
+    }
+    let signer = config.signer.filter(|_| votes_from.is_none());
+
     let bootstrap: BTreeSet<PeerKey> =
         config.peers.iter().filter(|peer| peer.bootstrap).map(|peer| PeerKey(peer.transport.0)).collect();
     let own = custos_network::local_key(&config.transport_seed)?;
@@ -203,8 +229,8 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
     let engine = EngineConfig {
         name: config.name.clone(),
         chain: head.chain,
-        wal: config.data_dir.join("engine").join("votes.wal"),
-        signer: config.signer.clone(),
+        wal: memory.log,
+        signer: signer.clone(),
         max_block_bytes: config.max_block_bytes,
     };
     let engine: Engine = match custos_engine::start(engine, network.clone(), engine_inbound).await {
@@ -218,7 +244,7 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
     let began = Instant::now();
     let now = Now { wall: (config.clock)(), steady_ms: 0 };
     let host = HostConfig {
-        key: config.signer.as_ref().map(|signer| signer.public_key()),
+        key: signer.as_ref().map(|signer| signer.public_key()),
         transport: own,
         bootstrap,
         timeouts: engine_timeouts(config.timeouts),
@@ -235,6 +261,7 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
         network: network.clone(),
         ledger,
         bodies: Arc::new(bodies),
+        directory: config.data_dir,
         wake: Arc::clone(&wake),
         health,
         evidence,
@@ -253,6 +280,7 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
         health: health_seen,
         submissions: Some(Submissions(submissions)),
         evidence: Some(evidence_out),
+        votes_from,
         shutdown,
         driver: tokio::spawn(driver.run(stop)),
     })

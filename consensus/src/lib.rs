@@ -17,12 +17,11 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod aside;
 mod assembly;
 mod bodies;
 mod config;
 mod driver;
-#[doc(hidden)]
-pub mod fuzz;
 mod handle;
 mod health;
 pub mod host;

@@ -134,20 +134,27 @@ pub async fn run(checked: Checked) -> Result<(), NodeError> {
     };
     let mut terminate = signal(SignalKind::terminate()).map_err(system("listening for SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("listening for SIGINT"))?;
-    let node = Node::start(checked).await?;
-    let halted = tokio::select! {
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
-        reason = node.halted() => Some(reason),
-    };
-    match &halted {
-        None => info!("stopping"),
-        Some(reason) => error!(reason, "consensus halted: the node stops"),
-    }
-    node.stop().await;
-    match halted {
-        None => Ok(()),
-        Some(reason) => Err(NodeError::Halted(reason)),
+    loop {
+        let node = Node::start(checked.clone()).await?;
+        let halted = tokio::select! {
+            _ = terminate.recv() => None,
+            _ = interrupt.recv() => None,
+            reason = node.halted() => Some(reason),
+            () = node.may_vote_again() => {
+                info!("what this node may have voted on is decided: it starts again and votes");
+                node.stop().await;
+                continue;
+            }
+        };
+        match &halted {
+            None => info!("stopping"),
+            Some(reason) => error!(reason, "consensus halted: the node stops"),
+        }
+        node.stop().await;
+        return match halted {
+            None => Ok(()),
+            Some(reason) => Err(NodeError::Halted(reason)),
+        };
     }
 }
 
@@ -304,6 +311,16 @@ impl Node {
         {
             Ok(State::Halted(reason)) => reason,
             Ok(_) | Err(_) => "consensus has ended".into(),
+        }
+    }
+
+    /// Ends when a validator that stood aside (see [`ConsensusHandle::votes_from`]) has what it waited for, and may
+    /// be started again to vote; does not end otherwise.
+    pub async fn may_vote_again(&self) {
+        let Some(from) = self.consensus.votes_from() else { return std::future::pending().await };
+        let mut health = self.health.clone();
+        if health.wait_for(|health| health.height.next() >= from).await.is_err() {
+            std::future::pending().await
         }
     }
 

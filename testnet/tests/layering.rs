@@ -62,20 +62,8 @@ const ALLOWED: [(&str, &[&str]); 16] = [
             "custos-custodian",
         ],
     ),
-    (
-        "custos-fuzz",
-        &[
-            "custos-proof",
-            "custos-store",
-            "custos-network",
-            "custos-engine",
-            "custos-consensus",
-            "custos-api",
-            "custos-custodian",
-            "custos-feed",
-            "custos-node",
-        ],
-    ),
+    ("custos-scenarios", &["custos-proof", "custos-api", "custos-network", "custos-testnet"]),
+    ("custos-fuzz", &["custos-proof", "custos-api", "custos-custodian"]),
     // The oracle names the formats only; the scheduler drives the rules and the engine.
     ("custos-sim", &["custos-proof", "custos-state", "custos-network", "custos-engine", "custos-consensus"]),
 ];

@@ -59,7 +59,7 @@ impl Decide {
         let request =
             decision::request(&document(&self.request)?).map_err(|error| in_file(&self.request, &error))?;
         if self.ledger.is_given() {
-            return self.from_the_ledger(&request, screen);
+            return self.ask_the_ledger(&request, screen);
         }
         let policy = self.policy.read()?;
         let at = self.at.unwrap_or_else(time::now);
@@ -69,7 +69,7 @@ impl Decide {
         Ok(self.show(&answer, &request, screen))
     }
 
-    fn from_the_ledger(&self, request: &Request, screen: &Screen) -> Outcome {
+    fn ask_the_ledger(&self, request: &Request, screen: &Screen) -> Outcome {
         if !self.consents.is_empty() || self.policy.is_given() {
             return Err(Failed::unable("the ledger has its own rules and policy")
                 .hint("leave out --consent, --policy, --policy-version and --jurisdiction, or the node"));

@@ -16,8 +16,6 @@
 mod codec;
 mod context;
 pub mod core;
-#[doc(hidden)]
-pub mod fuzz;
 mod mesh;
 mod signing;
 

@@ -20,8 +20,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod frame;
-#[doc(hidden)]
-pub mod fuzz;
 mod gate;
 mod peer;
 mod shared;

@@ -145,8 +145,7 @@ pub(crate) async fn read(
     }
 }
 
-/// What a frame came to.
-pub(crate) enum Received {
+enum Received {
     Nothing,
     Vote(Frame),
     Part(Frame),
@@ -155,8 +154,7 @@ pub(crate) enum Received {
     Breach(&'static str),
 }
 
-/// Reads the payload of a frame whose header was judged.
-pub(crate) async fn payload(
+async fn payload(
     stream: &mut (impl AsyncRead + Unpin),
     peer: PeerKey,
     header: FrameHeader,

@@ -18,8 +18,6 @@
 
 pub mod error;
 pub mod fsck;
-#[doc(hidden)]
-pub mod fuzz;
 pub mod options;
 pub mod rebuild;
 pub mod snapshot;

@@ -2,21 +2,17 @@
 //!
 //! ```text
 //!   formats      what is signed, hashed and handed around: ledger/proof
-//!   interfaces   what people and programs write: HTTP headers, JSON, TOML, codes
-//!   health       what hospitals' systems send: FHIR, DICOM audit XML, syslog
-//!   peers        what validators send each other: frames, engine messages
-//!   disks        what was written here before: rows, bodies, vaults, spools
+//!   interfaces   what people and programs write: HTTP headers, JSON, codes
+//!   health       what hospitals' systems send: FHIR
+//!   disks        what was written here before: vaults
 //! ```
 
 use crate::target::Target;
 
-#[cfg(feature = "node")]
 mod disks;
 mod formats;
 mod health;
 mod interfaces;
-#[cfg(feature = "node")]
-mod peers;
 
 /// All targets.
 #[must_use]
@@ -25,14 +21,7 @@ pub fn all() -> Vec<Target> {
         formats::TARGETS,
         interfaces::TARGETS,
         health::TARGETS,
-        #[cfg(feature = "node")]
-        interfaces::CONFIGS,
-        #[cfg(feature = "node")]
-        health::FEED,
-        #[cfg(feature = "node")]
-        peers::TARGETS,
-        #[cfg(feature = "node")]
-        disks::TARGETS,
+        disks::VAULT,
     ];
     groups.concat()
 }
