@@ -1,7 +1,7 @@
 # Custos: everything a newcomer types. Needs a Rust toolchain; `setup` brings the rest or says how.
 
 CARGO      ?= cargo
-BUILT      := $(or $(CARGO_TARGET_DIR),target)
+TARGET     := $(or $(CARGO_TARGET_DIR),target)
 CUSTOS     := bin/custos
 PROFILE    := debug
 
@@ -9,7 +9,7 @@ PROFILE    := debug
 # and RocksDB would be compiled once more for each selection.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test fhir-validate fuzz lint fmt bench sim clean
+.PHONY: help setup build demo test scenarios fhir-validate fuzz lint fmt bench sim clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ setup: ## Check for a C++ compiler and libclang (RocksDB's binding needs both); 
 
 build: setup ## Build the custos command into bin/custos
 	$(CARGO) build --locked --workspace
-	@mkdir -p bin && install -m 755 $(BUILT)/$(PROFILE)/custos $(CUSTOS)
+	@mkdir -p bin && install -m 755 $(TARGET)/$(PROFILE)/custos $(CUSTOS)
 
 demo: build ## Start four validators, run real IHE consents and access events through them, verify the results
 	testnet/demo.sh $(CUSTOS)
@@ -34,10 +34,14 @@ test: lint build ## Run every test, the demo among them, on real nodes where a t
 	fi
 	@$(MAKE) --no-print-directory fhir-validate
 
+# Stories of faults on real processes; the short ones are in `make test`. ONLY=name, SEED=n; ARGS='--json'.
+scenarios: build ## Attack real nodes in real processes: kills, partitions, full disks, wrong clocks, lost logs
+	$(TARGET)/$(PROFILE)/scenarios $(foreach name,$(ONLY),--only $(name)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 # What the endpoint and the export gave in their tests, held against FHIR's base definitions by a package
 # that we did not write. Without Python or the package this says so and is no failure.
-FHIR_OUT  := $(abspath $(BUILT))/fhir-out
-FHIR_VENV := $(abspath $(BUILT))/fhir-venv
+FHIR_OUT  := $(abspath $(TARGET))/fhir-out
+FHIR_VENV := $(abspath $(TARGET))/fhir-venv
 FHIR_PINS := node/custodian/tests/fhir-requirements.txt
 
 fhir-validate: ## Validate what goes out as FHIR with PyPI's fhir.resources
@@ -59,7 +63,8 @@ SECONDS    ?= 10
 
 fuzz: setup ## Hostile bytes into every decoder: [TARGET=name] [SECONDS=10 for each] [SEED=n]
 	$(CARGO) build --locked --workspace --bin custos-fuzz
-	$(BUILT)/$(PROFILE)/custos-fuzz run --seconds $(SECONDS) $(if $(TARGET),--target $(TARGET)) $(if $(SEED),--seed $(SEED))
+	$(or $(CARGO_TARGET_DIR),target)/$(PROFILE)/custos-fuzz run --seconds $(SECONDS) \
+	  $(if $(filter command,$(firstword $(origin TARGET))),--target $(TARGET)) $(if $(SEED),--seed $(SEED))
 
 lint: setup ## Formatting and clippy without a warning
 	$(CARGO) fmt --all --check
@@ -77,7 +82,7 @@ HEIGHTS ?= 50
 
 sim: setup ## Simulate validators under faults: SEEDS=200 FROM=1 HEIGHTS=50; prints a failing seed and its replay
 	$(CARGO) build --locked --workspace --bin sim
-	$(BUILT)/$(PROFILE)/sim --seeds $(SEEDS) --from $(FROM) --heights $(HEIGHTS)
+	$(TARGET)/$(PROFILE)/sim --seeds $(SEEDS) --from $(FROM) --heights $(HEIGHTS)
 
 clean: ## Remove what was built
 	$(CARGO) clean

@@ -12,7 +12,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which of our crates each of our crates may name in `[dependencies]`.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 17] = [
     ("custos-proof", &[]),
     ("custos-decide", &["custos-proof"]),
     ("custos-state", &["custos-proof"]),

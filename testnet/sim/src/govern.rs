@@ -146,10 +146,13 @@ impl Sim {
     pub(crate) fn plan_acked(&mut self, id: SubmissionId) {
         let Some(proposal) = self.plan.opening.remove(&id) else { return };
         let outside = self.nodes.len() - 1;
-        for hospital in self.world.hospitals[..outside].to_vec() {
+        let founders: Vec<_> = self.world.hospitals[..outside]
+            .iter()
+            .map(|hospital| (hospital.id.clone(), hospital.sign.clone()))
+            .collect();
+        for voice in founders {
             let vote = Vote { proposal, vote: Choice::Yes };
-            let submission =
-                self.lasting(&(hospital.id.clone(), hospital.sign.clone()), Fields::ProposalVote(vote));
+            let submission = self.lasting(&voice, Fields::ProposalVote(vote));
             self.errand(&submission, true);
         }
         if self.plan.course != Course::Upgrades && self.plan.step == 1 {

@@ -39,10 +39,12 @@ pub use watch::Finding;
 #[must_use]
 pub fn simulate(options: &Options) -> Report {
     let judge = |genesis: &[u8]| -> Box<dyn watch::Judge> {
-        match options.naive.then(|| oracle::Naive::new(genesis)) {
-            Some(Ok(naive)) => Box::new(naive),
-            Some(Err(finding)) => panic!("the naive ledger refuses the genesis: {finding}"),
-            None => Box::new(watch::Nobody),
+        if !options.naive {
+            return Box::new(watch::Nobody);
+        }
+        match oracle::Naive::new(genesis) {
+            Ok(naive) => Box::new(naive),
+            Err(finding) => panic!("the naive ledger refuses the genesis: {finding}"),
         }
     };
     std::panic::catch_unwind(|| sim::run(options, judge)).unwrap_or_else(|panic| {

@@ -295,7 +295,7 @@ impl Node {
     /// What its clock shows.
     pub(crate) fn wall(&self, now: u64) -> TimeMs {
         let travel = match self.byzantine {
-            Some(Byzantine::TimeTraveller) if now / 20_000 % 2 == 0 => 3_600_000,
+            Some(Byzantine::TimeTraveller) if (now / 20_000).is_multiple_of(2) => 3_600_000,
             Some(Byzantine::TimeTraveller) => -3_600_000,
             _ => 0,
         };

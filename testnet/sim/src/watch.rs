@@ -62,6 +62,9 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Of which message there may be one only.
+type Place = (PublicKey, Height, Round, EvidenceKind);
+
 /// A chain's blocks as the first honest node committed them.
 pub(crate) struct Watch {
     judge: Box<dyn Judge>,
@@ -69,12 +72,12 @@ pub(crate) struct Watch {
     names: BTreeMap<PublicKey, String>,
     pub(crate) chain: Vec<BlockId>,
     pub(crate) times: Vec<TimeMs>,
-    said: BTreeMap<(PublicKey, Height, Round, EvidenceKind), (Option<BlockId>, Option<Round>)>,
+    said: BTreeMap<Place, (Option<BlockId>, Option<Round>)>,
     pub(crate) recorded: BTreeMap<SubmissionId, Height>,
     nonces: BTreeSet<(Author, Random16)>,
     pub(crate) acked: BTreeMap<SubmissionId, Height>,
     /// Pairs of conflicting votes of faulty validators that one honest node has received.
-    pub(crate) heard: BTreeMap<(usize, PublicKey, Height, Round, EvidenceKind), BTreeSet<Option<BlockId>>>,
+    heard: BTreeMap<(usize, Place), BTreeSet<Option<BlockId>>>,
     pub(crate) pairs_heard: u64,
     pub(crate) pairs_reported: u64,
     pub(crate) reports_recorded: u64,
@@ -148,7 +151,7 @@ impl Watch {
     /// An honest node receives something that a faulty validator signed.
     pub(crate) fn received(&mut self, node: usize, says: &Spoken) {
         if self.faulty.contains(&says.key) && says.kind != EvidenceKind::Proposal {
-            let place = (node, says.key, says.height, says.round, says.kind);
+            let place = (node, (says.key, says.height, says.round, says.kind));
             let blocks = self.heard.entry(place).or_default();
             if blocks.insert(says.block) && blocks.len() == 2 {
                 self.pairs_heard += 1;
