@@ -9,7 +9,7 @@ PROFILE    := debug
 # and RocksDB would be compiled once more for each selection.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test scenarios fhir-validate lint fmt bench sim clean
+.PHONY: help setup build demo test scenarios fhir-validate fuzz lint fmt bench sim clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,15 @@ fhir-validate: ## Validate what goes out as FHIR with PyPI's fhir.resources
 	  && CUSTOS_FHIR_OUT=$(FHIR_OUT) $(CARGO) test --locked --workspace --quiet --test round_trip --test fhir \
 	  && $(FHIR_VENV)/bin/python node/custodian/tests/fhir_validate.py $(FHIR_OUT); \
 	fi
+
+# Every decoder of foreign bytes, each in a process of its own; nothing but the stable toolchain is needed.
+# What is found is kept in testnet/fuzz/crashes. docs/testing.md says how to put libFuzzer in front.
+SECONDS    ?= 10
+
+fuzz: setup ## Hostile bytes into every decoder: [TARGET=name] [SECONDS=10 for each] [SEED=n]
+	$(CARGO) build --locked --workspace --bin custos-fuzz
+	$(or $(CARGO_TARGET_DIR),target)/$(PROFILE)/custos-fuzz run --seconds $(SECONDS) \
+	  $(if $(filter command,$(firstword $(origin TARGET))),--target $(TARGET)) $(if $(SEED),--seed $(SEED))
 
 lint: setup ## Formatting and clippy without a warning
 	$(CARGO) fmt --all --check

@@ -12,7 +12,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which of our crates each of our crates may name in `[dependencies]`.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 17] = [
     ("custos-proof", &[]),
     ("custos-decide", &["custos-proof"]),
     ("custos-state", &["custos-proof"]),
@@ -63,6 +63,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
         ],
     ),
     ("custos-scenarios", &["custos-proof", "custos-api", "custos-network", "custos-testnet"]),
+    ("custos-fuzz", &["custos-proof", "custos-api", "custos-custodian"]),
     // The oracle names the formats only; the scheduler drives the rules and the engine.
     ("custos-sim", &["custos-proof", "custos-state", "custos-network", "custos-engine", "custos-consensus"]),
 ];

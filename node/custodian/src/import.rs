@@ -666,7 +666,7 @@ pub fn document_of(source: &str) -> Option<&str> {
 }
 
 /// The element that names an event's subject, in the release that the event was written in.
-fn event_subject(draft: &AccessEventDraft) -> &'static str {
+pub(crate) fn event_subject(draft: &AccessEventDraft) -> &'static str {
     match draft.values.source.value().and_then(|source| source.format) {
         Some(Format::FhirR5AuditEvent) => "AuditEvent.patient",
         _ => "AuditEvent.entity",
@@ -678,7 +678,7 @@ fn is_r5(draft: &RuleDraft) -> bool {
 }
 
 /// The element that names a rule's subject.
-fn rule_subject(draft: &RuleDraft) -> &'static str {
+pub(crate) fn rule_subject(draft: &RuleDraft) -> &'static str {
     if is_r5(draft) { "Consent.subject" } else { "Consent.patient" }
 }
 

@@ -53,8 +53,11 @@ use crate::draft::SubjectKey;
 
 mod entry;
 mod erase;
+#[doc(hidden)]
+pub mod fuzz;
 
 use entry::Entry;
+pub(crate) use entry::{MAX_NAME, MAX_NAMES};
 pub use entry::{StoredItem, Trail};
 
 const MAGIC: &[u8; 8] = b"custosV1";
@@ -930,7 +933,8 @@ fn frames(
     let mut frames = Vec::with_capacity(entries.len());
     for entry in entries {
         let plain = entry.encode();
-        if plain.len() > MAX_ENTRY {
+        // What is written has to be read when the vault is opened, or it would never open again.
+        if plain.len() > MAX_ENTRY || Entry::decode(&plain).is_none() {
             return Err(VaultError::TooLarge { what: "an entry" });
         }
         let sealed = seal(data_key, &chain.associated(id), &plain)?;

@@ -489,6 +489,27 @@ fn a_patient_of_two_names_has_both_and_versions_do_not_matter() {
     assert_eq!(event(&document).subject[0].as_str(), "identifier|https://a.example/fhir/|18");
 }
 
+/// Found by fuzzing: such a name was written into the vault, which then could not be opened any more.
+#[test]
+fn a_name_that_the_vault_could_not_read_again_is_refused() {
+    let bundle = |value: &str| {
+        json!({
+            "resourceType": "Bundle", "type": "collection", "entry": [
+                { "fullUrl": "https://a.example/Patient/1", "resource": {
+                    "resourceType": "Patient", "id": "1", "identifier": [{ "system": "urn:oid:1.2", "value": value }] } },
+                { "resource": with(consent(), "/patient", Some(json!({ "reference": "https://a.example/Patient/1" }))) },
+            ],
+        })
+    };
+    let outcomes = |value: &str| -> Vec<Outcome> { read(&bundle(value)).into_iter().map(|reading| reading.outcome).collect() };
+    assert!(outcomes("MRN-1").iter().any(|outcome| matches!(outcome, Outcome::Rule(_))));
+    let refusal = outcomes(&"9".repeat(9_000)).into_iter().find_map(|outcome| match outcome {
+        Outcome::Refused(refusal) => Some((refusal.code, refusal.element)),
+        _ => None,
+    });
+    assert_eq!(refusal, Some((RefusalCode::TooLarge, "Consent.patient".into())));
+}
+
 #[test]
 fn bombs_are_refused_quickly() {
     let of = |bytes: &[u8]| match fhir::read_bytes("bomb.json", bytes, &options()).remove(0).outcome {

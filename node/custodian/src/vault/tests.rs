@@ -343,3 +343,18 @@ proptest! {
 fn decode_scope_of(bytes: &[u8]) -> Option<Scope> {
     entry::decode_scope(bytes)
 }
+
+#[test]
+fn what_could_not_be_read_again_is_not_written() {
+    let (directory, a, _) = filled();
+    let mut vault = Vault::open(directory.path(), &key()).unwrap();
+    let long = SubjectKey::identifier("urn:oid:1.2.3", &"9".repeat(MAX_NAME));
+    let many: Vec<SubjectKey> = (0..=MAX_NAMES as u64).flat_map(|number| names(100 + number)).collect();
+    for names in [vec![long], many] {
+        assert!(matches!(vault.subject(&names), Err(VaultError::TooLarge { .. })));
+    }
+    let unreadable = StoredItem { source: "x".repeat(MAX_NAME + 1), ..item(9) };
+    assert!(matches!(vault.keep_items(vec![(a, unreadable)]), Err(VaultError::TooLarge { .. })));
+    drop(vault);
+    assert_eq!(Vault::open(directory.path(), &key()).unwrap().items(&a).unwrap().len(), 2);
+}
