@@ -1278,8 +1278,7 @@ fn no_bit_of_a_header_can_be_changed() {
     let header = &world.head().header;
     let signed = certificate(&world.set, header, Round(0), &[0, 1, 2]);
     let anchor = world.anchor();
-    let believed =
-        |header: &Header| anchor.believe(&[], header, &signed, None, &Recency::default()).is_ok();
+    let believed = |header: &Header| anchor.believe(&[], header, &signed, None, &Recency::default()).is_ok();
     assert!(believed(header));
     let bytes = header.to_bytes();
     for at in 0..bytes.len() {

@@ -501,7 +501,9 @@ fn a_name_that_the_vault_could_not_read_again_is_refused() {
             ],
         })
     };
-    let outcomes = |value: &str| -> Vec<Outcome> { read(&bundle(value)).into_iter().map(|reading| reading.outcome).collect() };
+    let outcomes = |value: &str| -> Vec<Outcome> {
+        read(&bundle(value)).into_iter().map(|reading| reading.outcome).collect()
+    };
     assert!(outcomes("MRN-1").iter().any(|outcome| matches!(outcome, Outcome::Rule(_))));
     let refusal = outcomes(&"9".repeat(9_000)).into_iter().find_map(|outcome| match outcome {
         Outcome::Refused(refusal) => Some((refusal.code, refusal.element)),

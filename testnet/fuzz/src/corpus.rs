@@ -109,8 +109,7 @@ fn hexadecimal(json: &Value, found: &mut BTreeSet<Vec<u8>>) {
 
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let is_wanted = |path: &PathBuf| {
-        path.is_file()
-            && (extension.is_empty() || path.extension().is_some_and(|found| found == extension))
+        path.is_file() && (extension.is_empty() || path.extension().is_some_and(|found| found == extension))
     };
     entries(folder).into_iter().filter(is_wanted).collect()
 }

@@ -118,7 +118,8 @@ fn run(target: &Target, input: &[u8], plan: &Plan, report: &mut Report) -> Resul
 pub fn once(target: &Target, input: &[u8]) -> Result<Outcome, String> {
     catch_unwind(AssertUnwindSafe(|| (target.run)(input))).map_err(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".into())
+        text.or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic without words".into())
     })
 }
 

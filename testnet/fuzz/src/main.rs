@@ -96,7 +96,8 @@ fn main() -> ExitCode {
 
 fn named(names: &[String]) -> Result<Vec<Target>, String> {
     let find = |name: &String| {
-        targets::find(name).ok_or_else(|| format!("there is no target {name:?}; `custos-fuzz list` names them"))
+        targets::find(name)
+            .ok_or_else(|| format!("there is no target {name:?}; `custos-fuzz list` names them"))
     };
     if names.is_empty() { Ok(targets::all()) } else { names.iter().map(find).collect() }
 }
@@ -222,7 +223,9 @@ fn said(crash: &Crash, as_json: bool) -> Result<u8, String> {
     } else {
         println!("{:18} CRASH: {}; kept as {}", crash.target, crash.message, path.display());
     }
-    eprintln!("give the file a name, write a test for it in testnet/fuzz/tests/crashes.rs, and mend the decoder");
+    eprintln!(
+        "give the file a name, write a test for it in testnet/fuzz/tests/crashes.rs, and mend the decoder"
+    );
     Ok(FOUND)
 }
 
@@ -246,7 +249,10 @@ fn seeds(directory: &Path, names: &[String]) -> Result<u8, String> {
         let write = || {
             std::fs::create_dir_all(&folder)?;
             let corpus = corpus::of(&target);
-            corpus.iter().enumerate().try_for_each(|(at, bytes)| std::fs::write(folder.join(format!("{at:05}")), bytes))
+            corpus
+                .iter()
+                .enumerate()
+                .try_for_each(|(at, bytes)| std::fs::write(folder.join(format!("{at:05}")), bytes))
         };
         write().map_err(|error| format!("{}: {error}", folder.display()))?;
     }

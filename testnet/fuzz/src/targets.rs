@@ -17,12 +17,7 @@ mod interfaces;
 /// All targets.
 #[must_use]
 pub fn all() -> Vec<Target> {
-    let groups: &[&[Target]] = &[
-        formats::TARGETS,
-        interfaces::TARGETS,
-        health::TARGETS,
-        disks::VAULT,
-    ];
+    let groups: &[&[Target]] = &[formats::TARGETS, interfaces::TARGETS, health::TARGETS, disks::VAULT];
     groups.concat()
 }
 

@@ -29,5 +29,8 @@ fn every_crash_has_a_name_and_a_reason() {
     let named: BTreeSet<(String, String)> =
         FOUND.iter().map(|(target, name, _)| ((*target).to_owned(), (*name).to_owned())).collect();
     assert_eq!(files, named);
-    assert!(FOUND.iter().all(|(_, name, why)| !why.is_empty() && name.contains('-')), "a name says what it is");
+    assert!(
+        FOUND.iter().all(|(_, name, why)| !why.is_empty() && name.contains('-')),
+        "a name says what it is"
+    );
 }

@@ -40,12 +40,23 @@ fn costly() -> Vec<(&'static str, Vec<u8>)> {
         ("JSON, one bundle of many entries", {
             let entry = b"{\"resource\":{\"resourceType\":\"Patient\",\"id\":\"a\",\"identifier\":[{\"value\":\"b\"}]}},";
             let count = MAX_INPUT_BYTES / entry.len();
-            [&b"{\"resourceType\":\"Bundle\",\"type\":\"collection\",\"entry\":["[..], &entry.repeat(count), b"{}]}"].concat()
+            [
+                &b"{\"resourceType\":\"Bundle\",\"type\":\"collection\",\"entry\":["[..],
+                &entry.repeat(count),
+                b"{}]}",
+            ]
+            .concat()
         }),
         ("nested XML", nested("<a>", "</a>")),
-        ("XML entities", [b"<AuditMessage>".to_vec(), repeated(b"&lt;"), b"</AuditMessage>".to_vec()].concat()),
+        (
+            "XML entities",
+            [b"<AuditMessage>".to_vec(), repeated(b"&lt;"), b"</AuditMessage>".to_vec()].concat(),
+        ),
         ("XML attributes", [b"<AuditMessage".to_vec(), repeated(b" a=\"b\""), b"/>".to_vec()].concat()),
-        ("XML siblings", [b"<AuditMessage>".to_vec(), repeated(b"<a/>"), b"</AuditMessage>".to_vec()].concat()),
+        (
+            "XML siblings",
+            [b"<AuditMessage>".to_vec(), repeated(b"<a/>"), b"</AuditMessage>".to_vec()].concat(),
+        ),
         ("TOML tables", repeated(b"[[a.b]]\n")),
         ("TOML dotted keys", [repeated(b"a."), b"a=1".to_vec()].concat()),
         ("TOML nested arrays", [b"a=".to_vec(), nested("[", "]")].concat()),
@@ -78,7 +89,10 @@ fn a_mebibyte_costs_no_decoder_much() {
                 let (grown, took) = (peak_kib().saturating_sub(before), processor_seconds() - begun);
                 assert!(grown < MAX_GROWTH_KIB, "{}: {name} ({choice:?}): {grown} KiB", target.name);
                 assert!(took < MAX_SECONDS, "{}: {name} ({choice:?}): {took:.1} s", target.name);
-                if !matches!(target.name, "api_answer" | "engine_message" | "frame" | "store_row" | "verify" | "sealed_field") {
+                if !matches!(
+                    target.name,
+                    "api_answer" | "engine_message" | "frame" | "store_row" | "verify" | "sealed_field"
+                ) {
                     break;
                 }
             }

@@ -80,7 +80,10 @@ fn submission(bytes: &[u8]) -> Outcome {
         return Outcome::Accepted;
     }
     Outcome::of(Submission::decode(bytes).map(|submission| {
-        assert!(frame(submission.envelope().bytes(), submission.items()) == bytes, "a submission has another spelling");
+        assert!(
+            frame(submission.envelope().bytes(), submission.items()) == bytes,
+            "a submission has another spelling"
+        );
         submission.items().iter().for_each(|item| drop(Item::from_bytes(item)));
     }))
 }
@@ -134,7 +137,9 @@ fn page(bytes: &[u8]) -> Outcome {
     }
     let page = match Page::from_bytes(bytes) {
         Ok(page) => page,
-        Err(error) => return if path.is_ok() { Outcome::Accepted } else { Outcome::Refused(error.to_string()) },
+        Err(error) => {
+            return if path.is_ok() { Outcome::Accepted } else { Outcome::Refused(error.to_string()) };
+        }
     };
     assert!(page.to_bytes() == bytes, "a page has another spelling");
     // Used where it does not belong, it is an error and no panic.
@@ -142,7 +147,11 @@ fn page(bytes: &[u8]) -> Outcome {
     let _ = root(&pages);
     for byte in [0x00, 0x7f, 0xff] {
         let key = StateKey([byte; 32]);
-        let _ = (prove(&pages, &key), update(&pages, &[(key, Some(Digest::ZERO))]), update(&pages, &[(key, None)]));
+        let _ = (
+            prove(&pages, &key),
+            update(&pages, &[(key, Some(Digest::ZERO))]),
+            update(&pages, &[(key, None)]),
+        );
     }
     Outcome::Accepted
 }
@@ -189,11 +198,12 @@ static TRUTH: LazyLock<Truth> = LazyLock::new(|| {
     let mut truth = Truth { anchors: Vec::new(), hashes: BTreeSet::new(), cases: Vec::new() };
     let mut names = Vec::new();
     for (name, bytes) in vectors["anchors"].as_object().into_iter().flatten() {
-        let anchor = match bytes.as_str().and_then(|text| hex::decode(text).ok()).map(|bytes| file::decode(&bytes)) {
-            Some(Ok(File::Anchor(anchor))) => Some(anchor),
-            Some(Ok(File::Genesis(genesis))) => TrustAnchor::from_genesis(&genesis).ok(),
-            _ => None,
-        };
+        let anchor =
+            match bytes.as_str().and_then(|text| hex::decode(text).ok()).map(|bytes| file::decode(&bytes)) {
+                Some(Ok(File::Anchor(anchor))) => Some(anchor),
+                Some(Ok(File::Genesis(genesis))) => TrustAnchor::from_genesis(&genesis).ok(),
+                _ => None,
+            };
         if let Some(anchor) = anchor {
             names.push(name.clone());
             truth.anchors.push(anchor);
@@ -210,10 +220,14 @@ static TRUTH: LazyLock<Truth> = LazyLock::new(|| {
             let basis = basis(&truth.anchors[usize::from(anchor)]);
             match file::decode(&file) {
                 Ok(File::Receipt(receipt)) => truth.hashes.extend(
-                    verify::receipt(&receipt, &basis).iter().flat_map(|proven| hashes(&proven.header, [&proven.item])),
+                    verify::receipt(&receipt, &basis)
+                        .iter()
+                        .flat_map(|proven| hashes(&proven.header, [&proven.item])),
                 ),
                 Ok(File::Trail(trail)) => truth.hashes.extend(
-                    verify::trail(&trail, &basis).iter().flat_map(|proven| hashes(&proven.header, items_of(proven))),
+                    verify::trail(&trail, &basis)
+                        .iter()
+                        .flat_map(|proven| hashes(&proven.header, items_of(proven))),
                 ),
                 _ => {}
             }
@@ -258,21 +272,26 @@ fn judged() -> Vec<Vec<u8>> {
 
 fn verified(bytes: &[u8]) -> Outcome {
     let Some((anchor, bytes)) = bytes.split_first() else { return Outcome::Refused("no anchor".into()) };
-    let Some(anchor) = TRUTH.anchors.get(usize::from(*anchor)) else { return Outcome::Refused("no anchor".into()) };
+    let Some(anchor) = TRUTH.anchors.get(usize::from(*anchor)) else {
+        return Outcome::Refused("no anchor".into());
+    };
     let basis = basis(anchor);
     match file::decode(bytes) {
         Err(error) => Outcome::Refused(error.to_string()),
         Ok(File::Receipt(receipt)) => Outcome::of(judge_receipt(&receipt, &basis)),
-        Ok(File::Receipts(receipts)) => {
-            Outcome::of(receipts.receipts.iter().try_for_each(|receipt| judge_receipt(receipt, &basis).map(drop)))
-        }
+        Ok(File::Receipts(receipts)) => Outcome::of(
+            receipts.receipts.iter().try_for_each(|receipt| judge_receipt(receipt, &basis).map(drop)),
+        ),
         Ok(File::Trail(trail)) => Outcome::of(judge_trail(&trail, &basis)),
         Ok(File::Disclosure(disclosure)) => match file::decode(&disclosure.proof) {
-            Ok(File::Receipt(receipt)) => Outcome::of(judge_receipt(&receipt, &basis).and_then(|item| {
-                show(&anchor.chain, &item.item, &disclosure.openings)
-            })),
+            Ok(File::Receipt(receipt)) => Outcome::of(
+                judge_receipt(&receipt, &basis)
+                    .and_then(|item| show(&anchor.chain, &item.item, &disclosure.openings)),
+            ),
             Ok(File::Trail(trail)) => Outcome::of(judge_trail(&trail, &basis).and_then(|items| {
-                items.iter().try_for_each(|item| show(&anchor.chain, &item.item, &disclosure.openings).map(drop))
+                items
+                    .iter()
+                    .try_for_each(|item| show(&anchor.chain, &item.item, &disclosure.openings).map(drop))
             })),
             _ => Outcome::Refused("no proof inside".into()),
         },

@@ -87,7 +87,10 @@ fn takes(outcome: &fhir::Outcome) -> bool {
 }
 
 fn scope() -> Scope {
-    Scope { chain: ChainId([1; 32]), custodian: "hospital-a".parse().expect("because it is a participant id") }
+    Scope {
+        chain: ChainId([1; 32]),
+        custodian: "hospital-a".parse().expect("because it is a participant id"),
+    }
 }
 
 fn event(draft: &AccessEventDraft) {
@@ -142,7 +145,10 @@ fn posted(bytes: &[u8]) -> Outcome {
         for wanted in ResourceType::ALL {
             match read_one(bytes, wanted, release, &options()) {
                 Ok(outcomes) => {
-                    assert!(!outcomes.is_empty() && outcomes.iter().all(takes), "accepted and refused at once");
+                    assert!(
+                        !outcomes.is_empty() && outcomes.iter().all(takes),
+                        "accepted and refused at once"
+                    );
                     outcome = Outcome::Accepted;
                 }
                 Err(refusal) if outcome != Outcome::Accepted => outcome = named(&refusal),
@@ -174,7 +180,9 @@ fn requests() -> Vec<Vec<u8>> {
     for example in examples.iter().filter(|example| example.len() < 8_192) {
         let text = String::from_utf8_lossy(example);
         for kind in ["Consent", "AuditEvent"] {
-            if text.contains(&format!("\"resourceType\": \"{kind}\"")) || text.contains(&format!("\"resourceType\":\"{kind}\"")) {
+            if text.contains(&format!("\"resourceType\": \"{kind}\""))
+                || text.contains(&format!("\"resourceType\":\"{kind}\""))
+            {
                 requests.push(
                     format!(
                         "{{\"resourceType\":\"Bundle\",\"type\":\"transaction\",\"entry\":[{{\"resource\":{text},\

@@ -93,7 +93,13 @@ impl Signer for Everything {
 }
 
 fn request(body: Option<&[u8]>) -> Request<'_> {
-    Request { method: "POST", authority: "node.example:7700", path: "/v1/submissions", query: "wait=committed", body }
+    Request {
+        method: "POST",
+        authority: "node.example:7700",
+        path: "/v1/submissions",
+        query: "wait=committed",
+        body,
+    }
 }
 
 fn signature(bytes: &[u8]) -> Outcome {
@@ -197,7 +203,10 @@ fn item(bytes: &[u8]) -> Outcome {
         let bytes = item.to_bytes();
         assert!(Item::from_bytes(&bytes).as_ref() == Ok(&item), "an item was written that cannot be read");
         let shown = json(&item.view()).to_string();
-        assert!(read_as(shown.as_bytes(), Item::from_given).as_ref() == Ok(&item), "an item does not read as it shows");
+        assert!(
+            read_as(shown.as_bytes(), Item::from_given).as_ref() == Ok(&item),
+            "an item does not read as it shows"
+        );
     }))
 }
 
@@ -207,16 +216,23 @@ fn items() -> Vec<Vec<u8>> {
 }
 
 fn sealed(bytes: &[u8]) -> Outcome {
-    Outcome::of(read_as(bytes, |written| {
-        let named = written.fields(&["kind", "field", "value"])?;
-        let kind = named.field("kind", |kind| kind.parse("a kind", Kind::from_name))?;
-        let field = named.field("field", u32::from_given)?;
-        let field = u8::try_from(field).unwrap_or_default();
-        named.field("value", |value| sealed_values::from_given(kind, field, value)).map(|value| (kind, field, value))
-    })
-    .map(|(kind, field, value)| {
-        assert!(sealed_values::view(kind, field, &value).is_ok(), "a sealed value was written that cannot be read");
-    }))
+    Outcome::of(
+        read_as(bytes, |written| {
+            let named = written.fields(&["kind", "field", "value"])?;
+            let kind = named.field("kind", |kind| kind.parse("a kind", Kind::from_name))?;
+            let field = named.field("field", u32::from_given)?;
+            let field = u8::try_from(field).unwrap_or_default();
+            named
+                .field("value", |value| sealed_values::from_given(kind, field, value))
+                .map(|value| (kind, field, value))
+        })
+        .map(|(kind, field, value)| {
+            assert!(
+                sealed_values::view(kind, field, &value).is_ok(),
+                "a sealed value was written that cannot be read"
+            );
+        }),
+    )
 }
 
 fn sealed_seeds() -> Vec<Vec<u8>> {
@@ -245,7 +261,8 @@ fn policies() -> Vec<Vec<u8>> {
 fn names(bytes: &[u8]) -> Outcome {
     let text = String::from_utf8_lossy(bytes);
     let again = |read: Option<String>| {
-        read.inspect(|written| assert!(*written == *text, "{written:?} is not the one spelling of its value")).is_some()
+        read.inspect(|written| assert!(*written == *text, "{written:?} is not the one spelling of its value"))
+            .is_some()
     };
     fn spelled<T: FromStr + ToString>(text: &str) -> Option<String> {
         text.parse::<T>().ok().map(|value| value.to_string())
@@ -270,6 +287,13 @@ fn names(bytes: &[u8]) -> Outcome {
 fn example_names() -> Vec<Vec<u8>> {
     let code = PatientCode::new([7; 32]).to_string();
     let id = "0123456789abcdef".repeat(4);
-    let texts = [code.clone(), code.to_uppercase(), code.replace('-', " "), "hospital-a.example".into(), id[..32].into(), id];
+    let texts = [
+        code.clone(),
+        code.to_uppercase(),
+        code.replace('-', " "),
+        "hospital-a.example".into(),
+        id[..32].into(),
+        id,
+    ];
     texts.map(String::into_bytes).to_vec()
 }
