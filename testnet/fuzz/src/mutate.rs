@@ -147,7 +147,7 @@ impl Rng {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -159,12 +159,12 @@ impl Rng {
     pub fn below(&mut self, bound: usize) -> usize {
         match bound {
             0 => 0,
-            bound => (self.next() % bound as u64) as usize,
+            bound => (self.draw() % bound as u64) as usize,
         }
     }
 
     fn byte(&mut self) -> u8 {
-        (self.next() & 0xff) as u8
+        (self.draw() & 0xff) as u8
     }
 }
 
