@@ -157,7 +157,7 @@ mod tests {
         text: Text::Bytes,
         run: |bytes| match bytes {
             [length, rest @ ..] if usize::from(*length) == rest.len() => Outcome::Accepted,
-            [200.., rest @ ..] => {
+            [200..=255, rest @ ..] => {
                 assert!(rest.is_empty(), "planted");
                 Outcome::Refused("large".into())
             }

@@ -6,6 +6,7 @@
 //! and counters.
 
 #![allow(dead_code, clippy::unwrap_used)] // Each file of tests uses a part.
+#![allow(unexpected_cfgs)] // `second-oracle` is a feature of the simulator, whose tests include this file.
 
 use std::collections::BTreeMap;
 
@@ -351,7 +352,6 @@ impl Chain {
         oracle::ask(self);
         let decided = self.blocks.last().unwrap();
         // The simulator's tests drive these chains, too, and ask an oracle of their own.
-        #[allow(unexpected_cfgs)]
         #[cfg(feature = "second-oracle")]
         crate::second::decided(&self.genesis, &decided.block, &decided.changes);
         decided
@@ -464,7 +464,6 @@ impl Chain {
         let checked = apply::check(&self.follower, &block, std::slice::from_ref(submission));
         let Err(ApplyError::Invalid(reason)) = checked else { panic!("{checked:?}") };
         assert!(reason.contains(refusal.code.word()), "{reason}");
-        #[allow(unexpected_cfgs)]
         #[cfg(feature = "second-oracle")]
         crate::second::refused(&self.genesis, &block, refusal);
         let at_the_door = self.offer(submission).expect_err("the first node lets it in");

@@ -273,7 +273,8 @@ mod tests {
             y: ("y", Scale::Log),
             series: vec![("one & two".into(), points)],
         };
-        let svg = lines(vec![(0.0, 1.0), (1.0, 10.0), (2.0, f64::NAN)]).svg().unwrap();
+        let svg =
+            lines(vec![(0.0, 1.0), (1.0, 10.0), (2.0, f64::NAN)]).svg().expect("two points can be drawn");
         assert!(svg.contains("a &lt; b") && svg.contains("one &amp; two") && svg.ends_with("</svg>\n"));
         assert_eq!(svg.matches("<circle").count(), 2);
         assert!(lines(vec![(0.0, 0.0), (1.0, f64::NAN)]).svg().is_none());
