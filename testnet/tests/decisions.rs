@@ -328,6 +328,8 @@ fn a_roster_that_was_committed_to_decides_who_is_eligible() {
         "Practitioner/3",
         "--roster",
         &roster,
+        "--relationship",
+        "encounter",
         "--resource",
         "Observation/17",
         "--basis",
