@@ -483,7 +483,7 @@ impl Planner<'_> {
         place: RulePlace,
     ) -> Result<ItemHash, PlanError> {
         let item = seal::rule(self.vault.scope(), draft, &place)?;
-        self.ended.entry(*subject).or_default().extend(place.ends);
+        self.ended_of(subject).extend(place.ends);
         Ok(self.add(*subject, item))
     }
 
@@ -618,9 +618,13 @@ impl Planner<'_> {
 
     /// Whether a rule was ended by an item of the vault or of this run.
     fn is_ended(&mut self, subject: &SubjectId, rule: &Random16) -> bool {
+        self.ended_of(subject).contains(rule)
+    }
+
+    /// The rules that were ended, those that the vault already held among them.
+    fn ended_of(&mut self, subject: &SubjectId) -> &mut BTreeSet<Random16> {
         let vault = &*self.vault;
-        let ended = self.ended.entry(*subject).or_insert_with(|| ended_rules(vault, subject));
-        ended.contains(rule)
+        self.ended.entry(*subject).or_insert_with(|| ended_rules(vault, subject))
     }
 }
 
