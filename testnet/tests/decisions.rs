@@ -216,9 +216,9 @@ fn the_same_block_gives_the_same_answer_whatever_happened_since() {
     assert_eq!(obligations(&then), json!(["no-roster"]));
     let answer: Value = serde_json::from_str(&then).unwrap();
     let (height, time) = (answer["height"].to_string(), answer["time"].as_str().unwrap().to_owned());
-    // Who has not the openings is not told.
+    // Who has not the openings is not told: what is unknown never permits, and here nothing else does (R12).
     let (exit, sealed) = ward.decide(&code, &asked, &[]);
-    assert_eq!((exit, said(&sealed).as_str()), (2, "indeterminate: unknown"));
+    assert_eq!((exit, said(&sealed).as_str()), (1, "deny: implicit-deny"));
 
     // Much happens: the rule ends, a guardian is named, a roster committed to.
     ward.desk(&["rule", "end", &rule]);
