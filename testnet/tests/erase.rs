@@ -103,6 +103,8 @@ fn an_erasure_that_was_interrupted_is_finished_by_running_it_again() {
         .unwrap();
     assert!(get.status.success(), "{}", String::from_utf8_lossy(&get.stderr));
     desk.later();
+    // Periods end by block time, so there has to be a block of the new time; it is about somebody else.
+    desk.done(&["access", "record", "--patient", &format!("{PATIENT}-2"), "--action", "read"]);
 
     // The act alone: what a process leaves behind that dies before it reaches the vault.
     let trail = {
