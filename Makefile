@@ -66,9 +66,10 @@ fuzz: setup ## Hostile bytes into every decoder: [TARGET=name] [SECONDS=10 for e
 	$(or $(CARGO_TARGET_DIR),target)/$(PROFILE)/custos-fuzz run --seconds $(SECONDS) \
 	  $(if $(filter command,$(firstword $(origin TARGET))),--target $(TARGET)) $(if $(SEED),--seed $(SEED))
 
-lint: setup ## Formatting and clippy without a warning
+lint: setup ## Formatting, clippy without a warning, and the verifier without the standard library
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) check --locked --manifest-path ledger/proof/no-std/Cargo.toml
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

@@ -8,7 +8,6 @@
 //! Deliberately absent: other machines, and anything that a real network should be run with.
 
 use std::fs::{self, OpenOptions};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -250,7 +249,10 @@ impl Up {
             None,
             vec![registrar_key.clone()],
         )];
-        let ports = free_ports(self.validators * 2)?;
+        let ports: Vec<u16> = (0..self.validators * 2)
+            .map(|_| custos_ports::free())
+            .collect::<Result<_, _>>()
+            .could_not(|| "find free ports")?;
         let mut made = Vec::new();
         for (index, port) in (1..=self.validators).zip(ports.chunks_exact(2)) {
             let (node, transport) = MadeNode::make(dir, &keys, index, port[0], port[1])?;
@@ -775,15 +777,6 @@ fn described(
         power,
         keys: keys.into_iter().map(|file| DescribedKey::File { file }).collect(),
     }
-}
-
-/// Ports that are free now; all are held until the last is found, so that none comes twice.
-fn free_ports(count: usize) -> Outcome<Vec<u16>> {
-    let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let held: Vec<TcpListener> =
-        (0..count).map(bind).collect::<Result<_, _>>().could_not(|| "find free ports")?;
-    let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
-    held.iter().map(port).collect::<Result<_, _>>().could_not(|| "find free ports")
 }
 
 fn absolute(dir: &Path) -> Outcome<PathBuf> {

@@ -33,6 +33,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use libp2p::core::Multiaddr;
+use libp2p::core::transport::TransportError;
 use libp2p::identity::Keypair;
 use libp2p::swarm::StreamProtocol;
 use libp2p::{SwarmBuilder, noise, tcp, yamux};
@@ -199,7 +200,12 @@ pub async fn start(config: Config) -> Result<(Network, Inbound), NetworkError> {
         .with_connection_timeout(HANDSHAKE_TIMEOUT)
         .build();
     let refused = |reason: String| NetworkError::Listen { address: config.listen.clone(), reason };
-    swarm.listen_on(listen).map_err(|e| refused(e.to_string()))?;
+    swarm.listen_on(listen).map_err(|error| {
+        refused(match error {
+            TransportError::Other(system) => system.to_string(),
+            unsupported => unsupported.to_string(),
+        })
+    })?;
 
     let (votes, votes_in) = mpsc::channel(VOTES_WAITING);
     let (parts, parts_in) = mpsc::channel(PARTS_WAITING);

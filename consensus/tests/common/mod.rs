@@ -249,11 +249,6 @@ pub fn members(validators: usize, listed: usize) -> Arc<Members> {
     })
 }
 
-/// A free port that was just given back.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// How the nodes of one test network are set up.
 pub struct Setup {
     pub members: Arc<Members>,
@@ -292,7 +287,7 @@ impl Setup {
             .try_init();
         Self {
             members: members(validators, listed),
-            ports: (0..listed).map(|_| free_port()).collect(),
+            ports: (0..listed).map(|_| custos_ports::free().unwrap()).collect(),
             directory: Directory::Own(tempfile::tempdir().unwrap()),
             heartbeat_ms,
         }

@@ -109,11 +109,7 @@ struct Newcomer {
 
 impl Newcomer {
     fn make(network: &Network) -> Self {
-        let free = || {
-            let listener =
-                std::net::TcpListener::bind(("127.0.0.1", 0)).expect("because there are free ports");
-            listener.local_addr().expect("because it listens").port()
-        };
+        let free = || custos_ports::free().expect("because there are free ports");
         let this = Self {
             folder: network.folder().to_owned(),
             data: network.folder().join("node-5"),
