@@ -6,8 +6,8 @@
 //! them. Everything runs through the same `custos` commands that a user types.
 //!
 //! Every stage is on its own: one that fails is named in the page with its reason, and the others are
-//! measured all the same. What was found is kept as JSON beside the page, from which the page can be
-//! written again (`measure --page FIGURES.json PAGE.md`).
+//! measured all the same. What was found is kept after every stage as JSON beside the page, from which the
+//! page can be written again, also after a run that was cut off (`measure --page FIGURES.json PAGE.md`).
 //!
 //! Deliberately absent: pass and fail. A missed aim is a sentence in the page, not a red test.
 
@@ -46,16 +46,17 @@ fn main() -> Outcome<()> {
                 quick: extent == "quick",
             };
             let read = |path: &str| -> Outcome<Value> { Ok(serde_json::from_slice(&fs::read(path)?)?) };
-            let mut figures = stages::run(&plan, read(rates)?)?;
-            figures["store"] =
-                read(store).unwrap_or_else(|error| serde_json::json!({ "missed": error.to_string() }));
-            figures["decisions"] = read(decisions).unwrap_or_default();
+            let missed = |error: Box<dyn Error>| serde_json::json!({ "missed": error.to_string() });
+            let begin = [
+                ("rates", read(rates)?),
+                ("store", read(store).unwrap_or_else(missed)),
+                ("decisions", read(decisions).unwrap_or_default()),
+            ];
+            let begin = begin.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
             let page = Path::new(page);
-            // First of all: half an hour of measuring must not be lost to a mistake in the page.
-            let kept = page.with_extension("").join("figures.json");
             fs::create_dir_all(page.with_extension(""))?;
-            fs::write(&kept, format!("{}\n", serde_json::to_string_pretty(&figures)?))?;
-            page::write(&figures, page)
+            let kept = page.with_extension("").join("figures.json");
+            page::write(&stages::run(&plan, begin, &kept)?, page)
         }
         _ => Err(USAGE.into()),
     }

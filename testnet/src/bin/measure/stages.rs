@@ -28,7 +28,7 @@ pub(crate) struct Plan {
     pub(crate) custos: PathBuf,
     /// How full the log is when rates, proofs and restarts are measured.
     pub(crate) records: Vec<u64>,
-    /// A fifth of the time, for a first look.
+    /// Shorter runs, each once, for a first look.
     pub(crate) quick: bool,
 }
 
@@ -46,16 +46,16 @@ impl Plan {
     }
 }
 
-/// Measures everything.
-pub(crate) fn run(plan: &Plan, rates: Value) -> Outcome<Value> {
+/// Measures everything, beginning from what was measured without a network. What was found so far stands
+/// in `kept` after every stage: a run that is cut off loses the stage it was in and no more.
+pub(crate) fn run(plan: &Plan, begin: Map<String, Value>, kept: &Path) -> Outcome<Value> {
     let work = tempfile::Builder::new().prefix("custos-bench").tempdir()?;
     let begun = Instant::now();
-    let mut figures = Figures { values: Map::new(), begun };
+    let mut figures = Figures { values: begin, begun, kept: kept.to_owned() };
     figures.values.insert("machine".into(), json!(machine()));
     figures.values.insert("cores".into(), json!(std::thread::available_parallelism()?.get()));
     figures.values.insert("date".into(), json!(today()?));
     figures.values.insert("quick".into(), json!(plan.quick));
-    figures.values.insert("rates".into(), rates);
 
     figures.stage("synced_write_ms", || Ok(json!(synced_write_ms(work.path())?)));
     figures.stage("empty_height_ms", || empty_heights(plan, &work.path().join("empty")));
@@ -70,7 +70,7 @@ pub(crate) fn run(plan: &Plan, rates: Value) -> Outcome<Value> {
         Err(error) => figures.missed("sizes", &error.to_string()),
     }
     figures.stage("limits_at_end", || limits_again(plan, work.path()));
-    figures.values.insert("minutes".into(), json!(begun.elapsed().as_secs_f64() / 60.0));
+    figures.keep()?;
     Ok(Value::Object(figures.values))
 }
 
@@ -78,6 +78,7 @@ pub(crate) fn run(plan: &Plan, rates: Value) -> Outcome<Value> {
 struct Figures {
     values: Map<String, Value>,
     begun: Instant,
+    kept: PathBuf,
 }
 
 impl Figures {
@@ -90,6 +91,14 @@ impl Figures {
             }
             Err(error) => self.missed(name, &error.to_string()),
         }
+        if let Err(error) = self.keep() {
+            eprintln!("what was found so far could not be kept: {error}");
+        }
+    }
+
+    fn keep(&mut self) -> Outcome<()> {
+        self.values.insert("minutes".into(), json!(self.begun.elapsed().as_secs_f64() / 60.0));
+        Ok(fs::write(&self.kept, format!("{}\n", serde_json::to_string_pretty(&self.values)?))?)
     }
 
     fn missed(&mut self, name: &str, why: &str) {
