@@ -9,7 +9,7 @@ PROFILE    := debug
 # and RocksDB would be compiled once more for each selection.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test fhir-validate lint fmt bench clean
+.PHONY: help setup build demo test scenarios fhir-validate fuzz lint fmt bench sim clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ test: lint build ## Run every test, the demo among them, on real nodes where a t
 	fi
 	@$(MAKE) --no-print-directory fhir-validate
 
+# Stories of faults on real processes; the short ones are in `make test`. ONLY=name, SEED=n; ARGS='--json'.
+scenarios: build ## Attack real nodes in real processes: kills, partitions, full disks, wrong clocks, lost logs
+	$(TARGET)/$(PROFILE)/scenarios $(foreach name,$(ONLY),--only $(name)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 # What the endpoint and the export gave in their tests, held against FHIR's base definitions by a package
 # that we did not write. Without Python or the package this says so and is no failure.
 FHIR_OUT  := $(abspath $(TARGET))/fhir-out
@@ -53,15 +57,33 @@ fhir-validate: ## Validate what goes out as FHIR with PyPI's fhir.resources
 	  && $(FHIR_VENV)/bin/python node/custodian/tests/fhir_validate.py $(FHIR_OUT); \
 	fi
 
-lint: setup ## Formatting and clippy without a warning
+# Every decoder of foreign bytes, each in a process of its own; nothing but the stable toolchain is needed.
+# What is found is kept in testnet/fuzz/crashes. docs/testing.md says how to put libFuzzer in front.
+SECONDS    ?= 10
+
+fuzz: setup ## Hostile bytes into every decoder: [TARGET=name] [SECONDS=10 for each] [SEED=n]
+	$(CARGO) build --locked --workspace --bin custos-fuzz
+	$(or $(CARGO_TARGET_DIR),target)/$(PROFILE)/custos-fuzz run --seconds $(SECONDS) \
+	  $(if $(filter command,$(firstword $(origin TARGET))),--target $(TARGET)) $(if $(SEED),--seed $(SEED))
+
+lint: setup ## Formatting, clippy without a warning, and the verifier without the standard library
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) check --locked --manifest-path ledger/proof/no-std/Cargo.toml
 
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-bench: build ## Measure this machine and a four-validator network; write docs/performance.md
+bench: build ## Measure this machine and networks on it; write docs/performance.md with drawings (QUICK=1, RECORDS=n,n)
 	testnet/bench.sh $(CUSTOS)
+
+SEEDS   ?= 200
+FROM    ?= 1
+HEIGHTS ?= 50
+
+sim: setup ## Simulate validators under faults: SEEDS=200 FROM=1 HEIGHTS=50; prints a failing seed and its replay
+	$(CARGO) build --locked --workspace --bin sim
+	$(TARGET)/$(PROFILE)/sim --seeds $(SEEDS) --from $(FROM) --heights $(HEIGHTS)
 
 clean: ## Remove what was built
 	$(CARGO) clean

@@ -7,7 +7,7 @@
 set -euo pipefail
 # The steps check English words, whatever this machine speaks.
 export LC_ALL=C
-unset CUSTOS_MESSAGES
+unset CUSTOS_MESSAGES CUSTOS_CLOCK_AHEAD
 
 here=$(cd "$(dirname "$0")" && pwd)
 program=${1:-$here/../bin/custos}
@@ -77,8 +77,16 @@ has() { grep -q -- "$1" "$2" || { sed 's/^/   | /' "$2" >&2; fail "\"$1\" was ex
 # Status ends with 2 while a node is down; the table is there all the same.
 height() { { "$program" testnet status --dir "$net" 2>/dev/null || true; } | awk -v node="$1" '$1 == node { print $5 }'; }
 
+# The year that the patients' trails are of, and the first day of the next quarter: retention ends by quarters.
+year=$(date -u +%Y)
+month=$(date -u +%m)
+quarter=$(((10#$month - 1) / 3 * 3 + 4))
+next_quarter=$(printf '%04d-%02d-01' $((year + quarter / 13)) $((quarter % 12)))
+
 step "Four validators, each a process with its own keys and its own disk"
-custos testnet up --dir "$net" --validators 4 --detach | tee "$work/up"
+# For how many days records of class short, standard and long have to be kept on this network.
+echo 'retention_days = [7, 3650, 10950]' >"$work/policy.toml"
+custos testnet up --dir "$net" --validators 4 --detach --policy "$work/policy.toml" | tee "$work/up"
 node=$(awk '$1 == 1 { print $3 }' "$work/up")
 second=$(awk '$1 == 2 { print $3 }' "$work/up")
 key=$net/keys/hospital-1-sign.key
@@ -206,6 +214,43 @@ custos delegation grant "${desk[@]}" "${patient[@]}" --delegate "Erika Example" 
     --collected paper | tee "$work/guardian"
 good "who that is stays sealed: on the ledger it looks like any other rule"
 
+step "Opting out of secondary use before a data permit binds the permit; opting out after it does not"
+custos keygen -o "$work/body-sign.key" --owner body.example --chain "$(value chain "$work/up")" >"$work/body"
+custos participant register body.example --name "Health Data Access Body" --role access-body \
+    --public-key "$(awk '$1 == "public" { print $3 }' "$work/body")" --possession "$(value possession "$work/body")" \
+    --node "$node" --key "$key"
+agree >"$work/agreed"
+custos rule put "${desk[@]}" --code "@$work/balp-code" --opt-out secondary | tee "$work/opted-before"
+custos permit issue --node "$node" --key "$work/body-sign.key" --user research.example --purpose 53-1-e \
+    --category 51-1-a --holder "$custodian" --begins 2020-01-01 --ends 2100-01-01 | tee "$work/permit"
+permit=$(value permit "$work/permit")
+custos rule put "${desk[@]}" "${patient[@]}" --opt-out secondary | tee "$work/opted-after"
+custos permit list --node "$second"
+expect 0 permit show "$permit" --node "$second" --anchor "$anchor" | tee "$work/shown"
+has "These are all its terms" "$work/shown"
+cat >"$work/study.json" <<END
+{ "custodian": "$custodian", "actor": { "standing": "data-user", "participant": "research.example" },
+  "purpose": "53-1-e", "action": "read", "permit": "$permit", "items": [{ "categories": ["14-1-e"] }] }
+END
+ask=(decide --custodian "$custodian" --node "$node" --anchor "$anchor" --vault "$work/vault" \
+    --vault-key "$net/vault.key" --request "$work/study.json")
+expect 1 "${ask[@]}" --code "@$work/balp-code" | tee "$work/before"
+has "deny: secondary-opt-out" "$work/before"
+expect 0 "${ask[@]}" "${patient[@]}" | tee "$work/after"
+has "permit: permit" "$work/after"
+custos access record "${desk[@]}" "${patient[@]}" --acting research.example --action read --category 14-1-e \
+    --purpose 53-1-e --basis permit --cites "$permit" --decided permit --who "R. Researcher" | tee "$work/under-permit"
+has consistent "$work/under-permit"
+custos trail prove "${subject[@]}" --anchor "$anchor" -o "$work/own.custos"
+custos trail prove "${subject[@]}" --grantee research.example --anchor "$anchor" -o "$work/research.custos"
+custos trail prove "$(value trail "$work/shown")" --node "$node" --key "$work/body-sign.key" --anchor "$anchor" -o "$work/permit.custos"
+# Other accesses of this patient are replayed, too; the exit code is about all of them.
+custos replay "$work/own.custos" "$work/research.custos" "$work/permit.custos" --anchor "$anchor" \
+    --vault "$work/vault" --vault-key "$net/vault.key" >"$work/replayed" || true
+grep -A 2 "^access $(value item "$work/under-permit") " "$work/replayed" | tee "$work/replayed-one"
+has "the sealed decision follows" "$work/replayed-one"
+good "the first patient's data stay out; the access to the second's follows from the permit, and anybody with the files can check"
+
 step "An access was recorded for the wrong patient: nothing is removed, and readers see that it was taken back"
 custos access record "${desk[@]}" "${patient[@]}" --action read --category "radiology images" --who "Dr. Brown" \
     --role physician --purpose TREAT | tee "$work/wrong"
@@ -213,8 +258,9 @@ custos access correct "$(value item "$work/wrong")" "${desk[@]}" --reason subjec
 has consistent "$work/corrected"
 good "the statement and its correction both stay"
 
-step "Data go to another institution, which has not confirmed yet"
-custos disclosure export "${desk[@]}" "${patient[@]}" --to hospital-2.example --purpose TREAT | tee "$work/export"
+step "Data go to another institution across a border, which has not confirmed yet"
+custos disclosure export "${desk[@]}" "${patient[@]}" --to hospital-2.example --purpose TREAT \
+    --from-country DE --to-country FR | tee "$work/export"
 has consistent "$work/export"
 good "if the other half does not come in time, the chain records that it is missing"
 
@@ -242,6 +288,82 @@ done
 [ "${behind:-0}" -ge "${ahead:-1}" ] || fail "node 4 is at height $behind, node 1 at $ahead"
 custos testnet status --dir "$net"
 good "node 4 is at height $behind, like the others"
+
+# All clocks of the network, and this script's with them, are set ahead.
+later() {
+    custos testnet later --dir "$net" "$1"
+    days_ahead=$((${days_ahead:-0} + ${1%d}))
+    export CUSTOS_CLOCK_AHEAD=${days_ahead}d
+}
+# An anchor is good for 90 days; moving it forward verifies what lies between.
+forward() { custos anchor update "$anchor" --node "$node" >"$work/moved"; }
+worklist=(--node "$node" --key "$key" --anchor "$anchor" --vault "$work/vault" --vault-key "$net/vault.key" --from 30d)
+
+step "Nobody reviews an emergency, nobody confirms the transfer: ten days later the chain itself has recorded both"
+custos emergency declare "${desk[@]}" "${patient[@]}" --who "Dr. Young" --justification "no pulse" | tee "$work/forgotten"
+forgotten=$(value declaration "$work/forgotten")
+expect 0 access record "${desk[@]}" "${patient[@]}" --action read --category "allergies" --who "Dr. Young" \
+    --role physician --purpose BTG --basis emergency --cites "$forgotten" --relationship encounter --retention short \
+    | tee "$work/short"
+short=$(value item "$work/short")
+custos worklist "${worklist[@]}" >"$work/work"
+has "declared emergency without a review" "$work/work"
+has "the other half of a transfer is missing" "$work/work"
+grep -q "a deadline passed" "$work/work" && fail "no deadline has passed yet"
+later 10d
+# What fell due while the network stood still is recorded in its next blocks.
+for _ in $(seq 50); do
+    "$program" worklist "${worklist[@]}" >"$work/work" 2>/dev/null || true
+    [ "$(grep -c "the chain itself established" "$work/work")" -lt 2 ] || break
+    sleep 0.2
+done
+forward
+custos worklist "${worklist[@]}" >"$work/work"
+grep "the chain itself established" "$work/work"
+has "an emergency was declared, and no review was recorded in time" "$work/work"
+has "data were stated to be given, and the recipient did not confirm in time" "$work/work"
+good "no participant wrote these records: every validator made the same ones, at the deadline"
+
+step "The review comes, late; the privacy officer's worklist says what is still open"
+custos emergency review "$forgotten" "${desk[@]}" --verdict justified --who "Dr. Baker" | tee "$work/late"
+has "recorded after its deadline" "$work/late"
+custos worklist "${worklist[@]}" >"$work/work"
+cat "$work/work"
+has "recorded late" "$work/work"
+has "the recipient did not confirm in time" "$work/work"
+grep -q "declared emergency without a review\|no review was recorded in time" "$work/work" && fail "the review is there"
+good "a late review is no missing one, and no timely one either"
+
+step "An erasure: too early it is refused, and under a hold; then bodies and keys go, and every proof still verifies"
+custos receipt get "$short" --node "$node" --key "$key" -o "$work/short.custos"
+of_year=("${subject[@]}" --year "$year" --anchor "$anchor")
+custos trail prove "${of_year[@]}" -o "$work/before.custos"
+erase=("${desk[@]}" "${patient[@]}" --class short --anchor "$anchor")
+expect 2 erase "${erase[@]}" --before "$next_quarter" 2>&1 | tee "$work/early"
+has "has to be kept until" "$work/early"
+later 89d
+custos hold set "${desk[@]}" --order "Regional Court, 3 O 17" | tee "$work/hold"
+forward
+expect 2 erase "${erase[@]}" 2>&1 | tee "$work/held"
+has "a hold is on this trail or on its custodian" "$work/held"
+custos hold lift "$(value hold "$work/hold")" --node "$node" --key "$key" --vault "$work/vault" --vault-key "$net/vault.key"
+custos erase "${erase[@]}" | tee "$work/erased"
+has "1 entry: what opens it is destroyed" "$work/erased"
+expect 2 receipt get "$short" --node "$node" --key "$key" -o "$work/gone.custos" 2>&1 | tee "$work/gone"
+has "erased" "$work/gone"
+custos trail show "${of_year[@]}" --own --vault "$work/vault" --vault-key "$net/vault.key" >"$work/after"
+grep "no longer kept" "$work/after"
+grep -q "allergies" "$work/after" && fail "the vault still opens what was erased"
+expect 0 verify "$work/short.custos" --anchor "$anchor" >"$work/verified"
+has "^VERIFIED" "$work/verified"
+expect 0 verify "$work/before.custos" --anchor "$anchor" >"$work/verified"
+has "a complete trail: all" "$work/verified"
+custos trail prove "${of_year[@]}" -o "$work/pruned.custos"
+expect 0 verify "$work/pruned.custos" --anchor "$anchor" >"$work/verified"
+head -n 9 "$work/verified"
+has "a complete trail: all" "$work/verified"
+has "pruned" "$work/verified"
+good "the receipt and the trail of before verify as they did; in the trail of now one entry reads as pruned"
 
 step "Everything is stopped, and what is on disk is checked from the first record to the last"
 custos testnet down --dir "$net"

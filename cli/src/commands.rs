@@ -17,9 +17,11 @@ mod decide;
 mod delegation;
 mod disclosure;
 mod emergency;
+mod erase;
 mod feed;
 mod fsck;
 mod genesis;
+mod hold;
 mod import;
 mod item;
 mod keygen;
@@ -27,11 +29,13 @@ mod node;
 mod node_keys;
 mod participant;
 mod permit;
+mod permits;
 mod proposal;
 mod prune;
 mod receipt;
 mod replay;
 mod report;
+mod roster;
 pub(crate) mod rule;
 mod snapshot;
 mod testnet;
@@ -98,9 +102,14 @@ enum Command {
     #[command(subcommand)]
     Permit(permit::Permit),
     #[command(subcommand)]
+    Roster(roster::Roster),
+    #[command(subcommand)]
     Disclosure(disclosure::Disclosure),
     #[command(subcommand)]
     Delegation(delegation::Delegation),
+    Erase(Box<erase::Erase>),
+    #[command(subcommand)]
+    Hold(hold::Hold),
     #[command(subcommand)]
     Receipt(receipt::Receipt),
     #[command(subcommand)]
@@ -138,8 +147,11 @@ impl Arguments {
             Command::Access(command) => command.run(screen),
             Command::Emergency(command) => command.run(screen),
             Command::Permit(command) => command.run(screen),
+            Command::Roster(command) => command.run(screen),
             Command::Disclosure(command) => command.run(screen),
             Command::Delegation(command) => command.run(screen),
+            Command::Erase(command) => command.run(screen),
+            Command::Hold(command) => command.run(screen),
             Command::Receipt(command) => command.run(screen),
             Command::Trail(command) => command.run(screen),
             Command::Verify(command) => command.run(screen),

@@ -4,36 +4,28 @@
 //! the first policy of a network. Codes of the pinned terminology may be written by themselves (`"TREAT"`);
 //! every other code is written with its system.
 //!
-//! Deliberately absent: deciding (`custos-decide`), and reading FHIR (`custos-custodian`).
+//! Deliberately absent: deciding (`custos-decide`), reading FHIR (`custos-custodian`), and what comes from the
+//! ledger ([`crate::evidence`], [`crate::gathered`]).
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use custos_api::view::given;
 use custos_custodian::fhir::{self, Options, Outcome as Read};
-use custos_custodian::vault::Vault;
 use custos_decide::answer::{Answer, ItemAnswer};
 use custos_decide::facts::{Content, Eligibility, Facts, ListedRule, Roster};
-use custos_decide::listing::OpenTrail;
 use custos_decide::request::{ActorSet, Emergency, Item, MAX_ITEMS, Request, Scope, Standing};
 use custos_decide::terminology::Terminology;
-use custos_proof::anchor::{Recency, TRUST_PERIOD_MS, TrustAnchor};
 use custos_proof::cbor::Wire as _;
-use custos_proof::disclosure::Shown;
 use custos_proof::given::{Given, GivenError};
 use custos_proof::hash::ItemHash;
 use custos_proof::ids::{FAR, Height, LogIndex, ParticipantId, Random16, TimeMs};
 use custos_proof::kinds::rule::Collected;
 use custos_proof::policy::{Assurance, DecisionPolicy};
-use custos_proof::seal::Opening;
 use custos_proof::sealed_values::{ActionKind, Coding, Moment, Party, RelationshipKind, RuleBody, Token};
-use custos_proof::verify::{Basis, Content as Entry, ProvenTrail};
 
-use crate::commands::verify::{NotVerified, Verified, read_anchor, read_links, read_openings, verify};
-use crate::desk::OptionalVault;
 use crate::exit::{Failed, Outcome, While as _};
 use crate::files;
-use crate::screen::Screen;
 
 /// The largest request or policy, in bytes.
 const MAX_DOCUMENT: usize = 4 * 1024 * 1024;
@@ -45,17 +37,22 @@ pub(crate) struct PolicyArgs {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// The policy's version, to stand in the answer
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
-    policy_version: u64,
-    /// Where the custodian is (ISO 3166-1 alpha-2)
-    #[arg(long, value_name = "COUNTRY", default_value = "EU")]
-    jurisdiction: String,
+    #[arg(long, value_name = "NUMBER")]
+    policy_version: Option<u64>,
+    /// Where the custodian is (ISO 3166-1 alpha-2); by default EU
+    #[arg(long, value_name = "COUNTRY")]
+    jurisdiction: Option<String>,
     /// The address that relative references belong to; by default https://CUSTODIAN/fhir
     #[arg(long, value_name = "URL")]
     base: Option<String>,
 }
 
 impl PolicyArgs {
+    /// Whether anything is said that the ledger says, too.
+    pub(crate) fn is_given(&self) -> bool {
+        self.policy.is_some() || self.policy_version.is_some() || self.jurisdiction.is_some()
+    }
+
     /// The policy.
     pub(crate) fn read(&self) -> Outcome<DecisionPolicy> {
         match &self.policy {
@@ -75,10 +72,10 @@ impl PolicyArgs {
         Facts {
             height,
             time,
-            policy_version: self.policy_version,
+            policy_version: self.policy_version.unwrap_or(1),
             policy,
             terminology: Terminology::shipped(),
-            jurisdiction: self.jurisdiction.clone(),
+            jurisdiction: self.jurisdiction.clone().unwrap_or_else(|| "EU".into()),
             base: self.base(custodian),
             eligibility: Eligibility {
                 key_is_valid: true,
@@ -92,7 +89,8 @@ impl PolicyArgs {
         }
     }
 
-    fn base(&self, custodian: &ParticipantId) -> String {
+    /// The address that relative references belong to.
+    pub(crate) fn base(&self, custodian: &ParticipantId) -> String {
         self.base.clone().unwrap_or_else(|| format!("https://{custodian}/fhir"))
     }
 
@@ -291,11 +289,14 @@ fn each<T>(
     said.list(max)?.iter().enumerate().map(read).collect()
 }
 
-fn many<T>(said: &Given, read: impl Fn(&Given) -> Result<T, GivenError>) -> Result<Vec<T>, GivenError> {
+pub(crate) fn many<T>(
+    said: &Given,
+    read: impl Fn(&Given) -> Result<T, GivenError>,
+) -> Result<Vec<T>, GivenError> {
     Ok(optional(said, |said| each(said, MAX_MEMBERS, read))?.unwrap_or_default())
 }
 
-fn optional<T>(
+pub(crate) fn optional<T>(
     said: &Given,
     read: impl FnOnce(&Given) -> Result<T, GivenError>,
 ) -> Result<Option<T>, GivenError> {
@@ -326,111 +327,13 @@ pub(crate) fn known(text: &str) -> Option<Coding> {
 }
 
 /// An address by itself, or a party with an identifier.
-fn party(said: &Given) -> Result<Party, GivenError> {
+pub(crate) fn party(said: &Given) -> Result<Party, GivenError> {
     match said {
         Given::Text(text) => Token::new(text)
             .map(|reference| Party { reference: Some(reference), ..Party::default() })
             .ok_or_else(|| GivenError::expected("an address such as Practitioner/17", said)),
         said => Party::from_given(said),
     }
-}
-
-/// Trails with their openings, from files.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct EvidenceArgs {
-    /// Trail proofs or disclosures of one subject at one custodian: the own trail, and those that it lists
-    #[arg(value_name = "FILE")]
-    files: Vec<PathBuf>,
-    /// What you believe from the start: an anchor file, or the genesis of the network
-    #[arg(long, value_name = "FILE")]
-    anchor: Option<PathBuf>,
-    /// Openings of sealed fields, if they are not in the files; may be repeated
-    #[arg(long, value_name = "FILE")]
-    openings: Vec<PathBuf>,
-    /// The way from the anchor to later validators
-    #[arg(long, value_name = "FILE")]
-    links: Option<PathBuf>,
-    #[command(flatten)]
-    vault: OptionalVault,
-}
-
-/// A verified trail with what its openings show.
-pub(crate) struct Opened {
-    pub(crate) trail: Box<ProvenTrail>,
-    pub(crate) shown: Vec<Vec<Shown>>,
-}
-
-impl Opened {
-    pub(crate) fn open(&self) -> OpenTrail<'_> {
-        OpenTrail { trail: &self.trail, shown: &self.shown }
-    }
-}
-
-impl EvidenceArgs {
-    /// Whether any file is named.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.files.is_empty()
-    }
-
-    /// The trails, verified, each opening checked against its seal.
-    pub(crate) fn read(&self, screen: &Screen) -> Outcome<Vec<Opened>> {
-        let anchor = self.anchor.as_deref().ok_or_else(|| {
-            Failed::unable("proofs are judged from an anchor").hint("--anchor anchor.custos")
-        })?;
-        let anchor: TrustAnchor = read_anchor(anchor)?;
-        let links = self.links.as_deref().map(read_links).transpose()?.unwrap_or_default();
-        let mut openings: Vec<Opening> = Vec::new();
-        for path in &self.openings {
-            openings.extend(read_openings(path)?);
-        }
-        let recency = Recency { trust_period_ms: TRUST_PERIOD_MS, not_older_than: None };
-        let basis = Basis { anchor: &anchor, links: &links, recency };
-        let vault = self.vault.open()?;
-        let read = |path: &PathBuf| -> Outcome<Opened> {
-            let bytes = files::read(path)?;
-            let trail = |openings: &[Opening]| match verify(&bytes, openings, &basis)
-                .map_err(|why| why.about(path, screen.speaker()))?
-            {
-                Verified::Trail(trail, shown) => Ok(Opened { trail, shown }),
-                Verified::Receipts(_) => Err(NotVerified::OtherType("a receipt: a trail proof is needed")
-                    .about(path, screen.speaker())),
-            };
-            let opened = trail(&openings)?;
-            match &vault {
-                None => Ok(opened),
-                Some(vault) => {
-                    let more = from_vault(vault, &opened.trail)?;
-                    trail(&openings.iter().cloned().chain(more).collect::<Vec<_>>())
-                }
-            }
-        };
-        let opened = self.files.iter().map(read).collect::<Outcome<Vec<_>>>()?;
-        if let Some(other) = opened.iter().find(|one| one.trail.name.owner != opened[0].trail.name.owner) {
-            return Err(Failed::unable(format!(
-                "the trails are of different custodians: {} and {}",
-                opened[0].trail.name.owner, other.trail.name.owner
-            )));
-        }
-        if opened.iter().all(|one| one.shown.iter().flatten().all(|field| field.value.is_none())) {
-            screen.talk(
-                "Nothing sealed is opened: rules that nobody can read make every permission indeterminate.",
-            );
-        }
-        Ok(opened)
-    }
-}
-
-/// Everything that the vault can open of a trail.
-fn from_vault(vault: &Vault, trail: &ProvenTrail) -> Outcome<Vec<Opening>> {
-    let mut openings = Vec::new();
-    for entry in &trail.entries {
-        if let Entry::Item(item) = &entry.content
-            && vault.entry(&item.hash).is_some()
-        {
-            openings.extend(vault.openings(&item.hash, None).could_not(|| "read openings from the vault")?);
-        }
-    }
-    Ok(openings)
 }
 
 /// An item's answer in words: the outcome, why, and what would change it.

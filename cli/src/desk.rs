@@ -177,6 +177,36 @@ impl PatientArgs {
     }
 }
 
+/// The same, where no patient need be meant.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OptionalPatient {
+    /// The patient's address (https://fhir.example/Patient/17) or identifier (system|value)
+    #[arg(long, value_name = "NAME")]
+    patient: Option<String>,
+    /// The patient's code, or @FILE to read it from a file
+    #[arg(long, value_name = "CODE")]
+    code: Option<String>,
+}
+
+impl OptionalPatient {
+    /// The patient, if one was named.
+    pub(crate) fn named(&self) -> Option<PatientArgs> {
+        let is_named = self.patient.is_some() || self.code.is_some();
+        is_named.then(|| PatientArgs { patient: self.patient.clone(), code: self.code.clone() })
+    }
+}
+
+impl PatientArgs {
+    /// The patient in the vault.
+    pub(crate) fn subject(&self, vault: &Vault) -> Outcome<SubjectId> {
+        if let Some(code) = &self.code {
+            return by_code(vault, &read_code(code)?);
+        }
+        let found = vault.find(&self.names(vault)?).could_not(|| "find the patient")?;
+        found.ok_or_else(|| Failed::unable("the vault knows no patient of this name"))
+    }
+}
+
 /// The patient of a code.
 pub(crate) fn by_code(vault: &Vault, code: &PatientCode) -> Outcome<SubjectId> {
     vault.find_by_code(code).ok_or_else(|| Failed::unable("the vault knows no patient of this code"))

@@ -16,13 +16,17 @@ use clap::Parser as _;
 mod commands;
 mod decision;
 mod desk;
+mod evidence;
 mod exit;
 mod files;
+mod gathered;
 mod hand_in;
 mod keyfile;
 mod language;
 mod network;
+mod proven;
 mod render;
+mod roster;
 mod screen;
 mod subject;
 mod time;
@@ -30,6 +34,8 @@ mod trails;
 mod words;
 
 fn main() -> ExitCode {
+    // Before the arguments: an age such as 30d among them is counted from this clock.
+    let ahead = time::set_ahead();
     let arguments = commands::Arguments::parse();
     let json = arguments.json;
     let (speaker, failed) = match arguments.language.speaker() {
@@ -38,7 +44,7 @@ fn main() -> ExitCode {
     };
     // One for the whole run, so that commands hand it to threads and closures as they like.
     let screen = screen::Screen::new(json, Box::leak(Box::new(speaker)));
-    let exit = match failed {
+    let exit = match failed.or(ahead.err()) {
         Some(failed) => screen.failed(&failed),
         None => arguments.run(&screen).unwrap_or_else(|failed| screen.failed(&failed)),
     };

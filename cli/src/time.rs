@@ -2,17 +2,32 @@
 //!
 //! The ledger's own type is [`TimeMs`]; this is the edge towards people and the machine's clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use custos_proof::ids::{FAR, TimeMs};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
-/// The machine's clock.
+use crate::exit::{Failed, Outcome};
+
+/// How far this process's clock is set ahead: an age such as 10d. For test networks whose clocks were.
+pub(crate) const AHEAD: &str = "CUSTOS_CLOCK_AHEAD";
+
+/// Now.
 pub(crate) fn now() -> TimeMs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    TimeMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    custos_api::clock::now()
+}
+
+/// Sets this process's clock ahead, if the environment asks for it.
+pub(crate) fn set_ahead() -> Outcome<()> {
+    let Ok(text) = std::env::var(AHEAD) else { return Ok(()) };
+    let ms = span(&text).map_err(|error| Failed::unable(format!("{AHEAD}: {error}")))?;
+    custos_api::clock::set_ahead(ms);
+    Ok(())
+}
+
+/// The machine's own clock, whatever this process's says.
+pub(crate) fn machine() -> TimeMs {
+    custos_api::clock::machine()
 }
 
 /// A point in time as people type it: `2026-03-12T10:14:00Z`, `2026-03-12` (its first instant in
@@ -35,6 +50,16 @@ fn instant(text: &str) -> Option<TimeMs> {
 }
 
 fn age(text: &str) -> Option<TimeMs> {
+    Some(TimeMs(now().0.saturating_sub(span_ms(text)?)))
+}
+
+/// A length of time as people type it, in milliseconds.
+pub(crate) fn span(text: &str) -> Result<u64, String> {
+    span_ms(text.trim()).ok_or_else(|| format!("{text:?} is no length of time; write 30d, 12h, 15min or 90s"))
+}
+
+/// `30d`, `12h`, `15min`, `90s`.
+fn span_ms(text: &str) -> Option<u64> {
     let split = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(split);
     let seconds: u64 = match unit.trim() {
@@ -44,8 +69,7 @@ fn age(text: &str) -> Option<TimeMs> {
         "d" => 86_400,
         _ => return None,
     };
-    let ms = number.parse::<u64>().ok()?.checked_mul(seconds)?.checked_mul(1_000)?;
-    Some(TimeMs(now().0.saturating_sub(ms)))
+    number.parse::<u64>().ok()?.checked_mul(seconds)?.checked_mul(1_000)
 }
 
 /// `2026-03-12 10:14:05 UTC`.

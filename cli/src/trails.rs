@@ -14,8 +14,10 @@ use custos_people::event::Manner;
 use custos_people::rule::Rules;
 use custos_people::{say, verified};
 use custos_proof::anchor::{Link, Recency, TRUST_PERIOD_MS, TrustAnchor};
+use custos_proof::certificate::Certificate;
 use custos_proof::disclosure::{self, Shown};
 use custos_proof::hash::{ChainId, ItemHash, TrailKey};
+use custos_proof::header::Header;
 use custos_proof::ids::ParticipantId;
 use custos_proof::record::Record;
 use custos_proof::seal::Opening;
@@ -53,7 +55,13 @@ impl Ground {
         Ok(Self { anchor, links, recency, is_own })
     }
 
-    fn basis(&self) -> Basis<'_> {
+    /// Whether a header follows from the anchor.
+    pub(crate) fn believe(&self, header: &Header, certificate: &Certificate) -> Result<(), verify::Failure> {
+        self.anchor.believe(&self.links, header, certificate, None, &self.recency).map(|_| ())
+    }
+
+    /// What a receipt is verified by.
+    pub(crate) fn basis(&self) -> Basis<'_> {
         Basis { anchor: &self.anchor, links: &self.links, recency: self.recency }
     }
 

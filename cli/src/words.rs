@@ -1,9 +1,11 @@
 //! Words that people type, as the codes and concepts that sealed fields hold.
 //!
-//! `TREAT` is a code of HL7's list of purposes; `system|code` or `system|code|words` is any code;
-//! everything else is words. No terminology is looked up: what is typed is what is sealed.
+//! `TREAT` is a code of HL7's list of purposes; `14-1-e` and `53-1-c` are codes of the EHDS Regulation; `system|code` or
+//! `system|code|words` is any code; everything else is words. What is typed is what is sealed.
 
+use custos_decide::terminology::{EHDS, Terminology};
 use custos_proof::cbor::List;
+use custos_proof::kinds::access::Retention;
 use custos_proof::sealed_values::{Coding, Concept, Prose, Token};
 
 /// HL7 v3 ActReason: purposes of use.
@@ -35,7 +37,19 @@ pub(crate) fn concept(text: &str) -> Result<Concept, String> {
         };
         return Ok(coded(coding));
     }
+    if is_article(text) {
+        return Ok(coded(Coding {
+            system: Token::new(EHDS),
+            code: Token::new(text).ok_or_else(refused)?,
+            display: None,
+        }));
+    }
     Ok(Concept { codings: List::default(), text: Some(Prose::new(text).ok_or_else(refused)?) })
+}
+
+/// Whether a text is a code of the EHDS Regulation as the pinned terminology writes them: `14-1-e`, `53-1-c`.
+fn is_article(text: &str) -> bool {
+    Terminology::shipped().system_of(text) == Some(EHDS) && text.contains('-')
 }
 
 /// A purpose as typed: a code of HL7's list, in capitals, or any [`concept`].
@@ -60,6 +74,11 @@ pub(crate) fn purpose_coding(text: &str) -> Result<Coding, String> {
         .ok_or_else(|| format!("{text:?} is no code; write TREAT, or system|code"))
 }
 
+/// A class of retention as typed.
+pub(crate) fn retention(text: &str) -> Result<Retention, String> {
+    Retention::from_word(text).ok_or_else(|| "it is one of short, standard, long".into())
+}
+
 fn coded(coding: Coding) -> Concept {
     Concept { codings: List::new(vec![coding]).unwrap_or_default(), text: None }
 }
@@ -80,6 +99,9 @@ mod tests {
                 .has("http://loinc.org", "26436-6")
         );
         assert_eq!(concept("laboratory results").unwrap().codings.len(), 0);
+        assert!(concept("14-1-e").unwrap().has(EHDS, "14-1-e"));
+        assert!(purpose("53-1-e").unwrap().has(EHDS, "53-1-e"));
+        assert_eq!(concept("14-1-zz").unwrap().codings.len(), 0);
         for refused in ["", "|", "a|", "|b", "a|b|"] {
             assert!(concept(refused).is_err(), "{refused}");
         }

@@ -44,7 +44,8 @@ pub(crate) struct Bodies {
 }
 
 impl Bodies {
-    /// Opens the directory and returns the bodies for `height`; all other files in it are removed.
+    /// Opens the directory and returns the bodies for `height`. Those of later heights stay: a ledger that lost
+    /// blocks comes back to them, and to the votes for them. All other files are removed.
     pub(crate) fn open(directory: &Path, height: Height) -> io::Result<(Self, Vec<StoredBody>)> {
         fs::create_dir_all(directory)?;
         let mut found = Vec::new();
@@ -52,6 +53,7 @@ impl Bodies {
             let path = entry?.path();
             match read(&path)? {
                 Some(body) if body.height == height => found.push(body),
+                Some(body) if body.height > height => {}
                 _ => fs::remove_file(&path)?,
             }
         }
@@ -158,17 +160,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (bodies, found) = Bodies::open(dir.path(), Height(7)).unwrap();
         assert!(found.is_empty());
-        for (height, id) in [(6, 1), (7, 2), (7, 3)] {
+        for (height, id) in [(6, 1), (7, 2), (7, 3), (9, 4)] {
             bodies.store(&body(height, id)).unwrap();
         }
         bodies.store(&body(7, 3)).unwrap();
+        // As a ledger that lost blocks sees it, and again.
+        assert!(Bodies::open(dir.path(), Height(4)).unwrap().1.is_empty());
         let (bodies, mut found) = Bodies::open(dir.path(), Height(7)).unwrap();
         found.sort_by_key(|body| body.block_id);
         assert_eq!(found, [body(7, 2), body(7, 3)]);
         bodies.remove(Height(7), &BlockId([2; 32])).unwrap();
         bodies.remove(Height(7), &BlockId([2; 32])).unwrap();
         bodies.forget(Height(7)).unwrap();
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let (_, found) = Bodies::open(dir.path(), Height(9)).unwrap();
+        assert_eq!(found, [body(9, 4)]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use custos_proof::ids::ParticipantId;
+use custos_proof::ids::{ParticipantId, TimeMs};
 use custos_proof::keys::{PublicKey, Signer};
 
 /// Everything [`crate::start`] needs besides the ledger.
@@ -17,8 +17,8 @@ pub struct ConsensusConfig {
     /// A directory of consensus' own: the engine's write-ahead log and bodies not yet decided.
     ///
     /// # Correctness
-    /// It belongs to the consensus key. Starting a validator without the directory it last voted
-    /// with can make it sign twice in one round.
+    /// It belongs to the consensus key. A validator that finds it gone beside a ledger that is not new
+    /// stands aside for the open height; one that begins without either can sign twice in one round.
     pub data_dir: PathBuf,
     /// The multiaddr to listen on, for example `/ip4/0.0.0.0/tcp/7701`.
     pub listen: String,
@@ -37,6 +37,8 @@ pub struct ConsensusConfig {
     pub max_block_bytes: usize,
     /// How far a block's time may be from this node's clock.
     pub clock_bound_ms: u64,
+    /// This node's clock.
+    pub clock: fn() -> TimeMs,
 }
 
 impl std::fmt::Debug for ConsensusConfig {

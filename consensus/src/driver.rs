@@ -8,9 +8,10 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use custos_engine::{
     DecidedBlock, Engine, EngineEvent, Evidence, Proposed, Reply, StartHeight, Stopped, SyncOutcome,
@@ -22,6 +23,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{error, info, warn};
 
+use crate::aside;
 use crate::bodies::Bodies;
 use crate::health::{Health, State};
 use crate::host::{Answer, Effect, Host, Input, Now, Ticket};
@@ -39,9 +41,12 @@ pub(crate) struct Driver {
     pub(crate) network: Network,
     pub(crate) ledger: LedgerThread,
     pub(crate) bodies: Arc<Bodies>,
+    /// Consensus' own directory.
+    pub(crate) directory: PathBuf,
     pub(crate) wake: Arc<Notify>,
     pub(crate) health: watch::Sender<Health>,
     pub(crate) evidence: mpsc::Sender<Evidence>,
+    pub(crate) clock: fn() -> TimeMs,
     pub(crate) began: Instant,
     pub(crate) open: HashMap<Ticket, Question>,
     pub(crate) next_ticket: u64,
@@ -168,7 +173,13 @@ impl Driver {
             }
             Effect::Store(body) => self.on_disk(move |bodies| bodies.store(&body)).await?,
             Effect::Discard(height, id) => self.on_disk(move |bodies| bodies.remove(height, &id)).await?,
-            Effect::Forget(up_to) => self.on_disk(move |bodies| bodies.forget(up_to)).await?,
+            Effect::Forget(up_to) => {
+                let directory = self.directory.clone();
+                self.on_disk(move |bodies| {
+                    bodies.forget(up_to).and_then(|()| aside::decided(&directory, up_to))
+                })
+                .await?;
+            }
             Effect::Publish(parts) => parts.iter().for_each(|part| self.engine.publish(part)),
             Effect::Allow(allowed) => self.network.allow(allowed).await,
             Effect::Charge(peer, what) => self.charge(peer, what).await,
@@ -266,9 +277,8 @@ impl Driver {
     }
 
     fn now(&self) -> Now {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        Now { wall: TimeMs(ms(wall)), steady_ms: ms(self.began.elapsed()) }
+        let steady_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Now { wall: (self.clock)(), steady_ms }
     }
 
     /// Publishes the health if anything in it has changed.

@@ -1,21 +1,20 @@
 //! Starting consensus, and what the node holds of it while it runs.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use custos_engine::{Engine, EngineConfig, EngineError, EngineInbound, EngineTimeouts, Evidence};
-use custos_network::{Frame, MAX_SUBMISSION_BYTES, Network, NetworkError, PeerKey};
-use custos_proof::ids::{Height, TimeMs};
+use custos_network::{Channel, Frame, Network, NetworkError, PeerKey};
 use custos_proof::keys::PublicKey;
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tracing::warn;
 
+use crate::aside::{self, Aside};
 use crate::bodies::Bodies;
 use crate::config::{ConsensusConfig, Timeouts};
 use crate::driver::{Driver, LedgerThread, allowed_at_start};
@@ -65,18 +64,6 @@ pub async fn start(
     runtime.spawn(launch(config, ledger)).await.map_err(|_| StartError::Runtime)?
 }
 
-/// The height of which the directory's log holds votes; `None` when there is no log.
-///
-/// # Errors
-/// When it is there and cannot be read.
-pub fn remembered(data_dir: &Path) -> std::io::Result<Option<Height>> {
-    custos_engine::remembered(&log_of_votes(data_dir))
-}
-
-fn log_of_votes(data_dir: &Path) -> PathBuf {
-    data_dir.join("engine").join("votes.wal")
-}
-
 /// The running consensus, as the node sees it. Dropping it stops everything, without waiting.
 pub struct ConsensusHandle {
     network: Network,
@@ -84,18 +71,29 @@ pub struct ConsensusHandle {
     health: watch::Receiver<Health>,
     submissions: Option<Submissions>,
     evidence: Option<mpsc::Receiver<Evidence>>,
+    aside: Option<Aside>,
     shutdown: oneshot::Sender<()>,
     driver: JoinHandle<()>,
 }
 
 impl ConsensusHandle {
-    /// Sends a submission's bytes to every connected peer. Never waits; a peer that does not keep up
-    /// does without (it will see the submission in a block). Larger ones than the network carries
-    /// are not sent.
+    /// What this validator waits for before it votes, when its memory of votes was lost and it follows without
+    /// voting until then. It votes again when consensus is started anew.
+    #[must_use]
+    pub fn aside(&self) -> Option<&Aside> {
+        self.aside.as_ref()
+    }
+
+    /// Sends submissions' bytes to every connected peer, in as few frames as they need. Never waits; a
+    /// peer that does not keep up does without (it will see the submissions in a block). Larger ones
+    /// than the network carries are not sent.
+    pub fn gossip_all<'a>(&self, submissions: impl IntoIterator<Item = &'a [u8]>) {
+        gossip(&self.network, submissions);
+    }
+
+    /// Sends one submission's bytes; see [`ConsensusHandle::gossip_all`].
     pub fn gossip(&self, submission: &[u8]) {
-        if submission.len() <= MAX_SUBMISSION_BYTES {
-            self.network.broadcast(custos_network::Channel::Submissions, submission);
-        }
+        self.gossip_all([submission]);
     }
 
     /// A handle that gossips and wakes and can be cloned into the mempool and the HTTP server.
@@ -152,11 +150,9 @@ pub struct Gossiper {
 }
 
 impl Gossiper {
-    /// See [`ConsensusHandle::gossip`].
-    pub fn gossip(&self, submission: &[u8]) {
-        if submission.len() <= MAX_SUBMISSION_BYTES {
-            self.network.broadcast(custos_network::Channel::Submissions, submission);
-        }
+    /// See [`ConsensusHandle::gossip_all`].
+    pub fn gossip_all<'a>(&self, submissions: impl IntoIterator<Item = &'a [u8]>) {
+        gossip(&self.network, submissions);
     }
 
     /// See [`ConsensusHandle::wake`].
@@ -165,25 +161,41 @@ impl Gossiper {
     }
 }
 
+fn gossip<'a>(network: &Network, submissions: impl IntoIterator<Item = &'a [u8]>) {
+    for bundle in custos_network::bundles(submissions) {
+        network.broadcast(Channel::Submissions, &bundle);
+    }
+}
+
 /// Submissions from peers. A consumer that falls behind slows the peers' submission streams and
 /// nothing else.
-#[derive(Debug)]
-pub struct Submissions(mpsc::Receiver<Frame>);
+pub struct Submissions {
+    frames: mpsc::Receiver<Frame>,
+    network: Network,
+}
 
-/// A submission's bytes and who sent them to us (not who wrote them).
+/// Submissions' bytes and who sent them to us (not who wrote them).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gossiped {
     /// The transport key of the peer.
     pub from: PublicKey,
-    /// The submission's wire form, as received.
-    pub bytes: Bytes,
+    /// The submissions' wire forms, as received; at least one.
+    pub submissions: Vec<Bytes>,
 }
 
 impl Submissions {
-    /// The next submission; `None` once the network has stopped.
+    /// The next submissions that came together; `None` once the network has stopped.
     pub async fn recv(&mut self) -> Option<Gossiped> {
-        let Frame { peer, payload, .. } = self.0.recv().await?;
-        Some(Gossiped { from: PublicKey(peer.0), bytes: payload })
+        loop {
+            let Frame { peer, payload, .. } = self.frames.recv().await?;
+            match custos_network::unbundle(&payload) {
+                Some(submissions) => return Some(Gossiped { from: PublicKey(peer.0), submissions }),
+                None => {
+                    let violations = self.network.charge(peer);
+                    warn!(%peer, violations, "a frame that is no bundle of submissions was dropped");
+                }
+            }
+        }
     }
 }
 
@@ -197,6 +209,23 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
     std::fs::create_dir_all(&config.data_dir).map_err(directory)?;
     let (bodies, durable) =
         Bodies::open(&config.data_dir.join("bodies"), head.height.next()).map_err(directory)?;
+
+    let memory =
+        aside::recall(&config.data_dir, head.height, head.time, config.clock_bound_ms, (config.clock)())
+            .map_err(directory)?;
+    let aside = memory.aside.filter(|_| config.signer.is_some());
+    if let Some(Aside { from, since, reason }) = &aside {
+        warn!(
+            head = head.height.0,
+            votes_from = from.0,
+            since_ms = since.map(|since| since.0),
+            reason,
+            "this node stands aside: what it may have signed it does not remember, and voting again could sign \
+             twice; it follows, and votes again when the others have decided that. If so many validators say \
+             this that nothing is decided, nobody remembers: see `custos node vote-again --help`"
+        );
+    }
+    let signer = config.signer.filter(|_| aside.is_none());
 
     let bootstrap: BTreeSet<PeerKey> =
         config.peers.iter().filter(|peer| peer.bootstrap).map(|peer| PeerKey(peer.transport.0)).collect();
@@ -218,8 +247,8 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
     let engine = EngineConfig {
         name: config.name.clone(),
         chain: head.chain,
-        wal: log_of_votes(&config.data_dir),
-        signer: config.signer.clone(),
+        wal: memory.log,
+        signer: signer.clone(),
         max_block_bytes: config.max_block_bytes,
     };
     let engine: Engine = match custos_engine::start(engine, network.clone(), engine_inbound).await {
@@ -231,10 +260,9 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
     };
 
     let began = Instant::now();
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = Now { wall: TimeMs(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)), steady_ms: 0 };
+    let now = Now { wall: (config.clock)(), steady_ms: 0 };
     let host = HostConfig {
-        key: config.signer.as_ref().map(|signer| signer.public_key()),
+        key: signer.as_ref().map(|signer| signer.public_key()),
         transport: own,
         bootstrap,
         timeouts: engine_timeouts(config.timeouts),
@@ -251,9 +279,11 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
         network: network.clone(),
         ledger,
         bodies: Arc::new(bodies),
+        directory: config.data_dir,
         wake: Arc::clone(&wake),
         health,
         evidence,
+        clock: config.clock,
         began,
         open: HashMap::new(),
         next_ticket: 0,
@@ -263,11 +293,12 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
     };
     let (shutdown, stop) = oneshot::channel();
     Ok(ConsensusHandle {
+        submissions: Some(Submissions { frames: submissions, network: network.clone() }),
         network,
         wake,
         health: health_seen,
-        submissions: Some(Submissions(submissions)),
         evidence: Some(evidence_out),
+        aside,
         shutdown,
         driver: tokio::spawn(driver.run(stop)),
     })

@@ -30,6 +30,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use custos_engine::{
@@ -66,6 +67,9 @@ pub const MAX_EARLY_BODIES_PER_PEER: usize = 2;
 /// After waiting this long for enough validators we start without them: votes are sent again, so
 /// starting early costs a round and never safety.
 pub const PEERS_WAIT_MS: u64 = 15_000;
+
+/// How long a first round waits for a proposer that is not connected: as long as it may take to connect again.
+pub const ABSENT_PROPOSE: Duration = Duration::from_millis(40);
 
 /// The factor on the clock bound stops growing here; it is about twelve days by then.
 const MAX_DOUBLINGS: u32 = 20;
@@ -406,9 +410,26 @@ impl Host {
     }
 
     /// What the engine is told when a height starts.
+    ///
+    /// Nothing is relayed here: a proposal comes from its proposer or not at all. When the first one
+    /// whose turn it is has no connection to us, waiting for it is a formality; the next round gets the
+    /// time that this one does not need. That is an opinion of this node about its own connections, and
+    /// no more than a timeout: a proposer whom the others can hear is decided without our vote.
     #[must_use]
     pub fn start_height(&self, height: Height) -> StartHeight {
-        StartHeight { height, validators: self.head.validators.clone(), timeouts: self.config.timeouts }
+        let mut timeouts = self.config.timeouts;
+        if self.is_first_absent(height) {
+            timeouts.delta = timeouts.delta.max(timeouts.propose);
+            timeouts.propose = timeouts.propose.min(ABSENT_PROPOSE);
+        }
+        StartHeight { height, validators: self.head.validators.clone(), timeouts }
+    }
+
+    /// Whether whoever proposes first at this height is not connected.
+    fn is_first_absent(&self, height: Height) -> bool {
+        let first = select_proposer(&self.head.validators, height, Round(0));
+        self.config.key != Some(first.key)
+            && !self.peers.iter().any(|peer| self.participant(peer) == Some(&first.participant))
     }
 
     /// The round of the height being decided.
@@ -871,7 +892,7 @@ impl Host {
             return self.halt(format!(
                 "block {height} is decided and its body is not here; \
                  was the consensus directory deleted or restored from elsewhere? \
-                 run `custos node stand-back`: the node then fetches the block, and votes once that is safe"
+                 run `custos node stand-aside`: the node then fetches the block, and votes once that is safe"
             ));
         };
         let block = Arc::clone(&body.block);

@@ -647,6 +647,42 @@ fn the_first_height_waits_for_validators_and_not_for_ever() {
 }
 
 #[test]
+fn nobody_waits_long_for_a_proposer_that_is_not_connected() {
+    let usual = crate::handle::engine_timeouts(crate::Timeouts::default());
+    let mut play = Play::new();
+    let all = BTreeSet::from([peer(1), peer(2), peer(3)]);
+    play.on(Input::Peers(all.clone()));
+    for height in 11..19 {
+        assert_eq!(play.host.start_height(Height(height)).timeouts, usual);
+    }
+    let turns = |gone: usize| -> Vec<u64> {
+        let is_gone = |height: &u64| {
+            select_proposer(&validators(), Height(*height), Round(0)).participant == name(gone)
+        };
+        (11..19).filter(is_gone).collect()
+    };
+    for gone in 1..4 {
+        play.on(Input::Peers(all.iter().copied().filter(|other| *other != peer(gone)).collect()));
+        for height in 11..19 {
+            let timeouts = play.host.start_height(Height(height)).timeouts;
+            if turns(gone).contains(&height) {
+                assert_eq!(timeouts.propose, ABSENT_PROPOSE);
+                // Whoever proposes next has at least as long as a first proposer.
+                assert!(timeouts.propose + timeouts.delta >= usual.propose);
+            } else {
+                assert_eq!(timeouts, usual);
+            }
+        }
+        assert_eq!(turns(gone).len(), 2);
+    }
+    // We are never absent to ourselves.
+    play.on(Input::Peers(BTreeSet::new()));
+    for height in turns(0) {
+        assert_eq!(play.host.start_height(Height(height)).timeouts, usual);
+    }
+}
+
+#[test]
 fn peers_may_ask_for_any_range_and_get_what_exists() {
     let mut play = Play::deciding();
     for (asked, served) in

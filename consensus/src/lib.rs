@@ -17,6 +17,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod aside;
 mod assembly;
 mod bodies;
 mod config;
@@ -30,6 +31,6 @@ pub use bodies::StoredBody;
 pub use config::{ConsensusConfig, PeerConfig, Timeouts};
 pub use custos_engine::{CORRUPT_LOG, Evidence, EvidenceKind, SignedChoice, select_proposer};
 pub use custos_network::Counters;
-pub use handle::{ConsensusHandle, Gossiped, Gossiper, StartError, Submissions, remembered, start};
+pub use handle::{ConsensusHandle, Gossiped, Gossiper, StartError, Submissions, start};
 pub use health::{Health, State};
 pub use ledger::{AllowedPeer, BuildRequest, Decided, Head, Ledger, LedgerFault, Verdict};

@@ -19,17 +19,16 @@ fn submissions_reach_the_other_validators_as_bytes() {
     let setup = Setup::new(4, 4, 60_000);
     let mut nodes: Vec<_> = (0..4).map(|index| setup.start(index, true, Pool::default())).collect();
     wait("all connected", 30, || nodes.iter().all(|node| node.health().connected_peers == 3));
-    nodes[1].handle().gossip(b"a submission");
+    nodes[1].handle().gossip_all([b"a submission".as_slice(), b"another one"]);
     for index in [0, 2, 3] {
         let mut submissions = nodes[index].handle().take_submissions().unwrap();
         let runtime = nodes[index].runtime.as_ref().unwrap();
         let received = runtime.block_on(async {
             tokio::time::timeout(Duration::from_secs(5), submissions.recv()).await.unwrap().unwrap()
         });
-        assert_eq!(
-            (received.from, &received.bytes[..]),
-            (common::transport_key(1), b"a submission".as_slice())
-        );
+        assert_eq!(received.from, common::transport_key(1));
+        // In one frame, in their order.
+        assert_eq!(received.submissions, [b"a submission".as_slice(), b"another one"]);
     }
     nodes.into_iter().for_each(Node::stop);
 }

@@ -1080,10 +1080,13 @@ CONCEPT = int_map(k1=some(coding, 16), k2=prose(4096))
 IDENTIFIER = int_map(k1=token, k2=prose(512), k3=CONCEPT, k4=token)
 PARTY = int_map(k1=token, k2=token, k3=IDENTIFIER, k4=prose(4096))
 SPAN = struct(("start", option(moment)), ("end", option(moment)))
+ROSTER_ENTRY = struct(
+    ("_type", literal("roster-entry")), ("salt", digest), ("person", PARTY), ("roles", many(CONCEPT, 16)),
+    ("purposes", many(coding, 32)), ("groups", many(PARTY, 16)))
 AGENT = int_map(
     k1=one_of(1, 2, 3, 4), k2=CONCEPT, k3=some(CONCEPT, 16), k4=boolean, k5=PARTY, k6=prose(512), k7=prose(512), k8=PARTY,
     k9=some(IDENTIFIER, 16), k10=CONCEPT, k11=some(token, 16), k12=PARTY, k13=prose(512), k14=token, k15=coding,
-    k16=some(digest, 64))
+    k16=some(digest, 64), k17=struct(("index", u32), ("size", u32), ("entry", ROSTER_ENTRY)))
 DETAIL = struct(("name", prose(512)), ("binary", boolean), ("value", data(4096)))
 RESOURCE = int_map(
     k1=PARTY, k2=coding, k3=coding, k4=coding, k5=some(coding, 16), k6=prose(4096), k7=prose(4096), k8=data(16384),
@@ -1112,7 +1115,8 @@ PURPOSES, CONCEPTS, PARTIES, AGENTS = (
 JUSTIFICATION = int_map(k1=some(CONCEPT, 8), k2=prose(4096))
 OWN_TRAIL = struct(("epoch", u16), ("local_id", digest))
 DELEGATION = int_map(
-    k1=PARTY, k2=one_of(1, 2, 3, 4), k3=some(one_of(1, 2, 3), 16), k4=SPAN, k5=moment, k6=digest, k7=prose(4096))
+    k1=PARTY, k2=one_of(1, 2, 3, 4), k3=some(one_of(1, 2, 3), 16), k4=SPAN, k5=moment, k6=digest, k7=prose(4096),
+    k8=boolean)
 REKEY = struct(("generation", u32), ("reason", one_of(1, 2, 3, 4)))
 LINKED = struct(("custodian", participant_id), ("epoch", u16), ("local_id", digest), ("reason", one_of(1, 2, 3)))
 POINTER = int_map(k1=digest, k2=some(digest, 32))

@@ -9,7 +9,6 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use custos_proof::batch::verify_batch;
 use custos_proof::hash::{Digest, SubmissionId, sha256};
@@ -25,6 +24,8 @@ use crate::mempool::{Limits, Mempool};
 
 /// How many bytes of verified submissions are remembered beside the mempool.
 const REMEMBERED_BYTES: usize = 32 * 1024 * 1024;
+/// How many places of the order in which submissions came may be empty before it is swept.
+const MAX_HOLES: usize = 4096;
 /// The most requests that wait for one submission.
 const MAX_WAITERS_EACH: usize = 64;
 
@@ -180,10 +181,16 @@ impl Verifier {
         self.checks.load(Ordering::Relaxed)
     }
 
-    /// A submission with these bytes that was verified and is remembered.
+    /// The submissions with these bytes that were verified and are remembered, each in its place.
     #[must_use]
-    pub fn known(&self, bytes: &Digest) -> Option<Arc<Verified>> {
-        lock(&self.known).by_bytes.get(bytes).cloned()
+    pub fn known(&self, bytes: &[Digest]) -> Vec<Option<Arc<Verified>>> {
+        let known = lock(&self.known);
+        bytes.iter().map(|bytes| known.by_bytes.get(bytes).cloned()).collect()
+    }
+
+    /// Forgets submissions that a block recorded: nobody asks for their signatures again.
+    pub fn forget(&self, bytes: &[Digest]) {
+        lock(&self.known).forget(bytes);
     }
 
     /// Checks the signatures of what is not known, all in one batch.
@@ -250,18 +257,34 @@ impl Known {
         }
         while self.size > REMEMBERED_BYTES {
             let Some(oldest) = self.order.pop_front() else { break };
-            if let Some(forgotten) = self.by_bytes.remove(&oldest) {
-                self.size -= forgotten.bytes().len();
-            }
+            self.remove(&oldest);
+        }
+    }
+
+    fn forget(&mut self, bytes: &[Digest]) {
+        for bytes in bytes {
+            self.remove(bytes);
+        }
+        // What is recorded is mostly what came first.
+        while self.order.front().is_some_and(|oldest| !self.by_bytes.contains_key(oldest)) {
+            self.order.pop_front();
+        }
+        if self.order.len() > 2 * self.by_bytes.len().max(MAX_HOLES) {
+            self.order.retain(|bytes| self.by_bytes.contains_key(bytes));
+        }
+    }
+
+    fn remove(&mut self, bytes: &Digest) {
+        if let Some(forgotten) = self.by_bytes.remove(bytes) {
+            self.size -= forgotten.bytes().len();
         }
     }
 }
 
-/// This machine's clock.
+/// This node's clock.
 #[must_use]
 pub fn clock() -> TimeMs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    TimeMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    custos_api::clock::now()
 }
 
 /// A lock that a panic elsewhere does not take from us: what it guards is changed in whole steps.
@@ -304,6 +327,27 @@ mod tests {
             assert!(results.iter().all(Result::is_ok));
         }
         assert_eq!(verifier.checks(), 6);
+    }
+
+    #[test]
+    fn what_a_block_recorded_is_forgotten_and_the_rest_is_not() {
+        let verifier = Verifier::default();
+        let bytes: Vec<Digest> = (1..=9).map(|n| candidate(n, false).bytes).collect();
+        assert!(verifier.verify((1..=9).map(|n| candidate(n, false)).collect()).iter().all(Result::is_ok));
+        verifier.forget(&bytes[..4]);
+        verifier.forget(&bytes[6..8]);
+        let kept: Vec<bool> = verifier.known(&bytes).iter().map(Option::is_some).collect();
+        assert_eq!(kept, [false, false, false, false, true, true, false, false, true]);
+        let known = lock(&verifier.known);
+        assert_eq!(
+            known.size,
+            bytes.iter().filter_map(|b| known.by_bytes.get(b)).map(|v| v.bytes().len()).sum::<usize>()
+        );
+        assert_eq!(known.order.front(), Some(&bytes[4]));
+        drop(known);
+        // Asked again, a forgotten one is checked again.
+        verifier.verify(vec![candidate(1, false), candidate(5, false)]);
+        assert_eq!(verifier.checks(), 10);
     }
 
     #[test]

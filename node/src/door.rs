@@ -125,7 +125,7 @@ pub(crate) async fn answer(
     let mut number = 0u64;
     loop {
         let stream = tokio::select! {
-            _ = stopping.wait_for(|stop| *stop) => return,
+            () = async { let _ = stopping.wait_for(|stop| *stop).await; } => return,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {

@@ -14,6 +14,7 @@ mod fail;
 mod members;
 mod note;
 pub mod openapi;
+mod permits;
 mod public;
 mod submit;
 
@@ -216,7 +217,13 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/policy", get(public::policy))
         .route("/v1/proposals", get(public::proposals))
         .route("/v1/proposals/{proposal}", get(public::proposal))
+        .route("/v1/permits", get(permits::permits))
+        .route("/v1/permits/{permit}", get(permits::permit))
+        .route("/v1/state/policy", get(permits::policy_state))
+        .route("/v1/state/participants/{participant}", get(permits::participant_state))
+        .route("/v1/state/permits/{permit}", get(permits::permit_state))
         .route("/v1/submissions", post(submit::submit))
+        .route("/v1/submissions/many", post(submit::submit_many))
         .route("/v1/submissions/{id}", get(submit::status))
         .route("/v1/items/{item}", get(members::item))
         .route("/v1/items/{item}/receipt", get(members::receipt))

@@ -14,9 +14,10 @@
 //! Deliberately absent: what happens afterwards. Consensus takes from the mempool when it wants.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use custos_proof::hash::{Digest, ItemHash, SubmissionId, sha256};
 use custos_proof::submission::{Author, FormError, Submission, Verified};
 use custos_state::error::{AdmitError, Refusal, RefusalCode};
@@ -25,7 +26,7 @@ use custos_store::Snapshot;
 use tokio::sync::oneshot;
 use tracing::{debug, error};
 
-use crate::chain::{Candidate, Chain};
+use crate::chain::{Candidate, Chain, lock};
 use crate::mempool::{NoRoom, Place};
 use crate::metrics::Metrics;
 
@@ -43,17 +44,24 @@ const MAX_RECHECKED: usize = 4096;
 pub enum Job {
     /// Take this in.
     Submission(Incoming),
+    /// Take these in, which one client handed in together.
+    Together(Vec<Bytes>, oneshot::Sender<Vec<Answer>>),
+    /// Take these in, which a peer passed on.
+    Relayed(Vec<Bytes>, Arc<str>),
     /// Look again at what these authors have waiting: a block changed what they may do.
     Recheck(BTreeSet<Author>),
     /// End.
     Stop,
 }
 
+/// What a client is told.
+pub type Answer = Result<Accepted, Declined>;
+
 /// Bytes that say they are a submission.
 #[derive(Debug)]
 pub struct Incoming {
     /// The bytes.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// Where they come from.
     pub origin: Origin,
 }
@@ -62,9 +70,53 @@ pub struct Incoming {
 #[derive(Debug)]
 pub enum Origin {
     /// A client, who waits for the answer. This node is the first to take it.
-    Client(oneshot::Sender<Result<Accepted, Declined>>),
+    Client(oneshot::Sender<Answer>),
+    /// A client, who handed in others with it and waits for all answers.
+    Among(Arc<Together>, usize),
     /// A peer, by name.
-    Peer(String),
+    Peer(Arc<str>),
+}
+
+impl Origin {
+    /// Whether this node is the first to take it.
+    fn is_first(&self) -> bool {
+        match self {
+            Origin::Client(_) | Origin::Among(..) => true,
+            Origin::Peer(_) => false,
+        }
+    }
+}
+
+/// The answers to submissions that came together; sent when the last is there.
+#[derive(Debug)]
+pub struct Together(Mutex<Collected>);
+
+#[derive(Debug)]
+struct Collected {
+    answers: Vec<Option<Answer>>,
+    missing: usize,
+    client: Option<oneshot::Sender<Vec<Answer>>>,
+}
+
+impl Together {
+    fn new(count: usize, client: oneshot::Sender<Vec<Answer>>) -> Arc<Self> {
+        let answers = vec![None; count];
+        Arc::new(Self(Mutex::new(Collected { answers, missing: count, client: Some(client) })))
+    }
+
+    fn answer(&self, place: usize, answer: Answer) {
+        let mut collected = lock(&self.0);
+        let slot = collected.answers.get_mut(place).filter(|slot| slot.is_none());
+        let Some(slot) = slot else { return };
+        *slot = Some(answer);
+        collected.missing -= 1;
+        if collected.missing == 0
+            && let Some(client) = collected.client.take()
+        {
+            // A client that hung up meanwhile asks for the status.
+            let _ = client.send(collected.answers.drain(..).flatten().collect());
+        }
+    }
 }
 
 /// A submission that is taken, or was taken before.
@@ -102,8 +154,8 @@ pub enum Declined {
 
 /// What intake asks of consensus.
 pub trait Peers: Send + Sync + 'static {
-    /// Passes a new submission's bytes on to every peer.
-    fn pass_on(&self, bytes: &[u8]);
+    /// Passes new submissions' bytes on to every peer.
+    fn pass_on(&self, submissions: &[Arc<Verified>]);
     /// Says that there is work.
     fn wake(&self);
 }
@@ -141,21 +193,30 @@ impl Intake {
     ///
     /// # Errors
     /// [`NoRoom::Full`] when too many wait.
-    pub fn submit(&self, bytes: Vec<u8>) -> Result<oneshot::Receiver<Result<Accepted, Declined>>, NoRoom> {
+    pub fn submit(&self, bytes: Bytes) -> Result<oneshot::Receiver<Answer>, NoRoom> {
         let (answer, receiver) = oneshot::channel();
         let incoming = Incoming { bytes, origin: Origin::Client(answer) };
         self.jobs.try_send(Job::Submission(incoming)).map(|()| receiver).map_err(|_| NoRoom::Full)
     }
 
-    /// Hands in a peer's bytes.
+    /// Hands in what a client sent together, at least one; the answers come through the receiver, in the same order.
     ///
     /// # Errors
-    /// The bytes, when too many wait.
-    pub fn relayed(&self, bytes: Vec<u8>, peer: &str) -> Result<(), Vec<u8>> {
-        let incoming = Incoming { bytes, origin: Origin::Peer(peer.to_owned()) };
-        self.jobs.try_send(Job::Submission(incoming)).map_err(|error| match error {
-            TrySendError::Full(Job::Submission(incoming))
-            | TrySendError::Disconnected(Job::Submission(incoming)) => incoming.bytes,
+    /// [`NoRoom::Full`] when too many wait.
+    pub fn submit_together(&self, all: Vec<Bytes>) -> Result<oneshot::Receiver<Vec<Answer>>, NoRoom> {
+        let (answer, receiver) = oneshot::channel();
+        self.jobs.try_send(Job::Together(all, answer)).map(|()| receiver).map_err(|_| NoRoom::Full)
+    }
+
+    /// Hands in what a peer passed on together.
+    ///
+    /// # Errors
+    /// The same, when too many wait.
+    pub fn relayed(&self, all: Vec<Bytes>, peer: &Arc<str>) -> Result<(), Vec<Bytes>> {
+        self.jobs.try_send(Job::Relayed(all, Arc::clone(peer))).map_err(|error| match error {
+            TrySendError::Full(Job::Relayed(all, _)) | TrySendError::Disconnected(Job::Relayed(all, _)) => {
+                all
+            }
             // What came back is what was sent.
             TrySendError::Full(_) | TrySendError::Disconnected(_) => Vec::new(),
         })
@@ -198,6 +259,18 @@ impl<P: Peers> Worker<P> {
                         size += incoming.bytes.len();
                         batch.push(incoming);
                     }
+                    Job::Together(all, client) => {
+                        let together = Together::new(all.len(), client);
+                        for (place, bytes) in all.into_iter().enumerate() {
+                            size += bytes.len();
+                            let origin = Origin::Among(Arc::clone(&together), place);
+                            batch.push(Incoming { bytes, origin });
+                        }
+                    }
+                    Job::Relayed(all, peer) => batch.extend(all.into_iter().map(|bytes| {
+                        size += bytes.len();
+                        Incoming { bytes, origin: Origin::Peer(Arc::clone(&peer)) }
+                    })),
                     Job::Recheck(more) => authors.extend(more),
                     Job::Stop => stop = true,
                 }
@@ -233,7 +306,7 @@ impl<P: Peers> Worker<P> {
                 continue;
             }
             first.insert(hash, steps.len());
-            let strict = matches!(origin, Origin::Client(_));
+            let strict = origin.is_first();
             match snapshot.as_ref().map_err(Clone::clone).and_then(|s| self.before_signature(s, &bytes, hash))
             {
                 Ok(Before::Check(submission, key)) => {
@@ -252,7 +325,7 @@ impl<P: Peers> Worker<P> {
         let verified = self.chain.verifier().verify(candidates);
         // A later one: what was recorded while signatures were checked shows here.
         let snapshot = self.snapshot();
-        let mut added = false;
+        let (mut added, mut fresh) = (false, Vec::new());
         for (place, result) in places.into_iter().zip(verified) {
             let outcome = match result {
                 Ok(verified) => snapshot.as_ref().map_err(Clone::clone).and_then(|s| {
@@ -266,14 +339,14 @@ impl<P: Peers> Worker<P> {
             };
             if let Ok(Accepted { id, standing: Standing::Added, .. }) = &outcome {
                 added = true;
-                if let Origin::Client(_) = steps[place].origin {
-                    let pending = self.chain.mempool().pending(id).cloned();
-                    if let Some(submission) = pending {
-                        self.peers.pass_on(submission.bytes());
-                    }
+                if steps[place].origin.is_first() {
+                    fresh.extend(self.chain.mempool().pending(id).cloned());
                 }
             }
             outcomes[place] = Some(outcome);
+        }
+        if !fresh.is_empty() {
+            self.peers.pass_on(&fresh);
         }
         if added {
             self.peers.wake();
@@ -345,13 +418,21 @@ impl<P: Peers> Worker<P> {
                 // A client that hung up meanwhile asks for the status.
                 let _ = answer.send(outcome);
             }
+            Origin::Among(together, place) => {
+                self.metrics.submission(outcome_word(&outcome));
+                together.answer(place, outcome);
+            }
             Origin::Peer(peer) => {
                 if let Err(Declined::Refused(refusal)) = &outcome {
                     // A peer that took it in good faith an hour ago may be refused by rules that changed
                     // since; one that sends malformed or wrongly signed bytes may not.
                     if is_senders_fault(refusal.code) {
                         self.metrics.bad_relay();
-                        debug!(peer, code = refusal.code.word(), "a peer passed on a bad submission");
+                        debug!(
+                            peer = &*peer,
+                            code = refusal.code.word(),
+                            "a peer passed on a bad submission"
+                        );
                     }
                 }
                 self.metrics.relayed(outcome_word(&outcome));

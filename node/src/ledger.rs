@@ -36,6 +36,8 @@ use crate::room::Room;
 
 /// How many executed blocks are kept until their height is decided.
 const MAX_EXECUTED: usize = 8;
+/// Of how many blocks the signatures are remembered after they were recorded.
+const BLOCKS_REMEMBERED: usize = 3;
 /// What a block's wire form may need besides its submissions.
 const HEADER_BYTES: usize = 4096;
 /// What each submission's length takes up in the wire form.
@@ -53,6 +55,8 @@ pub struct NodeLedger {
     /// Met when serving: see [`Ledger::earliest`].
     whole_from: AtomicU64,
     metrics: Metrics,
+    /// Hashes of the submissions of the last blocks, whose signatures are still remembered.
+    recorded: VecDeque<Vec<Digest>>,
 }
 
 /// A block that was executed on the head.
@@ -71,6 +75,23 @@ enum Execution {
     Refused(Verdict),
 }
 
+/// A submission of a block that is being executed.
+enum Taken {
+    /// This node took it in before and found its signature to be good.
+    Before(Arc<Verified>),
+    /// It came with the block.
+    Now(Box<Submission>),
+}
+
+impl Taken {
+    fn submission(&self) -> &Submission {
+        match self {
+            Taken::Before(verified) => verified,
+            Taken::Now(submission) => submission,
+        }
+    }
+}
+
 impl NodeLedger {
     /// The ledger over a chain.
     ///
@@ -82,56 +103,64 @@ impl NodeLedger {
             (allowed_peers(&snapshot)?, next_due(&snapshot)?)
         };
         let room = Room::new(Limits::default().max_bytes);
-        Ok(Self {
-            chain,
-            executed: VecDeque::new(),
-            peers,
-            next_due,
-            room,
-            whole_from: AtomicU64::new(1),
-            metrics,
-        })
+        let (executed, recorded) = (VecDeque::new(), VecDeque::new());
+        let whole_from = AtomicU64::new(1);
+        Ok(Self { chain, executed, peers, next_due, room, whole_from, metrics, recorded })
     }
 
     /// Decodes, verifies and applies a block.
-    fn execute(&self, block: &Block) -> Result<Execution, LedgerFault> {
+    fn execute(&self, block: &Block, hashes: Vec<Digest>) -> Result<Execution, LedgerFault> {
         let wrong_body = |reason: String| Ok(Execution::Refused(Verdict::WrongBody(reason)));
         let invalid = |reason: String| Ok(Execution::Refused(Verdict::Invalid(reason)));
-        let mut submissions = Vec::with_capacity(block.body.len());
-        for (position, bytes) in block.body.iter().enumerate() {
-            match Submission::decode(bytes) {
-                Ok(submission) => submissions.push(submission),
-                Err(error) => return wrong_body(format!("submission {position}: {error}")),
-            }
+        let body = body_hash(block, &hashes);
+        // What was taken in before is neither taken apart nor checked again.
+        let mut submissions: Vec<Taken> = Vec::with_capacity(block.body.len());
+        for (position, (bytes, known)) in
+            block.body.iter().zip(self.chain.verifier().known(&hashes)).enumerate()
+        {
+            submissions.push(match known {
+                Some(verified) => Taken::Before(verified),
+                None => match Submission::decode(bytes) {
+                    Ok(submission) => Taken::Now(Box::new(submission)),
+                    Err(error) => return wrong_body(format!("submission {position}: {error}")),
+                },
+            });
         }
-        let ids: Vec<SubmissionId> = submissions.iter().map(Submission::id).collect();
+        let ids: Vec<SubmissionId> = submissions.iter().map(|taken| taken.submission().id()).collect();
         if body_root(&ids) != block.header.body_root {
             return wrong_body("the submissions are not those of the header's body_root".into());
         }
-        let acted = acted(submissions.iter());
+        let acted = acted(submissions.iter().map(Taken::submission));
         let snapshot = self.chain.store().snapshot().map_err(fault)?;
-        let mut candidates = Vec::with_capacity(submissions.len());
-        for submission in submissions {
+        let (mut candidates, mut places) = (Vec::new(), Vec::new());
+        let mut verified: Vec<Option<Arc<Verified>>> = Vec::with_capacity(submissions.len());
+        for (taken, bytes) in submissions.into_iter().zip(hashes) {
+            let submission = match taken {
+                Taken::Before(known) => {
+                    verified.push(Some(known));
+                    continue;
+                }
+                Taken::Now(submission) => *submission,
+            };
             let id = submission.envelope().key_id();
             let Some(entry) = key_entry(&snapshot, &id).map_err(fault)? else {
                 return invalid(format!("submission {}: key {id} is not in the registry", submission.id()));
             };
-            candidates.push(Candidate::relayed(submission, entry.key));
+            places.push(verified.len());
+            verified.push(None);
+            candidates.push(Candidate { submission, key: entry.key, bytes, strict: false });
         }
-        let mut verified: Vec<Verified> = Vec::with_capacity(candidates.len());
-        for result in self.chain.verifier().verify(candidates) {
+        for (place, result) in places.into_iter().zip(self.chain.verifier().verify(candidates)) {
             match result {
-                Ok(submission) => verified.push(Arc::unwrap_or_clone(submission)),
+                Ok(submission) => verified[place] = Some(submission),
                 Err(refusal) => return wrong_body(refusal.to_string()),
             }
         }
-        match apply::check(&snapshot, block, &verified) {
-            Ok(changes) => Ok(Execution::Done(Box::new(Executed {
-                block_id: changes.block_id,
-                body: body_hash(block),
-                changes,
-                acted,
-            }))),
+        let verified: Vec<Arc<Verified>> = verified.into_iter().flatten().collect();
+        match apply::check_shared(&snapshot, block, &verified) {
+            Ok(changes) => {
+                Ok(Execution::Done(Box::new(Executed { block_id: changes.block_id, body, changes, acted })))
+            }
             Err(ApplyError::Invalid(reason)) => invalid(reason),
             Err(error @ ApplyError::UnknownVersion { .. }) => Err(LedgerFault(error.to_string())),
             Err(ApplyError::View(error)) => Err(fault(error)),
@@ -143,6 +172,16 @@ impl NodeLedger {
         self.executed.push_back(executed);
         while self.executed.len() > MAX_EXECUTED {
             self.executed.pop_front();
+        }
+    }
+
+    /// Lets the verifier forget what was recorded, some blocks later: until then the intake may be looking at a
+    /// head from before, and would check a submission again that a peer passed on late.
+    fn forget_later(&mut self, recorded: Vec<Digest>) {
+        self.recorded.push_back(recorded);
+        while self.recorded.len() > BLOCKS_REMEMBERED {
+            let Some(oldest) = self.recorded.pop_front() else { break };
+            self.chain.verifier().forget(&oldest);
         }
     }
 
@@ -247,7 +286,7 @@ impl Ledger for NodeLedger {
         let reaped = self.chain.mempool().reap(room.saturating_sub(room / 64), default.max_submissions);
         // What each submission's length needs is a fixed sum; leave out what would burst the block by it.
         let mut left = room;
-        let submissions: Vec<Verified> = reaped
+        let submissions: Vec<Arc<Verified>> = reaped
             .into_iter()
             .take_while(|submission| {
                 let size = submission.bytes().len() + LENGTH_BYTES;
@@ -255,7 +294,6 @@ impl Ledger for NodeLedger {
                 left = left.saturating_sub(size);
                 fits
             })
-            .map(|submission| Verified::clone(&submission))
             .collect();
         let proposal = Proposal {
             height: request.height,
@@ -265,8 +303,8 @@ impl Ledger for NodeLedger {
         };
         let limits = Limits { max_bytes: room, ..default };
         let snapshot = self.chain.store().snapshot().map_err(fault)?;
-        let acted = acted(submissions.iter().map(|submission| &**submission));
-        let built = apply::build(&snapshot, &proposal, submissions, &limits)
+        let acted = acted(submissions.iter().map(|submission| &***submission));
+        let built = apply::build_shared(&snapshot, &proposal, submissions, &limits)
             .map_err(|error| LedgerFault(error.to_string()))?;
         for (id, refusal) in &built.refused {
             // It was recorded while the intake was about to queue it.
@@ -283,21 +321,18 @@ impl Ledger for NodeLedger {
         }
         drop(snapshot);
         let block = built.block;
+        let body = body_hash(&block, &hashes(&block));
         self.room.proposed(request.height, built.changes.block_id);
-        self.keep(Executed {
-            block_id: built.changes.block_id,
-            body: body_hash(&block),
-            changes: built.changes,
-            acted,
-        });
+        self.keep(Executed { block_id: built.changes.block_id, body, changes: built.changes, acted });
         Ok(block)
     }
 
     fn check(&mut self, block: &Block) -> Result<Verdict, LedgerFault> {
-        if self.position(&block.header.block_id(), &body_hash(block)).is_some() {
+        let hashes = hashes(block);
+        if self.position(&block.header.block_id(), &body_hash(block, &hashes)).is_some() {
             return Ok(Verdict::Valid);
         }
-        match self.execute(block)? {
+        match self.execute(block, hashes)? {
             Execution::Done(executed) => {
                 self.keep(*executed);
                 Ok(Verdict::Valid)
@@ -314,12 +349,13 @@ impl Ledger for NodeLedger {
         if self.chain.store().head().block_id == block_id {
             return Ok(self.head());
         }
+        let recorded = hashes(block);
         let executed = match self
-            .position(&block_id, &body_hash(block))
+            .position(&block_id, &body_hash(block, &recorded))
             .and_then(|at| self.executed.remove(at))
         {
             Some(executed) => executed,
-            None => match self.execute(block)? {
+            None => match self.execute(block, recorded.clone())? {
                 Execution::Done(executed) => *executed,
                 // A quorum decided what this program computes otherwise: a bug here or a broken quorum. Not the
                 // sender's fault, and nothing that goes away by asking somebody else.
@@ -335,6 +371,7 @@ impl Ledger for NodeLedger {
         };
         self.chain.store().commit(&executed.changes, certificate).map_err(fault)?;
         self.executed.clear();
+        self.forget_later(recorded);
         self.after_commit(executed)?;
         Ok(self.head())
     }
@@ -407,12 +444,17 @@ fn acted<'a>(submissions: impl Iterator<Item = &'a Submission>) -> BTreeSet<Auth
         .collect()
 }
 
-/// The hash of the body's bytes, each with its length.
-fn body_hash(block: &Block) -> Digest {
+/// The hashes of all bytes of each submission.
+fn hashes(block: &Block) -> Vec<Digest> {
+    block.body.iter().map(|bytes| sha256(bytes)).collect()
+}
+
+/// The hash of the body's bytes, each with its length; `hashes` are those of its submissions.
+fn body_hash(block: &Block, hashes: &[Digest]) -> Digest {
     let mut bytes = Vec::with_capacity(block.body.len() * 40);
-    for submission in &block.body {
+    for (submission, hash) in block.body.iter().zip(hashes) {
         bytes.extend_from_slice(&(submission.len() as u64).to_be_bytes());
-        bytes.extend_from_slice(&sha256(submission).0);
+        bytes.extend_from_slice(&hash.0);
     }
     sha256(&bytes)
 }

@@ -30,5 +30,6 @@ pub mod readers;
 mod reports;
 mod retention;
 mod room;
-pub mod standing;
 pub mod telemetry;
+
+pub use custos_consensus::aside;

@@ -10,7 +10,7 @@
 //! so in `/healthz`; it signs nothing until an operator has looked.
 //!
 //! It starts itself anew, in the same process, when it is to sign with another key than it began with:
-//! when it need not stand back any longer ([`crate::standing`]), or when a block put its next key into
+//! when it need not stand aside any longer ([`custos_consensus::aside`]), or when a block put its next key into
 //! the validator set.
 
 use std::net::SocketAddr;
@@ -18,15 +18,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use custos_consensus::aside::{self, Aside};
 use custos_consensus::{
     CORRUPT_LOG, ConsensusConfig, ConsensusHandle, Gossiper, Health, State, Submissions, Timeouts,
 };
 use custos_proof::cbor::Wire as _;
 use custos_proof::genesis::Genesis;
 use custos_proof::hash::{ChainId, KeyId};
-use custos_proof::ids::{Height, ParticipantId};
+use custos_proof::ids::ParticipantId;
 use custos_proof::keys::{KeyPurpose, PublicKey, Signer, key_id};
 use custos_proof::registry::{self, Policy};
+use custos_proof::submission::Verified;
 use custos_state::apply;
 use custos_state::view::{Head, View as _};
 use custos_store::{Snapshot, Store, StoreError};
@@ -37,7 +39,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-use crate::chain::Chain;
+use crate::chain::{Chain, clock};
 use crate::config::Checked;
 use crate::custodian::{Custodian, CustodianError, Ready};
 use crate::door;
@@ -48,7 +50,6 @@ use crate::ledger::{NodeLedger, key_entry};
 use crate::mempool::Limits;
 use crate::metrics::Metrics;
 use crate::reports::Reporter;
-use crate::standing::{self, StandingBack};
 
 /// The longest genesis file, in bytes.
 const MAX_GENESIS_BYTES: u64 = 16 * 1024 * 1024;
@@ -83,7 +84,8 @@ pub struct Node {
 struct Signing {
     data_dir: PathBuf,
     clock_bound_ms: u64,
-    standing_back: Option<StandingBack>,
+    /// What it waits for before it votes, if it stands aside.
+    aside: Option<Aside>,
     participant: Option<ParticipantId>,
     /// The key in use.
     key: Option<PublicKey>,
@@ -150,9 +152,6 @@ pub enum NodeError {
     /// A reader of the database met damage.
     #[error("the database is damaged, and this node neither votes nor runs with it: {0}")]
     Damaged(String),
-    /// The mark for standing back cannot be read or set.
-    #[error("{0}: whether this node may vote cannot be told: {1}; check permissions and the disk")]
-    Standing(PathBuf, std::io::Error),
 }
 
 /// Runs a node until a signal or a halt.
@@ -168,7 +167,6 @@ pub async fn run(checked: Checked) -> Result<(), NodeError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("listening for SIGINT"))?;
     loop {
         let node = Node::start(checked.clone()).await?;
-        let signing = node.signing.clone();
         let end = tokio::select! {
             _ = terminate.recv() => End::Asked,
             _ = interrupt.recv() => End::Asked,
@@ -181,17 +179,21 @@ pub async fn run(checked: Checked) -> Result<(), NodeError> {
         match &end {
             End::Asked => info!("stopping"),
             End::Failed(error) => error!(%error, "the node stops"),
-            End::Anew(why) => info!(why, "the node starts anew"),
+            End::Anew(why) => info!("{why}"),
         }
         node.stop().await;
         match end {
             End::Asked => return Ok(()),
             End::Failed(error) => return Err(error),
-            End::Anew(_) if signing.standing_back.is_some() => standing::vote_again(&signing.data_dir)
-                .map_err(|error| NodeError::Standing(signing.data_dir, error))?,
             End::Anew(_) => {}
         }
     }
+}
+
+/// Where consensus keeps its own files, what it remembers of votes among them.
+#[must_use]
+pub fn consensus_dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("consensus")
 }
 
 /// How a run of a node ended.
@@ -207,7 +209,7 @@ impl Node {
     /// # Errors
     /// [`NodeError`]; nothing is left running then.
     pub async fn start(checked: Checked) -> Result<Self, NodeError> {
-        let Opened { chain, keys, policy, signing } = {
+        let Opened { chain, keys, policy, mut signing } = {
             let checked = checked.clone();
             tokio::task::spawn_blocking(move || open(&checked)).await.map_err(|panic| {
                 NodeError::System { what: "opening the store".into(), cause: std::io::Error::other(panic) }
@@ -238,7 +240,7 @@ impl Node {
         let mut consensus = custos_consensus::start(
             ConsensusConfig {
                 name: participant.as_ref().map_or_else(|| "follower".to_owned(), ToString::to_string),
-                data_dir: config.data_dir.join("consensus"),
+                data_dir: consensus_dir(&config.data_dir),
                 listen: config.p2p.listen.clone(),
                 transport_seed: *keys.transport.seed(),
                 signer: keys.consensus,
@@ -253,11 +255,13 @@ impl Node {
                 heartbeat_ms: policy.heartbeat_ms,
                 max_block_bytes: section.max_block_bytes,
                 clock_bound_ms: section.clock_bound_ms,
+                clock,
             },
             Box::new(ledger),
             &tokio::runtime::Handle::current(),
         )
         .await?;
+        signing.aside = consensus.aside().cloned();
         let health = consensus.health();
         let submissions = consensus.take_submissions();
 
@@ -394,12 +398,12 @@ impl Node {
             |health: &Health| matches!(&health.state, State::SafetyHang(why) if why.starts_with(CORRUPT_LOG));
         if health.wait_for(corrupt).await.is_ok() && self.signing.key.is_some() {
             let data_dir = &self.signing.data_dir;
-            match standing::stand_back(data_dir, "the log of votes was damaged") {
+            match aside::stand_aside(&consensus_dir(data_dir), clock(), "its log of votes was damaged") {
                 Ok(_) => error!(
-                    "the log of votes is damaged: this node stands back; restart it, it then follows, and votes once it is safe"
+                    "the log of votes is damaged: restart this node, it then stands aside, follows, and votes once it is safe"
                 ),
                 Err(error) => {
-                    error!(%error, "the log of votes is damaged, and the mark cannot be set: run `custos node stand-back` before a restart")
+                    error!(%error, "the log of votes is damaged, and that cannot be noted: run `custos node stand-aside` before a restart")
                 }
             }
         }
@@ -453,8 +457,8 @@ impl Node {
 }
 
 impl Peers for Gossiper {
-    fn pass_on(&self, bytes: &[u8]) {
-        self.gossip(bytes);
+    fn pass_on(&self, submissions: &[Arc<Verified>]) {
+        self.gossip_all(submissions.iter().map(|submission| submission.bytes()));
     }
 
     fn wake(&self) {
@@ -466,10 +470,10 @@ impl Peers for Gossiper {
 async fn relay(submissions: Option<Submissions>, intake: Intake) {
     let Some(mut submissions) = submissions else { return };
     while let Some(gossiped) = submissions.recv().await {
-        let peer = gossiped.from.to_string();
-        let mut bytes = gossiped.bytes.to_vec();
-        while let Err(back) = intake.relayed(bytes, &peer) {
-            bytes = back;
+        let peer: Arc<str> = gossiped.from.to_string().into();
+        let mut submissions = gossiped.submissions;
+        while let Err(back) = intake.relayed(submissions, &peer) {
+            submissions = back;
             tokio::time::sleep(FULL_PAUSE).await;
         }
     }
@@ -485,14 +489,15 @@ struct Opened {
 impl Signing {
     /// Why it is over with this key, once the chain has this head.
     fn otherwise(&self, head: &Head) -> Option<&'static str> {
-        if let Some(standing) = &self.standing_back {
-            let over = standing.ends_with(head.time, self.clock_bound_ms);
-            return over.then_some("a block was built after this node began to stand back: it votes again");
+        if let Some(aside) = &self.aside {
+            return aside
+                .ends_with(head.height, head.time, self.clock_bound_ms)
+                .then_some("what this node may have voted on is decided: it starts again and votes");
         }
         let validators = head.next_validators.as_slice();
         let own = validators.iter().find(|v| Some(&v.participant) == self.participant.as_ref())?;
         (self.key != Some(own.key) && self.other == Some(own.key))
-            .then_some("a block put the other consensus key into the validator set")
+            .then_some("a block put the other consensus key into the validator set: the node starts again and votes with it")
     }
 }
 
@@ -536,23 +541,10 @@ fn open(checked: &Checked) -> Result<Opened, NodeError> {
             StoreError::Io("the policy is missing or not well formed; run `custos fsck`".into())
         })?
     };
-    let standing_back = match &keys.consensus {
-        Some(_) => may_have_forgotten(&config.data_dir, head.height)
-            .map_err(|error| NodeError::Standing(config.data_dir.clone(), error))?,
-        None => None,
-    };
-    if let Some(standing) = &standing_back {
-        warn!(
-            reason = standing.reason,
-            "this node stands back: it follows and does not vote until a block is built that is later than what it \
-             may have signed"
-        );
-        keys.consensus = None;
-    }
     let signing = Signing {
         data_dir: config.data_dir.clone(),
         clock_bound_ms: config.consensus.clock_bound_ms,
-        standing_back,
+        aside: None,
         participant: checked.participant.clone(),
         key: keys.consensus.as_ref().map(|key| key.public_key()),
         other: other.as_ref().map(|key| key.public_key()),
@@ -564,27 +556,6 @@ fn open(checked: &Checked) -> Result<Opened, NodeError> {
         ..Limits::default()
     };
     Ok(Opened { chain: Arc::new(Chain::new(store, limits)), keys, policy, signing })
-}
-
-/// Whether votes of this node may be forgotten: a mark says so, or the log of votes is not the one of this ledger.
-fn may_have_forgotten(data_dir: &Path, head: Height) -> std::io::Result<Option<StandingBack>> {
-    if let Some(standing) = standing::standing_back(data_dir)? {
-        return Ok(Some(standing));
-    }
-    let remembered = custos_consensus::remembered(&data_dir.join("consensus"))?;
-    let reason = match remembered {
-        // The first start of a new network: nobody has voted.
-        None if head == Height(0) => return Ok(None),
-        None => "the log of votes is missing".to_owned(),
-        Some(height) if height > head.next() => {
-            format!(
-                "the log of votes is of height {height}, the ledger of height {head}: it is an older copy"
-            )
-        }
-        Some(_) => return Ok(None),
-    };
-    standing::stand_back(data_dir, &reason)?;
-    standing::standing_back(data_dir)
 }
 
 /// Whether the registry knows the keys.

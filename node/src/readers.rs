@@ -1,6 +1,6 @@
 //! Who may read what (DESIGN, section 7): one place that decides, for every route.
 //!
-//! Three surfaces. *Public*: what proves the chain, and the registry's trail. *Members*: whoever
+//! Three surfaces. *Public*: what proves the chain, the registry's trail, and permits. *Members*: whoever
 //! signs the request with a `sign` key of the registry reads what it wrote itself and the trails it
 //! owns or is the grantee of. *Subjects*: whoever shows the preimage of a trail's reader hash reads
 //! that trail, without an account.
@@ -13,11 +13,13 @@ use std::sync::Mutex;
 
 use custos_api::signature::{Claim, Request, SignatureError};
 use custos_proof::cbor::Wire;
-use custos_proof::hash::{KeyId, StateKey, TrailKey, sha256};
+use custos_proof::hash::{ItemHash, KeyId, StateKey, TrailKey, sha256};
 use custos_proof::ids::{ParticipantId, TimeMs};
+use custos_proof::item::Item;
 use custos_proof::keys::KeyPurpose;
+use custos_proof::kinds::Fields;
 use custos_proof::record::ItemEntry;
-use custos_proof::registry::{self, Mandate, Participant, Role, SubjectTrail};
+use custos_proof::registry::{self, Mandate, Participant, Permit, PermitTerms, Role, SubjectTrail};
 use custos_proof::submission::Author;
 use custos_proof::trail::{TrailKind, TrailName};
 use custos_state::view::View as _;
@@ -71,9 +73,16 @@ impl Caller {
         if self.audits_institution(snapshot, trail)? {
             return Ok(true);
         }
-        // A subject's trail that was never opened, into which testimony was recorded all the same.
-        let name = name_of(snapshot, trail)?;
-        Ok(name.is_some_and(|name| name.kind == TrailKind::Subject && name.owner == *member))
+        let Some(name) = name_of(snapshot, trail)? else { return Ok(false) };
+        match name.kind {
+            // A subject's trail that was never opened, into which testimony was recorded all the same.
+            TrailKind::Subject => Ok(name.owner == *member),
+            // What was done under a permit is for its parties, and for auditors of the access body.
+            TrailKind::Permit => Ok(name.owner == *member
+                || names_in_permit(snapshot, trail, member)?
+                || self.may_audit(snapshot, &name.owner, None)?),
+            TrailKind::Institution | TrailKind::Registry => Ok(false),
+        }
     }
 
     /// Whether the caller is an auditor with a mandate for a custodian's trails, of a year if one is named.
@@ -108,12 +117,13 @@ impl Caller {
         Ok(false)
     }
 
-    /// Whether the caller may read an item: its author, or whoever may read a trail that it stands in.
+    /// Whether the caller may read an item: its author, or whoever may read a trail that it stands in; permits are
+    /// public.
     ///
     /// # Errors
     /// When the store fails.
     pub fn may_read_item(&self, snapshot: &Snapshot<'_>, entry: &ItemEntry) -> Result<bool, ProofError> {
-        if self.wrote(&entry.author) {
+        if self.wrote(&entry.author) || is_permit(snapshot, &entry.item)? {
             return Ok(true);
         }
         for listing in entry.trails.iter() {
@@ -234,12 +244,44 @@ impl Gate {
     }
 }
 
+/// Whether an item issues, amends or revokes a permit.
+fn is_permit(snapshot: &Snapshot<'_>, item: &ItemHash) -> Result<bool, ProofError> {
+    let Some(index) = snapshot.find_item(item)? else { return Ok(false) };
+    let item = snapshot.item(index)?.and_then(|bytes| Item::from_bytes(&bytes).ok());
+    Ok(item.is_some_and(|item| {
+        matches!(item.fields, Fields::PermitIssue(_) | Fields::PermitAmend(_) | Fields::PermitRevoke(_))
+    }))
+}
+
+/// Whether the terms of a permit, as they stand, name somebody. A permit's trail begins with its issue.
+fn names_in_permit(
+    snapshot: &Snapshot<'_>,
+    trail: &TrailKey,
+    who: &ParticipantId,
+) -> Result<bool, ProofError> {
+    let Some(first) = snapshot.trail(trail, 0, 1)?.into_iter().next() else { return Ok(false) };
+    let item = snapshot.item(first.index)?.and_then(|bytes| Item::from_bytes(&bytes).ok());
+    let Some(Fields::PermitIssue(issue)) = item.map(|item| item.fields) else { return Ok(false) };
+    let Some(permit) = decoded::<Permit>(snapshot, &registry::permit_key(&issue.permit), "permit")? else {
+        return Ok(false);
+    };
+    let key = registry::permit_terms_key(&issue.permit, permit.version);
+    let terms = decoded::<PermitTerms>(snapshot, &key, "permit's terms")?.map(|version| version.terms);
+    Ok(terms.is_some_and(|terms| {
+        terms.user == *who || terms.holders.contains(who) || terms.environment.as_ref() == Some(who)
+    }))
+}
+
 fn subject_trail(snapshot: &Snapshot<'_>, trail: &TrailKey) -> Result<Option<SubjectTrail>, ProofError> {
     decoded(snapshot, &registry::subject_key(trail), "trail")
 }
 
 /// An entry of the state map.
-fn decoded<T: Wire>(snapshot: &Snapshot<'_>, key: &StateKey, what: &str) -> Result<Option<T>, ProofError> {
+pub(crate) fn decoded<T: Wire>(
+    snapshot: &Snapshot<'_>,
+    key: &StateKey,
+    what: &str,
+) -> Result<Option<T>, ProofError> {
     let value = snapshot.entry(key).map_err(|error| StoreError::Io(error.to_string()))?;
     value
         .map(|bytes| {

@@ -70,7 +70,7 @@ impl Reporter {
                 Ok(bytes) => bytes,
                 Err(cause) => return warn!(cause, "a report of misbehaviour was not signed"),
             };
-            if let Ok(answer) = self.intake.submit(bytes) {
+            if let Ok(answer) = self.intake.submit(bytes.into()) {
                 match answer.await {
                     Ok(Ok(accepted)) => return info!(submission = %accepted.id, "misbehaviour is reported"),
                     Ok(Err(Declined::Refused(refusal))) => {

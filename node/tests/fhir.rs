@@ -670,16 +670,12 @@ async fn bad_input_gets_an_outcome_that_names_the_element_and_nothing_is_kept() 
     world.stop().await;
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// A ledger without a quorum: what is posted is kept, said to wait, and recorded once the other half is back.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_ledger_cannot_take_waits_in_the_vault() {
     const NAMES: [&str; 2] = ["hospital", "clinic"];
     let genesis = genesis(&NAMES);
-    let ports = [free_port(), free_port()];
+    let ports = [custos_ports::free().unwrap(), custos_ports::free().unwrap()];
     let listen = |port: u16| format!("/ip4/127.0.0.1/tcp/{port}");
     let mut places = Vec::new();
     for (index, name) in NAMES.iter().enumerate() {

@@ -35,7 +35,7 @@ struct Four {
 impl Four {
     async fn start() -> Self {
         let genesis = genesis(&NAMES);
-        let ports: Vec<u16> = NAMES.iter().map(|_| free_port()).collect();
+        let ports: Vec<u16> = NAMES.iter().map(|_| custos_ports::free().unwrap()).collect();
         let address = |port: u16| format!("/ip4/127.0.0.1/tcp/{port}");
         let mut places = Vec::new();
         for (name, port) in NAMES.iter().zip(&ports) {
@@ -163,10 +163,6 @@ impl Four {
     }
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn four_agree_lose_one_and_take_it_back() {
     let mut four = Four::start().await;
@@ -227,7 +223,7 @@ async fn a_validator_is_voted_in_and_needed_and_another_is_voted_out_and_cut_off
     four.agree(&NAMES[..3], acts).await;
     let dir = tempfile::tempdir().unwrap();
     let mut config = configure(dir.path(), "newcomer", &four.genesis);
-    config.p2p.listen = format!("/ip4/127.0.0.1/tcp/{}", free_port());
+    config.p2p.listen = format!("/ip4/127.0.0.1/tcp/{}", custos_ports::free().unwrap());
     config.p2p.peers = (0..4)
         .map(|index| {
             let (_, other) = &four.places[index];

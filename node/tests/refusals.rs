@@ -391,6 +391,59 @@ async fn a_full_mempool_says_429_and_when_to_try_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn submissions_that_come_together_are_judged_one_by_one() {
+    let mut world = World::start().await;
+    let testify = || world.testify("hospital", vec![event("hospital", "practice", None)]);
+    let (first, second) = (testify(), testify());
+    let mut envelope = second.envelope().bytes().to_vec();
+    let last = envelope.len() - 1;
+    envelope[last - 40] ^= 1;
+    let badly_signed = frame(&envelope, second.items());
+    let sent: [&[u8]; 5] = [first.bytes(), &badly_signed, b"no submission", second.bytes(), first.bytes()];
+    let answers = world.client().submit_many(&sent).await.unwrap();
+    let codes: Vec<_> = answers.iter().map(|answer| answer.rejection.as_ref().map(|r| &r.code[..])).collect();
+    assert_eq!(codes[1], Some("bad-signature"));
+    assert_eq!((codes[0], codes[3], codes[4]), (None, None, None));
+    assert!(codes[2].is_some());
+    assert_eq!((answers[0].id, answers[3].id), (Some(first.id()), Some(second.id())));
+    assert_eq!((answers[0].duplicate, answers[4].duplicate), (false, true));
+    // What is taken is recorded, each with a receipt of its own.
+    for submission in [&first, &second] {
+        let (_, receipts) = world.record(submission).await;
+        assert_eq!(receipts.receipts.len(), 1);
+    }
+    let again = world.client().submit_many(&sent[..1]).await.unwrap();
+    assert_eq!(again[0].state, custos_api::answers::SubmissionState::Committed);
+
+    let many = |body: &[u8]| {
+        let mut request = format!(
+            "POST /v1/submissions/many HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/cbor\r\n\
+             Content-Length: {}\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
+        request.extend_from_slice(body);
+        raw(&world, &request)
+    };
+    let too_many = [&[0x99, 0x01, 0x01][..], &[0x40; 257]].concat();
+    let long = vec![0; MAX_SUBMISSION_BYTES + 1];
+    for (body, status) in [
+        (&b""[..], 400),
+        (&[0x80], 400),
+        (&[0x81, 0x41], 400),
+        (&[0x81, 0x40, 0x00], 400),
+        (&[0xa0], 400),
+        (&too_many, 400),
+        (&long, 413),
+    ] {
+        assert_eq!(many(body).status, status, "{} bytes", body.len());
+    }
+    // An empty byte string is a submission's place, and no submission.
+    assert_eq!(many(&[0x81, 0x40]).status, 200);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn request_signatures_are_judged_strictly() {
     let mut world = World::start().await;
     world.record(&world.testify("hospital", vec![event("hospital", "practice", None)])).await;

@@ -6,6 +6,8 @@
 //!
 //! Deliberately absent: a simulator, and any way into a node besides its files and its API.
 
+mod process;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +30,9 @@ use custos_proof::submission::{Author, Draft, Submission};
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::Value;
 use tempfile::TempDir;
+
+pub use process::{Ended, plain};
+pub use rustix::process::Signal as ProcessSignal;
 
 /// One network at a time: four nodes have enough to do with one machine.
 static TURN: Mutex<()> = Mutex::new(());
@@ -111,6 +116,15 @@ impl Network {
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         PathBuf::from(text(&self.described[name]))
+    }
+
+    /// The chain's id.
+    ///
+    /// # Panics
+    /// When the network's description is malformed.
+    #[must_use]
+    pub fn chain(&self) -> ChainId {
+        text(&self.described["chain"]).parse().expect("because the command prints the chain")
     }
 
     /// A node's address. Nodes are numbered from 1, as on the command line.
@@ -224,8 +238,7 @@ impl Network {
     /// # Panics
     /// When something cannot be sealed or signed.
     pub fn submission(&mut self, index: usize, items: usize) -> Submission {
-        let chain: ChainId =
-            text(&self.described["chain"]).parse().expect("because the command prints the chain");
+        let chain = self.chain();
         let owner = self.participant(index);
         let items = (0..items).map(|_| event(&chain, &owner, self.draw()).to_bytes()).collect();
         let draft = Draft {
@@ -397,7 +410,11 @@ pub fn binary() -> PathBuf {
 }
 
 /// An event of which nothing is stated.
-fn event(chain: &ChainId, owner: &ParticipantId, id: [u8; 16]) -> Item {
+///
+/// # Panics
+/// Never: there is a value for every sealed field.
+#[must_use]
+pub fn event(chain: &ChainId, owner: &ParticipantId, id: [u8; 16]) -> Item {
     let item_id = ItemId(id);
     let unknown = Stated::<Token>::Unknown(Reason::NotStated).to_bytes();
     let values = vec![unknown; Kind::AccessEvent.sealed_fields().len()];

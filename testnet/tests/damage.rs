@@ -1,7 +1,7 @@
 //! A damaged node says what is damaged and how to mend it, and never votes meanwhile.
 //!
 //! One node of four is stopped, something in its files is broken, and it is started again. It either ends
-//! with words that an operator can act on, or stands back; the words are then acted on, and it comes back.
+//! with words that an operator can act on, or stands aside; the words are then acted on, and it comes back.
 
 #![allow(clippy::unwrap_used)]
 
@@ -165,7 +165,7 @@ fn table_files_with_a_flipped_bit_or_missing_are_named_and_mended() {
 }
 
 #[test]
-fn a_log_of_the_database_that_lost_its_end_makes_the_node_stand_back_and_catch_up() {
+fn a_log_of_the_database_that_lost_its_end_makes_the_node_stand_aside_and_catch_up() {
     let mut network = Network::up(4);
     let mut acknowledged = Vec::new();
     let said = broken(&mut network, &mut acknowledged, |data| {
@@ -182,7 +182,7 @@ fn a_log_of_the_database_that_lost_its_end_makes_the_node_stand_back_and_catch_u
         }
         None => {
             let words = log(&network)[said as usize..].to_owned();
-            assert!(words.contains("stands back") && words.contains("older copy"), "{words}");
+            assert!(words.contains("stands aside") && words.contains("older copy"), "{words}");
         }
     }
     network.assert_equal_roots(&ALL);
@@ -220,21 +220,21 @@ fn a_log_of_votes_that_is_missing_empty_or_changed_is_never_voted_with() {
         let deadline = Instant::now() + PATIENCE;
         while is_changed || case != "changed" {
             let words = log(&network)[said as usize..].to_owned();
-            if words.contains(expected) && words.contains("stands back") {
+            if words.contains(expected) && words.contains("stands aside") {
                 break;
             }
             assert!(Instant::now() < deadline, "{case}: {words}");
             std::thread::sleep(Duration::from_millis(100));
         }
         if is_changed {
-            // It stands still until it is restarted, and stands back then.
+            // It stands still until it is restarted, and stands aside then.
             std::thread::sleep(Duration::from_secs(1));
             network.kill(VICTIM);
             network.start(VICTIM);
         }
         let deadline = Instant::now() + PATIENCE;
-        while network.data(VICTIM).join("standing-back.toml").exists() {
-            assert!(Instant::now() < deadline, "{case}: it stands back for ever");
+        while network.data(VICTIM).join("consensus/stands-aside").exists() {
+            assert!(Instant::now() < deadline, "{case}: it stands aside for ever");
             std::thread::sleep(Duration::from_millis(100));
         }
         let client = network.client(VICTIM);
@@ -266,9 +266,9 @@ fn damaged_undecided_bodies_stop_the_node_or_do_not_matter() {
             }
         });
         if let Some(words) = last_words(&network, said) {
-            assert!(words.contains("its body is not here") && words.contains("stand-back"), "{words}");
+            assert!(words.contains("its body is not here") && words.contains("stand-aside"), "{words}");
             let data = network.data(VICTIM);
-            custos(&network, 0, &["node", "stand-back", "--data", data.to_str().unwrap()]);
+            custos(&network, 0, &["node", "stand-aside", "--data", data.to_str().unwrap()]);
             network.start(VICTIM);
         }
         network.assert_equal_roots(&ALL);

@@ -100,6 +100,6 @@ fn the_demonstration_does_what_it_says() {
     let out = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{out}\n{}", String::from_utf8_lossy(&output.stderr));
     let last = out.lines().last().unwrap();
-    assert!(last.starts_with("demo: 16 steps, each did what it says"), "{last}");
+    assert!(last.starts_with("demo: 20 steps, each did what it says"), "{last}");
     assert!(!out.contains('\u{1b}'), "no colour into a pipe");
 }

@@ -53,7 +53,8 @@ impl Feed {
         fs::create_dir(&folder).unwrap();
         let spool = spool.map_or_else(|| folder.join("spool"), Path::to_path_buf);
         let pki = certificates(&folder);
-        let ports = [free_port(), free_port(), free_port()];
+        let ports =
+            [custos_ports::free().unwrap(), custos_ports::free().unwrap(), custos_ports::free().unwrap()];
         let nodes: Vec<String> = nodes.iter().map(|index| format!("{:?}", network.address(*index))).collect();
         let reserve = if spool.starts_with(&folder) { 1 << 20 } else { 0 };
         let text = format!(
@@ -275,10 +276,6 @@ fn send_all(pki: &Pki, port: u16, frames: &[Vec<u8>], pace: Duration) {
         assert!(Instant::now() < deadline, "the frames never got through");
         thread::sleep(Duration::from_millis(100));
     }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// What the ledger holds of a custodian's events, in the order of the log.

@@ -12,7 +12,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which of our crates each of our crates may name in `[dependencies]`.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 18] = [
     ("custos-proof", &[]),
     ("custos-decide", &["custos-proof"]),
     ("custos-state", &["custos-proof"]),
@@ -46,6 +46,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
             "custos-custodian",
             "custos-people",
             "custos-feed",
+            "custos-ports",
         ],
     ),
     ("custos-people", &["custos-proof"]),
@@ -62,6 +63,11 @@ const ALLOWED: [(&str, &[&str]); 14] = [
             "custos-custodian",
         ],
     ),
+    ("custos-scenarios", &["custos-proof", "custos-api", "custos-network", "custos-ports", "custos-testnet"]),
+    ("custos-ports", &[]),
+    ("custos-fuzz", &["custos-proof", "custos-api", "custos-custodian"]),
+    // The oracle names the formats only; the scheduler drives the rules and the engine.
+    ("custos-sim", &["custos-proof", "custos-state", "custos-network", "custos-engine", "custos-consensus"]),
 ];
 
 /// Foreign crates (by prefix) that only one of our crates may name.

@@ -141,7 +141,7 @@ fn a_stranger_gets_no_block_and_no_word() {
     assert_eq!(peers.len(), 4);
     stranger.remove("participant");
     stranger.insert("data_dir".into(), folder.join("data").to_str().unwrap().into());
-    let ports = [free_port(), free_port()];
+    let ports = [custos_ports::free().unwrap(), custos_ports::free().unwrap()];
     let p2p = stranger["p2p"].as_table_mut().unwrap();
     p2p.insert("listen".into(), format!("/ip4/127.0.0.1/tcp/{}", ports[0]).into());
     p2p.insert("peers".into(), peers.into());
@@ -189,8 +189,4 @@ impl Drop for Stopped {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }

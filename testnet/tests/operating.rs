@@ -237,7 +237,7 @@ fn back_up_and_restore() {
     // The disk gives up.
     std::fs::remove_file(Path::new(machine.variable("DATA")).join("ledger/CURRENT")).unwrap();
     machine.follow("restore.md");
-    machine.wait_for_log("it votes again");
+    machine.wait_for_log("it starts again and votes");
     machine.wait_ready();
     is_needed(&mut network, 3, 1);
     network.assert_equal_roots(&ALL);
@@ -302,7 +302,7 @@ fn replace() {
     machine.set("KEY", &network.folder().join("keys/hospital-1-sign.key"));
     machine.say("OTHER_KEYS", &sign_keys(&network, &[2, 3]));
     machine.follow("replace.md");
-    machine.wait_for_log("it votes again");
+    machine.wait_for_log("it starts again and votes");
     machine.wait_ready();
     is_needed(&mut network, 3, 1);
     network.assert_equal_roots(&ALL);
@@ -350,7 +350,7 @@ fn mend() {
     machine.wait_ready();
     let out = machine.follow("mend.md");
     assert!(out.contains("whole:"), "{out}");
-    machine.wait_for_log("it votes again");
+    machine.wait_for_log("it starts again and votes");
     machine.wait_ready();
     is_needed(&mut network, 3, 1);
     network.assert_equal_roots(&ALL);

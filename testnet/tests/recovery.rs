@@ -13,7 +13,7 @@ use custos_testnet::{Acknowledged, Network, binary};
 use serde_json::Value;
 
 const ALL: [usize; 4] = [1, 2, 3, 4];
-/// Longer than a validator stands back on these networks: twice the clock bound, and a block.
+/// Longer than a validator stands aside on these networks: twice the clock bound, and a block.
 const STANDING: Duration = Duration::from_secs(60);
 
 fn run(network: &Network, expected: i32, arguments: &[&str]) -> Value {
@@ -59,9 +59,9 @@ fn restore(network: &Network, index: usize, from: &Path) -> Value {
     run(network, 0, &arguments)
 }
 
-/// Waits until a node that stood back votes again: the others cannot go on without it.
+/// Waits until a node that stood aside votes again: the others cannot go on without it.
 fn votes_again(network: &mut Network, index: usize, other: usize, without: usize) -> Acknowledged {
-    wait("standing back", STANDING, || log(network, index).contains("it votes again"));
+    wait("standing aside", STANDING, || log(network, index).contains("it starts again and votes"));
     network.wait_for_height(&[index], network.head(&[other]));
     network.kill(without);
     let acknowledged = network.record(other, 1);
@@ -120,7 +120,7 @@ fn a_lost_node_comes_back_from_a_snapshot_that_was_taken_while_blocks_went_on() 
     let restored = restore(&network, 4, &file);
     assert_eq!(restored["height"], made["height"]);
     network.start(4);
-    assert!(log(&network, 4).contains("stands back"), "{}", log(&network, 4));
+    assert!(log(&network, 4).contains("stands aside"), "{}", log(&network, 4));
     network.assert_equal_roots(&ALL);
     network.assert_kept(4, &acknowledged);
     acknowledged.push(votes_again(&mut network, 4, 1, 3));

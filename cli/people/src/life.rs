@@ -7,6 +7,7 @@ use custos_proof::kinds::Fields;
 use custos_proof::kinds::permit::Terms;
 use custos_proof::kinds::trail::Change;
 
+use crate::catalogue::Speaker;
 use crate::event::Manner;
 use crate::say;
 
@@ -49,10 +50,13 @@ pub(crate) fn sentence(fields: &Fields, author: &str, manner: Manner<'_>) -> Opt
         }
         Fields::DisclosureExport(f) => {
             let recipient = f.recipient.as_ref().map_or_else(|| say!(s, "value-outside"), name);
-            say!(s, "did-export", author = author, name = recipient, id = short(&f.transfer.0))
+            let told = say!(s, "did-export", author = author, name = recipient, id = short(&f.transfer.0));
+            across(told, &f.from_country, &f.to_country, s)
         }
         Fields::DisclosureImport(f) => {
-            say!(s, "did-import", author = author, name = name(&f.source), id = short(&f.transfer.0))
+            let told =
+                say!(s, "did-import", author = author, name = name(&f.source), id = short(&f.transfer.0));
+            across(told, &f.from_country, &f.to_country, s)
         }
         Fields::JobRecord(f) => {
             say!(s, "did-job", author = author, step = s.word(f.step), id = short(&f.permit.0))
@@ -85,6 +89,18 @@ pub(crate) fn sentence(fields: &Fields, author: &str, manner: Manner<'_>) -> Opt
         }
         _ => return None,
     })
+}
+
+/// From which country to which, if that is stated.
+fn across(told: String, from: &str, to: &str, s: &Speaker) -> String {
+    let country = |code: &str| match code {
+        "" => say!(s, "value-unnamed"),
+        code => code.to_owned(),
+    };
+    match (from, to) {
+        ("", "") => told,
+        (from, to) => say!(s, "did-across", told = told, from = country(from), to = country(to)),
+    }
 }
 
 fn terms(terms: &Terms, manner: Manner<'_>) -> String {

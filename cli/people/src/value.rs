@@ -275,7 +275,8 @@ impl Say for Delegation {
         let told = say!(s, "value-delegation", who = who, kind = kind);
         let period = self.period.as_ref().map(|span| say!(s, "rule-period", span = span.say(s, names)));
         let end = self.ends_at.as_ref().map(|end| say!(s, "when-until", time = s.moment(end)));
-        let notes: Vec<String> = [period, end].into_iter().flatten().collect();
+        let flag = (self.is_unsafe == Some(true)).then(|| say!(s, "value-unsafe"));
+        let notes: Vec<String> = [period, end, flag].into_iter().flatten().collect();
         noted(told, &notes, s)
     }
 }

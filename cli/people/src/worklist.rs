@@ -18,7 +18,7 @@ use custos_proof::record::{Code, Entry, Finding, ItemEntry};
 use custos_proof::sealed_values::{
     Action, ActionKind, Outcome, OutcomeKind, Purposes, Relationship, RelationshipKind, Source,
 };
-use custos_proof::verify::{Content, ProvenEntry, ProvenTrail};
+use custos_proof::verify::{Content, ProvenEntry, ProvenItem, ProvenTrail};
 
 use crate::catalogue::Speaker;
 use crate::codes::ACT_REASON;
@@ -27,6 +27,10 @@ use crate::names::Names;
 use crate::report::{Cell, Column, LeftOut, Report};
 use crate::rule::Rules;
 use crate::say;
+
+mod open;
+
+use open::Open;
 
 /// How long before its end a key is on the list: 30 days, in milliseconds.
 pub const KEY_NOTICE_MS: u64 = 30 * 86_400_000;
@@ -72,7 +76,9 @@ pub struct Material<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Why {
     Contradicted,
+    Unreviewed,
     Emergency,
+    Unmatched,
     Overdue,
     Unrelated,
     NoGround,
@@ -88,7 +94,9 @@ impl Why {
     const fn key(self) -> &'static str {
         match self {
             Why::Contradicted => "contradicted",
+            Why::Unreviewed => "unreviewed",
             Why::Emergency => "emergency",
+            Why::Unmatched => "unmatched",
             Why::Overdue => "overdue",
             Why::Unrelated => "unrelated",
             Why::NoGround => "no-ground",
@@ -104,7 +112,9 @@ impl Why {
     fn words(self, s: &Speaker) -> String {
         match self {
             Why::Contradicted => say!(s, "why-contradicted"),
+            Why::Unreviewed => say!(s, "why-unreviewed"),
             Why::Emergency => say!(s, "why-emergency"),
+            Why::Unmatched => say!(s, "why-unmatched"),
             Why::Overdue => say!(s, "why-overdue"),
             Why::Unrelated => say!(s, "why-unrelated"),
             Why::NoGround => say!(s, "why-no-ground"),
@@ -124,6 +134,7 @@ pub fn report(material: &Material<'_>) -> Report {
     let s = material.speaker;
     let rules = Rules::default();
     let manner = Manner { speaker: s, names: material.names, rules: &rules, listener: Listener::Other };
+    let open = Open::of(material.trail);
     let (mut rows, mut withheld, mut sealed, mut imported) = (Vec::new(), Vec::new(), 0, 0);
     for (entry, shown) in material.trail.entries.iter().zip(material.shown) {
         // Neighbours prove that nothing lies between; they are not part of what was asked for.
@@ -132,17 +143,20 @@ pub fn report(material: &Material<'_>) -> Report {
         }
         match &entry.content {
             Content::Item(item) => {
+                let mut found = of_any(item, &open);
                 if let Fields::AccessEvent(event) = &item.item.fields {
                     sealed += u64::from(!shown.iter().any(|field| field.value.is_some()));
                     imported += u64::from(event.late == Late::ImportedHistory);
-                    let found = reasons(event, &item.entry, shown);
-                    rows.extend(found.into_iter().map(|why| (why, row(why, entry, shown, material, manner))));
+                    found.extend(of_access(event, &item.entry, shown, &open));
                 }
+                rows.extend(found.into_iter().map(|why| (why, row(why, entry, shown, material, manner))));
             }
-            Content::Pruned if matches!(entry.record.entry, Entry::Due(_)) => {
-                rows.push((Why::Overdue, row(Why::Overdue, entry, shown, material, manner)));
-            }
-            Content::Withheld(_) | Content::Pruned => withheld.push(event::entry(entry, shown, manner)),
+            Content::Withheld(_) | Content::Pruned => match &entry.record.entry {
+                // What was done since stands on the list as late.
+                Entry::Due(due) if open.is_done(due) => {}
+                Entry::Due(_) => rows.push((Why::Overdue, row(Why::Overdue, entry, shown, material, manner))),
+                _ => withheld.push(event::entry(entry, shown, manner)),
+            },
         }
     }
     rows.extend(material.keys.iter().map(|key| key_row(key, s)));
@@ -173,21 +187,32 @@ pub fn report(material: &Material<'_>) -> Report {
     }
 }
 
-/// Why an access is to be looked at.
-fn reasons(event: &Event, entry: &ItemEntry, shown: &[Shown]) -> Vec<Why> {
-    let verdict = &entry.verdict;
+/// Why any statement is to be looked at.
+fn of_any(item: &ProvenItem, open: &Open<'_>) -> Vec<Why> {
+    let verdict = &item.entry.verdict;
+    let is_contradicted = verdict.finding == Finding::Contradicted;
     let has = |code: Code| verdict.codes.contains(&code);
+    let mut found = Vec::new();
+    let mut add = |is: bool, why: Why| found.extend(is.then_some(why));
+    add(is_contradicted, Why::Contradicted);
+    add(!is_contradicted && open.is_unreviewed(item), Why::Unreviewed);
+    add(!is_contradicted && open.is_unmatched(item), Why::Unmatched);
+    add(has(Code::Late) || has(Code::Overdue), Why::Late);
+    found
+}
+
+/// Why an access is to be looked at besides.
+fn of_access(event: &Event, entry: &ItemEntry, shown: &[Shown], open: &Open<'_>) -> Vec<Why> {
+    let has = |code: Code| entry.verdict.codes.contains(&code);
     let is_imported = event.late == Late::ImportedHistory;
     let mut found = Vec::new();
     let mut add = |is: bool, why: Why| found.extend(is.then_some(why));
-    add(verdict.finding == Finding::Contradicted, Why::Contradicted);
-    add(is_emergency(event, shown), Why::Emergency);
+    add(is_emergency(event, shown) && !open.is_reviewed(event), Why::Emergency);
     // Of what an earlier system did, ground and relationship are seldom known: it is counted, not listed.
     add(!is_imported && is_unrelated(event, shown), Why::Unrelated);
     add(!is_imported && (event.basis == Basis::Unknown || has(Code::NothingCited)), Why::NoGround);
     add(has(Code::Gap), Why::Gap);
     add(has(Code::OutOfOrder), Why::OutOfOrder);
-    add(has(Code::Late), Why::Late);
     add(opened::<Source>(shown, 16).is_some_and(|source| !source.is_complete()), Why::Incomplete);
     found
 }
@@ -221,14 +246,19 @@ fn row(
     manner: Manner<'_>,
 ) -> Vec<Cell> {
     let item = entry.record.as_item();
-    let patient = item.and_then(|item| material.patients.get(&item.item));
+    // A fact of the chain is about the statement that it follows from.
+    let about = match &entry.record.entry {
+        Entry::Due(due) => Some(due.cause),
+        _ => item.map(|item| item.item),
+    };
+    let patient = about.and_then(|about| material.patients.get(&about));
     vec![
         Cell::Named { key: why.key(), words: why.words(manner.speaker) },
         Cell::Time(entry.record.time),
         patient.map_or(Cell::Empty, |patient| Cell::Text(patient.clone())),
         Cell::Text(event::entry(entry, shown, manner)),
         item.map_or(Cell::Empty, |item| Cell::Text(event::finding(&item.verdict, manner.speaker))),
-        item.map_or(Cell::Empty, |item| Cell::Text(item.item.to_string())),
+        about.map_or(Cell::Empty, |about| Cell::Text(about.to_string())),
     ]
 }
 

@@ -21,7 +21,9 @@ use custos_proof::item::Item;
 use custos_proof::keys::{KeyPurpose, PublicKey, SignError, Signature, Signer};
 use custos_proof::kinds::Fields;
 use custos_proof::kinds::access::{Basis, Event, Late, Retention};
-use custos_proof::record::{self, Check, Code, DueEntry, Finding, ItemEntry, Record, verdict};
+use custos_proof::kinds::disclosure::Export;
+use custos_proof::kinds::emergency::{Declare, Review};
+use custos_proof::record::{self, Check, Code, DueEntry, DueRule, Finding, ItemEntry, Record, verdict};
 use custos_proof::registry::KeyEntry;
 use custos_proof::seal::Seal;
 use custos_proof::sealed_values::{
@@ -545,4 +547,101 @@ fn the_worklist_names_every_reason_and_nothing_else() {
     assert_eq!(left_out(&work(&imported, &Names::default(), &english())), BTreeMap::from([("imported", 1)]));
     let report = work(&[coded(vec![Code::RuleEnded], Finding::Contradicted)], &Names::default(), &english());
     assert_eq!(report.rows[0][2], Cell::Text(HOSPITAL.into()), "the vault's name for the patient");
+}
+
+/// A statement of another kind, by the hospital.
+fn saying(number: usize, fields: Fields, codes: Vec<Code>) -> ProvenEntry {
+    let mut entry = entry_of(number, &Stating { codes, ..Stating::default() });
+    if let Content::Item(item) = &mut entry.content {
+        item.item.fields = fields;
+    }
+    entry
+}
+
+fn due(number: usize, cause: usize, rule: DueRule) -> ProvenEntry {
+    let rule = u32::try_from(rule.number()).unwrap();
+    let due = DueEntry { cause: hash_of(cause), rule, deadline: HEAD, trails: Set::default() };
+    let record = record_at(number, record::Entry::Due(due));
+    ProvenEntry { position: number as u64, record, content: Content::Pruned }
+}
+
+#[test]
+fn what_is_still_missing_stands_on_the_list_and_what_came_late_stands_there_as_late() {
+    let seal = || Seal { root: Digest([4; 32]), ciphertext: None };
+    let (declaration, transfer, other) = (Random16([8; 16]), Random16([9; 16]), Random16([10; 16]));
+    let declare = Fields::EmergencyDeclare(Declare {
+        declaration,
+        custodian: id(HOSPITAL),
+        acting: id(HOSPITAL),
+        seal: seal(),
+    });
+    let review = Fields::EmergencyReview(Review {
+        review: Random16([11; 16]),
+        declarer: id(HOSPITAL),
+        declaration,
+        seal: seal(),
+    });
+    let export = |transfer, recipient| {
+        Fields::DisclosureExport(Export {
+            event: Random16([12; 16]),
+            transfer,
+            recipient,
+            agreement: None,
+            recognition: None,
+            from_country: Default::default(),
+            to_country: Default::default(),
+            seal: seal(),
+        })
+    };
+    let listed = |entries: Vec<ProvenEntry>| {
+        let (mut proven, _) = trail(TrailName::institution(&id(HOSPITAL)), &[]);
+        let shown: Vec<Vec<Shown>> = entries.iter().map(|_| Vec::new()).collect();
+        proven.size = entries.len() as u64;
+        proven.entries = entries;
+        let (names, patients) = (Names::default(), BTreeMap::from([(hash_of(0), "Patient/17".to_owned())]));
+        let report = worklist::report(&worklist::Material {
+            trail: &proven,
+            shown: &shown,
+            patients: &patients,
+            keys: &[],
+            names: &names,
+            speaker: &english(),
+            anchor: 0,
+            from: TimeMs(0),
+        });
+        let item = column(&report, "item");
+        column(&report, "why").into_iter().zip(item).collect::<Vec<_>>()
+    };
+    let about = |why: &str, number: usize| (why.to_owned(), hash_of(number).to_string());
+    let open = vec![
+        saying(0, declare.clone(), vec![]),
+        saying(1, export(transfer, Some(id(COURT))), vec![]),
+        saying(2, export(other, None), vec![]),
+    ];
+    let (unreviewed, unmatched) = (about("unreviewed", 0), about("unmatched", 1));
+    assert_eq!(
+        listed(open.clone()),
+        [unreviewed.clone(), unmatched.clone()],
+        "whoever is outside owes no half"
+    );
+
+    let mut passed = open.clone();
+    passed.extend([due(3, 0, DueRule::ReviewMissing), due(4, 1, DueRule::ImportMissing)]);
+    let facts = [about("overdue", 0), about("overdue", 1)];
+    assert_eq!(
+        listed(passed.clone()),
+        [vec![unreviewed.clone(), unmatched.clone()], facts.to_vec()].concat()
+    );
+
+    // A review that is contradicted answers nothing.
+    let mut wrong = saying(5, review.clone(), vec![]);
+    if let Content::Item(item) = &mut wrong.content {
+        item.entry.verdict = verdict(&[Check::Author], &[Code::AuthorNotParty], Finding::Contradicted);
+    }
+    let contradicted = listed([passed.clone(), vec![wrong]].concat());
+    assert_eq!(contradicted[..2], [about("contradicted", 5), unreviewed]);
+
+    let late = saying(5, review, vec![Code::Overdue]);
+    let done = listed([passed, vec![late]].concat());
+    assert_eq!(done, [unmatched, about("overdue", 1), about("late", 5)]);
 }

@@ -1,24 +1,28 @@
 //! `custos access`: a statement that somebody accessed, or tried to access, a patient's data.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use custos_custodian::draft::{AccessEventDraft, AccessValues};
 use custos_custodian::import::{self, Draft, Input, Organisations, Planning, Settings, Timing};
 use custos_people::event::finding;
 use custos_proof::cbor::List;
 use custos_proof::ids::{Height, ParticipantId, Random16};
-use custos_proof::kinds::access::Basis;
+use custos_proof::kinds::access::{Basis, Retention};
 use custos_proof::record::Finding;
 use custos_proof::sealed_values::{
-    Action, ActionKind, Agent, AgentKind, Agents, Concept, Concepts, Identifier, Justification, Moment,
-    Outcome as Ending, OutcomeKind, Party, Prose, Purpose, Purposes, Relationship, RelationshipKind,
-    Resource, Resources, Stated, Token, When,
+    Action, ActionKind, Agent, AgentKind, Agents, Answer, Concept, Concepts, Decision, Identifier,
+    Justification, Moment, Outcome as Ending, OutcomeKind, Party, Prose, Purpose, Purposes, Relationship,
+    RelationshipKind, Resource, Resources, Stated, Token, When,
 };
 use serde_json::json;
 
 use crate::commands::correct::Correct;
+use crate::commands::delegation::named;
 use crate::commands::rule::{entered_here, moment, new_origin};
 use crate::desk::{DeskArgs, PatientArgs};
 use crate::exit::{Exit, Failed, Outcome, While as _};
+use crate::roster::RosterFile;
 use crate::screen::Screen;
 use crate::{time, words};
 
@@ -67,10 +71,10 @@ pub(crate) struct Record {
     /// When; by default now
     #[arg(long, value_name = "TIME", value_parser = moment)]
     when: Option<Moment>,
-    /// What for, such as TREAT; may be repeated
+    /// What for, such as TREAT or 53-1-e (EHDS, Art. 53(1)); may be repeated
     #[arg(long = "purpose", value_name = "CODE", value_parser = words::purpose)]
     purposes: Vec<Concept>,
-    /// Which category of data; may be repeated
+    /// Which category of data, such as 14-1-e or 51-1-a (EHDS, Art. 14, 51); may be repeated
     #[arg(long = "category", value_name = "CODE OR WORDS", value_parser = words::concept)]
     categories: Vec<Concept>,
     /// Which resource, by address; may be repeated
@@ -79,6 +83,16 @@ pub(crate) struct Record {
     /// Who acted
     #[arg(long, value_name = "NAME")]
     who: Option<String>,
+    /// Their address (Practitioner/3) or identifier (system|value)
+    #[arg(long = "who-id", value_name = "ADDRESS", value_parser = named)]
+    who_id: Option<Party>,
+    /// The acting organisation's roster, as `custos roster commit --out` wrote it: the path to their entry is sealed
+    /// with the event
+    #[arg(long, value_name = "FILE", requires = "who_id")]
+    roster: Option<PathBuf>,
+    /// What was decided: permit, deny, indeterminate
+    #[arg(long, value_name = "ANSWER", value_parser = answer)]
+    decided: Option<Answer>,
     /// In which role
     #[arg(long, value_name = "CODE OR WORDS", value_parser = words::concept, requires = "who")]
     role: Option<Concept>,
@@ -88,7 +102,7 @@ pub(crate) struct Record {
     /// Why an exception was needed, in words
     #[arg(long, value_name = "WORDS")]
     justification: Option<String>,
-    /// The rule under which it stood
+    /// The rule, permit or declaration under which it stood
     #[arg(long, value_name = "RULE")]
     cites: Option<Random16>,
     /// The ground: unknown, consent, law, permit, emergency, subject; by default consent when a rule is cited
@@ -97,6 +111,9 @@ pub(crate) struct Record {
     /// The height of the head that the decider saw; by default the node's head
     #[arg(long, value_name = "HEIGHT")]
     at_height: Option<u64>,
+    /// For how long it is kept, by the policy: short, standard, long
+    #[arg(long, default_value = "standard", value_parser = words::retention)]
+    retention: Retention,
 }
 
 impl Record {
@@ -105,7 +122,8 @@ impl Record {
         let mut organisations = Organisations::default();
         self.acting.iter().for_each(|id| organisations.add(id.as_str(), id.clone()));
         let timing = Timing::Live { at_height: self.at_height.map_or(desk.height, Height) };
-        let settings = Settings { organisations, timing, ..Settings::history(desk.epoch) };
+        let retention = self.retention;
+        let settings = Settings { organisations, timing, retention, ..Settings::history(desk.epoch) };
         let draft = AccessEventDraft {
             origin: new_origin()?,
             subject: self.patient.names(&desk.vault)?,
@@ -163,14 +181,22 @@ impl Record {
         let purpose = |concept: &Concept| Purpose { concept: Some(concept.clone()), agent: None };
         let mut roles = Vec::new();
         roles.extend(self.role.clone());
-        let agent = self.who.as_deref().map(|name| Agent {
+        let is_named = self.who.is_some() || self.who_id.is_some();
+        let mut agent = is_named.then(|| Agent {
             kind: Some(AgentKind::Person),
             roles: List::new(roles).unwrap_or_default(),
             requestor: Some(true),
-            who: None,
-            name: Prose::new(name),
+            who: self.who_id.clone(),
+            name: self.who.as_deref().and_then(Prose::new),
             ..Agent::default()
         });
+        if let (Some(path), Some(who), Some(agent)) = (&self.roster, &self.who_id, &mut agent) {
+            let (place, way) = RosterFile::committed(path)?
+                .place(who)
+                .ok_or_else(|| Failed::unable(format!("{} lists nobody of that address", path.display())))?;
+            agent.roster = Some(place);
+            agent.roster_path = way;
+        }
         let justification = self
             .justification
             .as_deref()
@@ -187,6 +213,9 @@ impl Record {
                 self.relationship.map(|kind| Relationship { kind: Some(kind), evidence: None }),
             ),
             justification: Stated::from_option(justification),
+            decision: Stated::from_option(
+                self.decided.map(|answer| Decision { answer: Some(answer), ..Decision::default() }),
+            ),
             source: Stated::from_option(entered_here()),
             ..AccessValues::default()
         })
@@ -202,6 +231,10 @@ fn party(id: &ParticipantId) -> Party {
 
 fn one_of<T>(words: &[&'static str], found: Option<T>) -> Result<T, String> {
     found.ok_or_else(|| format!("it is one of {}", words.join(", ")))
+}
+
+fn answer(text: &str) -> Result<Answer, String> {
+    one_of(&Answer::ALL.iter().map(|kind| kind.word()).collect::<Vec<_>>(), Answer::from_word(text))
 }
 
 fn action(text: &str) -> Result<ActionKind, String> {

@@ -13,7 +13,8 @@ use custos_proof::hash::sha256;
 use custos_proof::ids::{FAR, Random16};
 use custos_proof::kinds::rule::Collected;
 use custos_proof::sealed_values::{
-    Delegation as Delegated, DelegationKind, Evidence, InnerKind, Moment, Party, Prose, RuleBody, Scope, Span,
+    Delegation as Delegated, DelegationKind, Evidence, Identifier, InnerKind, Moment, Party, Prose, RuleBody,
+    Scope, Span, Token,
 };
 
 use crate::commands::import::collected;
@@ -57,6 +58,13 @@ pub(crate) struct Grant {
     /// Who speaks for the patient
     #[arg(long, value_name = "NAME")]
     delegate: String,
+    /// Their address (RelatedPerson/3) or identifier (system|value), by which requests and events name them: without it
+    /// a decision cannot recognise them
+    #[arg(long = "delegate-id", value_name = "ADDRESS", value_parser = named)]
+    delegate_id: Option<Party>,
+    /// Access by this person is unsafe for the patient: whatever else says that they speak for the patient, they see nothing
+    #[arg(long = "unsafe")]
+    is_unsafe: bool,
     /// By what right: guardian, proxy, "power of attorney", "head of family"
     #[arg(long, value_parser = kind)]
     kind: DelegationKind,
@@ -107,7 +115,10 @@ impl Grant {
         let span = (self.from.is_some() || self.until.is_some())
             .then(|| Span { start: self.from.clone(), end: self.until.clone() });
         let delegation = Delegated {
-            delegate: Some(Party { display: Prose::new(&self.delegate), ..Party::default() }),
+            delegate: Some(Party {
+                display: Prose::new(&self.delegate),
+                ..self.delegate_id.clone().unwrap_or_default()
+            }),
             kind: Some(self.kind),
             scope: List::new(self.scope.clone())
                 .ok_or_else(|| Failed::unable("too many values for --may; leave it out for everything"))?,
@@ -115,6 +126,7 @@ impl Grant {
             ends_at: self.ends_at.clone(),
             evidence: source_hash,
             reference: self.reference.as_deref().and_then(Prose::new),
+            is_unsafe: self.is_unsafe.then_some(true),
         };
         // The ledger's own end is coarse, and not before the last of the two.
         let last = [&self.until, &self.ends_at].into_iter().flatten().max_by_key(|moment| moment.last_ms());
@@ -139,6 +151,22 @@ impl Revoke {
     fn run(&self, screen: &Screen) -> Outcome {
         let mut desk = self.desk.open(screen)?;
         end(&mut desk, &self.rule, InnerKind::DelegationRevoke, self.collected, screen)
+    }
+}
+
+/// Somebody by address or identifier.
+pub(crate) fn named(text: &str) -> Result<Party, String> {
+    let refused = || format!("{text:?} is no address and no system|value");
+    match text.split_once('|') {
+        Some((system, value)) => Ok(Party {
+            identifier: Some(Identifier {
+                system: Some(Token::new(system).ok_or_else(refused)?),
+                value: Some(Prose::new(value).ok_or_else(refused)?),
+                ..Identifier::default()
+            }),
+            ..Party::default()
+        }),
+        None => Ok(Party { reference: Some(Token::new(text).ok_or_else(refused)?), ..Party::default() }),
     }
 }
 

@@ -12,7 +12,7 @@ use custos_proof::sealed_values::{
 use crate::commands::emergency::{now, stated};
 use crate::commands::item::{NO_SEAL, record_by_hand, report};
 use crate::commands::rule::moment;
-use crate::desk::{Desk, DeskArgs, PatientArgs};
+use crate::desk::{Desk, DeskArgs, OptionalPatient};
 use crate::exit::Outcome;
 use crate::hand_in::random;
 use crate::screen::Screen;
@@ -49,7 +49,7 @@ pub(crate) struct Export {
     #[command(flatten)]
     desk: DeskArgs,
     #[command(flatten)]
-    patient: Option<PatientArgs>,
+    patient: OptionalPatient,
     /// The participant that receives it
     #[arg(long = "to", value_name = "PARTICIPANT", group = "recipient")]
     to: Option<ParticipantId>,
@@ -91,7 +91,7 @@ pub(crate) struct Import {
     #[command(flatten)]
     desk: DeskArgs,
     #[command(flatten)]
-    patient: Option<PatientArgs>,
+    patient: OptionalPatient,
     /// The participant that gave it
     #[arg(long, value_name = "PARTICIPANT")]
     from: ParticipantId,
@@ -118,7 +118,7 @@ pub(crate) struct Import {
 impl Export {
     fn run(&self, screen: &Screen) -> Outcome {
         let mut desk = self.desk.open(screen)?;
-        let own_trail = own_trail(&desk, self.patient.as_ref())?;
+        let own_trail = own_trail(&desk, &self.patient)?;
         let purpose = |concept: &Concept| Purpose { concept: Some(concept.clone()), agent: None };
         let outside =
             self.outside.as_deref().map(|name| Party { display: Prose::new(name), ..Party::default() });
@@ -153,7 +153,7 @@ impl Export {
 impl Import {
     fn run(&self, screen: &Screen) -> Outcome {
         let mut desk = self.desk.open(screen)?;
-        let own_trail = own_trail(&desk, self.patient.as_ref())?;
+        let own_trail = own_trail(&desk, &self.patient)?;
         let values = vec![
             Stated::Value(now(self.when.clone())).to_bytes(),
             stated::<OwnTrail>(own_trail),
@@ -173,8 +173,8 @@ impl Import {
     }
 }
 
-fn own_trail(desk: &Desk, patient: Option<&PatientArgs>) -> Outcome<Option<OwnTrail>> {
-    match patient {
+fn own_trail(desk: &Desk, patient: &OptionalPatient) -> Outcome<Option<OwnTrail>> {
+    match patient.named() {
         Some(patient) => desk.own_trail(&patient.names(&desk.vault)?),
         None => Ok(None),
     }

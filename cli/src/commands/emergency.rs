@@ -12,7 +12,7 @@ use custos_proof::sealed_values::{
 
 use crate::commands::item::{NO_SEAL, record_by_hand, report};
 use crate::commands::rule::moment;
-use crate::desk::{DeskArgs, PatientArgs};
+use crate::desk::{DeskArgs, OptionalPatient};
 use crate::exit::Outcome;
 use crate::hand_in::random;
 use crate::screen::Screen;
@@ -48,7 +48,7 @@ pub(crate) struct Declare {
     #[command(flatten)]
     desk: DeskArgs,
     #[command(flatten)]
-    patient: Option<PatientArgs>,
+    patient: OptionalPatient,
     /// Who holds the data; by default the author
     #[arg(long, value_name = "PARTICIPANT")]
     custodian: Option<ParticipantId>,
@@ -103,7 +103,7 @@ impl Declare {
     fn run(&self, screen: &Screen) -> Outcome {
         let mut desk = self.desk.open(screen)?;
         let own = desk.vault.scope().custodian.clone();
-        let own_trail = match &self.patient {
+        let own_trail = match &self.patient.named() {
             Some(patient) => desk.own_trail(&patient.names(&desk.vault)?)?,
             None => None,
         };

@@ -176,6 +176,12 @@ pub(crate) struct DescribedPolicy {
     pub(crate) heartbeat_ms: Option<u64>,
     /// As in [`Policy`].
     pub(crate) trust_period_ms: Option<u64>,
+    /// As in [`Policy`]: for how long bodies are kept, in days, by class {short, standard, long}.
+    pub(crate) retention_days: Option<[u32; 3]>,
+    /// As in [`Policy`].
+    pub(crate) transfer_ms: Option<u64>,
+    /// As in the policy's `decision.emergency`.
+    pub(crate) review_hours: Option<u16>,
 }
 
 impl New {
@@ -324,12 +330,19 @@ impl DescribedKey {
 
 impl DescribedPolicy {
     fn applied(&self) -> Policy {
-        let initial = Policy::initial();
+        let mut initial = Policy::initial();
+        if let Some(days) = self.retention_days {
+            initial.retention_days = List::new(days.to_vec()).unwrap_or_default();
+        }
+        if let Some(hours) = self.review_hours {
+            initial.decision.emergency.review_hours = hours;
+        }
         Policy {
             lag_ms: self.lag_ms.unwrap_or(initial.lag_ms),
             max_lifetime_ms: self.max_lifetime_ms.unwrap_or(initial.max_lifetime_ms),
             heartbeat_ms: self.heartbeat_ms.unwrap_or(initial.heartbeat_ms),
             trust_period_ms: self.trust_period_ms.unwrap_or(initial.trust_period_ms),
+            transfer_ms: self.transfer_ms.unwrap_or(initial.transfer_ms),
             ..initial
         }
     }

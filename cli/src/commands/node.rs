@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use custos_node::config::Config;
-use custos_node::{node, standing, telemetry};
+use custos_node::node::consensus_dir;
+use custos_node::{aside, chain, node, telemetry};
 use serde_json::json;
 
 use crate::commands::node_keys;
@@ -18,8 +19,8 @@ pub(crate) enum Node {
     Run(Run),
     Rotate(node_keys::Rotate),
     Replace(node_keys::Replace),
-    #[command(name = "stand-back")]
-    StandBack(StandBack),
+    #[command(name = "stand-aside")]
+    StandAside(StandAside),
     #[command(name = "vote-again")]
     VoteAgain(VoteAgain),
 }
@@ -31,7 +32,7 @@ impl Node {
             Node::Run(command) => command.run(screen),
             Node::Rotate(command) => command.run(screen),
             Node::Replace(command) => command.run(screen),
-            Node::StandBack(command) => command.run(screen),
+            Node::StandAside(command) => command.run(screen),
             Node::VoteAgain(command) => command.run(screen),
         }
     }
@@ -78,8 +79,8 @@ pub(crate) struct Run {
 /// does the same, and a node does it by itself when it finds its log of votes missing or damaged. The
 /// node votes again, by itself, once it has committed a block that was built after this moment.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  custos node stand-back --data /var/lib/custos --reason \"a new disk\"")]
-pub(crate) struct StandBack {
+#[command(after_help = "Example:\n  custos node stand-aside --data /var/lib/custos --reason \"a new disk\"")]
+pub(crate) struct StandAside {
     /// The node's data directory
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -88,7 +89,7 @@ pub(crate) struct StandBack {
     reason: String,
 }
 
-/// Let a validator that stands back vote at once
+/// Let a validator that stands aside vote at once
 ///
 /// Only for the day on which more than a third of the validators lost their logs of votes, so that no block
 /// can be built without them. All operators have to agree that the lost nodes are gone for good, and that
@@ -104,19 +105,19 @@ pub(crate) struct VoteAgain {
     all_operators_agree: bool,
 }
 
-impl StandBack {
+impl StandAside {
     fn run(&self, screen: &Screen) -> Outcome {
         stopped(&self.data)?;
-        let aside = standing::stand_back(&self.data, &self.reason)
+        let moved = aside::stand_aside(&consensus_dir(&self.data), chain::clock(), &self.reason)
             .could_not(|| format!("mark {}", self.data.display()))?;
         screen.result(
             |_| {
-                let files = aside.as_ref().map_or(String::new(), |aside| {
-                    format!("what consensus kept was moved to {}\n", aside.display())
+                let files = moved.as_ref().map_or(String::new(), |moved| {
+                    format!("what consensus kept was moved to {}\n", moved.display())
                 });
-                format!("the node stands back from its next start on\n{files}")
+                format!("the node stands aside from its next start on\n{files}")
             },
-            || json!({ "stands_back": true, "moved_to": aside }),
+            || json!({ "stands_aside": true, "moved_to": moved }),
         );
         Ok(Exit::Done)
     }
@@ -129,16 +130,16 @@ impl VoteAgain {
                 .hint("read docs/operating.md, then say --all-operators-agree"));
         }
         stopped(&self.data)?;
-        let did = standing::standing_back(&self.data)
-            .could_not(|| format!("read the mark in {}", self.data.display()))?;
-        standing::vote_again(&self.data)
-            .could_not(|| format!("remove the mark in {}", self.data.display()))?;
+        let directory = consensus_dir(&self.data);
+        let noted =
+            aside::noted(&directory).could_not(|| format!("read the note in {}", directory.display()))?;
+        aside::vote_again(&directory).could_not(|| format!("write to {}", directory.display()))?;
         screen.result(
-            |_| match did {
-                Some(_) => "the node votes from its next start on\n".into(),
-                None => "the node did not stand back\n".into(),
+            |_| match &noted {
+                Some(why) => format!("the node votes from its next start on; it stood aside because {why}\n"),
+                None => "the node votes from its next start on\n".into(),
             },
-            || json!({ "stood_back": did.is_some() }),
+            || json!({ "votes_again": true, "stood_aside_because": noted }),
         );
         Ok(Exit::Done)
     }

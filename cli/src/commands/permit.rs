@@ -1,6 +1,6 @@
 //! `custos permit`: an access body permits secondary use, changes what it permits, and ends it.
 //!
-//! Permits are public: nothing is sealed, and no vault is needed.
+//! Permits are public: nothing is sealed, no vault is needed, and anybody may read them ([`super::permits`]).
 
 use std::path::PathBuf;
 
@@ -14,16 +14,19 @@ use custos_proof::kinds::permit::{
 use custos_proof::kinds::{Class, Fields};
 
 use crate::commands::item::report;
+use crate::commands::permits;
 use crate::commands::rule::moment;
 use crate::exit::{Failed, Outcome};
 use crate::files;
 use crate::hand_in::{Hand, random};
 use crate::screen::Screen;
 
-/// Issue, amend and revoke data permits
+/// List and show data permits; issue, amend and revoke them
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  custos permit issue --help")]
 pub(crate) enum Permit {
+    List(permits::List_),
+    Show(permits::Show),
     Issue(Box<Issue>),
     Amend(Box<Amend>),
     Revoke(Revoke),
@@ -33,6 +36,8 @@ impl Permit {
     /// Runs the command.
     pub(crate) fn run(&self, screen: &Screen) -> Outcome {
         match self {
+            Permit::List(command) => command.run(screen),
+            Permit::Show(command) => command.run(screen),
             Permit::Issue(command) => command.run(screen),
             Permit::Amend(command) => command.run(screen),
             Permit::Revoke(command) => command.run(screen),
@@ -198,7 +203,7 @@ words_of! {
 }
 
 /// The first instant of a date or time.
-fn instant(text: &str) -> Result<TimeMs, String> {
+pub(crate) fn instant(text: &str) -> Result<TimeMs, String> {
     let first = moment(text)?.first_ms();
     u64::try_from(first).map(TimeMs).map_err(|_| format!("{text:?} is before 1970"))
 }

@@ -6,7 +6,8 @@ use custos_decide::replay::{self, Finding, Ground, Replayed};
 use custos_proof::ids::{Height, TimeMs};
 use serde_json::{Value, json};
 
-use crate::decision::{EvidenceArgs, Opened, PolicyArgs, words_of_item};
+use crate::decision::{PolicyArgs, words_of_item};
+use crate::evidence::{EvidenceArgs, Opened};
 use crate::exit::{Exit, Failed, Outcome};
 use crate::render::json as render;
 use crate::screen::Screen;
@@ -18,12 +19,17 @@ use crate::time;
 /// opened from the disclosure or the vault, are asked again, and the answer is held against the decision that
 /// was sealed, or against what was done. Each proof is verified first, each opening against its seal.
 /// What the files do not show is said to be unknown, never assumed.
+///
+/// An access under a permit takes the permit's trail beside the subject's; whoever was on a roster is shown by the
+/// institution's trail and the event's opening; a declared emergency by the verdict in the event's record, and
+/// its time by the receipt of the declaration.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit codes: 0 every decision follows, 1 at least one contradicts the rules, 2 at least one cannot be told.\n\n\
     Examples:\n  \
     custos replay disclosure.custos --anchor anchor.custos\n  \
-    custos replay own.custos lab.custos --openings openings.custos --anchor anchor.custos --policy policy.json"
+    custos replay own.custos lab.custos --openings openings.custos --anchor anchor.custos --policy policy.json\n  \
+    custos replay own.custos research.custos permit.custos --openings openings.custos --anchor anchor.custos"
 )]
 pub(crate) struct Replay {
     #[command(flatten)]
@@ -39,10 +45,12 @@ impl Replay {
             return Err(Failed::unable("name the disclosure or trail proof to replay")
                 .hint("custos replay disclosure.custos --anchor anchor.custos"));
         }
-        let opened = self.evidence.read(screen)?;
+        let evidence = self.evidence.read(screen)?;
+        let opened = &evidence.opened;
         let policy = self.policy.read()?;
         let custodian = &opened[0].trail.name.owner;
-        let ground = Ground { facts: self.policy.facts(&policy, custodian, Height(0), TimeMs(0)) };
+        let facts = self.policy.facts(&policy, custodian, Height(0), TimeMs(0));
+        let ground = Ground { facts, beside: evidence.beside };
         let trails: Vec<OpenTrail<'_>> = opened.iter().map(Opened::open).collect();
         let replayed = replay::replay(&trails, &ground);
         let rows: Vec<Row<'_>> = replayed

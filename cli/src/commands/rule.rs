@@ -6,6 +6,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use custos_custodian::draft::{Intent, Origin, RuleDraft, expiry_after};
 use custos_custodian::import::{self, Draft, Input, Organisations, Planning, Settings};
 use custos_custodian::vault::{ItemEntry, ItemState, SubjectId, Vault};
+use custos_decide::optout::{OPT_OUT, OptOutKind};
 use custos_people::catalogue::Speaker;
 use custos_people::event::finding;
 use custos_people::names::Names;
@@ -19,12 +20,12 @@ use custos_proof::kinds::Fields;
 use custos_proof::kinds::rule::Collected;
 use custos_proof::sealed_values::{
     self, Actor, Concept, DataReference, Effect, Evidence, Format, Identifier, InnerKind, Moment, Party,
-    Prose, Provision, Rule as Ruling, RuleBody, Source, Span,
+    Prose, Provision, Rule as Ruling, RuleBody, Source, Span, Token,
 };
 use serde_json::{Value, json};
 
 use crate::commands::import::collected;
-use crate::desk::{Desk, DeskArgs, PatientArgs, Sent, VaultArgs};
+use crate::desk::{Desk, DeskArgs, OptionalPatient, PatientArgs, Sent, VaultArgs};
 use crate::exit::{Exit, Failed, Outcome, While as _};
 use crate::files;
 use crate::render::json as render;
@@ -72,6 +73,13 @@ pub(crate) struct Put {
     /// The patient restricts it
     #[arg(long, group = "effect")]
     deny: bool,
+    /// The patient opts out: of primary use by others (primary; primary-absolute: emergencies included), or of secondary
+    /// use under data permits that are issued later (secondary)
+    #[arg(
+        long, value_name = "KIND", group = "effect", value_parser = opt_out,
+        conflicts_with_all = ["recipients", "purposes", "data", "documents", "until"]
+    )]
+    opt_out: Option<OptOutKind>,
     /// To whom; without it, to anybody the custodian serves; may be repeated
     #[arg(long = "to", value_name = "PARTICIPANT")]
     recipients: Vec<ParticipantId>,
@@ -125,7 +133,7 @@ pub(crate) struct Show {
     #[command(flatten)]
     vault: VaultArgs,
     #[command(flatten)]
-    patient: Option<PatientArgs>,
+    patient: OptionalPatient,
 }
 
 impl Put {
@@ -163,8 +171,17 @@ impl Put {
             origin: new_origin()?,
             subject: self.patient.names(&desk.vault)?,
             intent: Intent::Put,
-            inner: if self.permit { InnerKind::Grant } else { InnerKind::Restriction },
-            body: RuleBody::Rule(Ruling { root: Some(provision), ..Ruling::default() }),
+            inner: match self.opt_out {
+                Some(_) => InnerKind::OptOut,
+                None if self.permit => InnerKind::Grant,
+                None => InnerKind::Restriction,
+            },
+            body: RuleBody::Rule(Ruling {
+                root: Some(provision),
+                categories: List::new(self.opt_out.into_iter().filter_map(opted_out).collect())
+                    .ok_or_else(too_many)?,
+                ..Ruling::default()
+            }),
             evidence: Evidence { source_hash, record: entered_here(), ..Evidence::default() },
             collected: self.collected,
             expiry: expiry_after(self.until.as_ref()),
@@ -178,7 +195,15 @@ impl Put {
 impl End {
     fn run(&self, screen: &Screen) -> Outcome {
         let mut desk = self.desk.open(screen)?;
-        end(&mut desk, &self.rule, InnerKind::Revoke, self.collected, screen)
+        let (_, entry) = find(&desk.vault, &self.rule)?;
+        let stored = desk.vault.item(&entry.hash).could_not(|| "read the rule")?;
+        let kind = stored.values.first().and_then(|bytes| InnerKind::from_bytes(bytes).ok());
+        // A restriction or an opt-out is lifted, a permission revoked; clear is neither.
+        let inner = match kind {
+            Some(InnerKind::Restriction | InnerKind::OptOut) => InnerKind::Lift,
+            _ => InnerKind::Revoke,
+        };
+        end(&mut desk, &self.rule, inner, self.collected, screen)
     }
 }
 
@@ -212,7 +237,7 @@ pub(crate) fn end(
 impl Show {
     fn run(&self, screen: &Screen) -> Outcome {
         let vault = self.vault.open()?;
-        let entries: Vec<ItemEntry> = match (&self.rule, &self.patient) {
+        let entries: Vec<ItemEntry> = match (&self.rule, self.patient.named()) {
             (Some(rule), _) => vec![find(&vault, rule)?.1],
             (None, Some(patient)) => {
                 let names = patient.names(&vault)?;
@@ -407,8 +432,23 @@ pub(crate) fn entered_here() -> Option<Source> {
     Some(Source { format: Some(Format::Direct), ..Source::default() })
 }
 
+fn opt_out(text: &str) -> Result<OptOutKind, String> {
+    let kinds = [OptOutKind::Primary, OptOutKind::PrimaryAbsolute, OptOutKind::Secondary];
+    kinds
+        .into_iter()
+        .find(|kind| kind.code() == text)
+        .ok_or_else(|| "it is one of primary, primary-absolute, secondary".into())
+}
+
+/// The category of an opt-out's body that says what of.
+fn opted_out(kind: OptOutKind) -> Option<Concept> {
+    let coding =
+        sealed_values::Coding { system: Token::new(OPT_OUT), code: Token::new(kind.code())?, display: None };
+    Some(Concept { codings: List::new(vec![coding])?, text: None })
+}
+
 fn document(text: &str) -> Result<Party, String> {
-    let reference = sealed_values::Token::new(text).ok_or_else(|| format!("{text:?} is no address"))?;
+    let reference = Token::new(text).ok_or_else(|| format!("{text:?} is no address"))?;
     Ok(Party { reference: Some(reference), ..Party::default() })
 }
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use custos_node::{door, standing};
+use custos_node::node::consensus_dir;
+use custos_node::{aside, chain, door};
 use custos_proof::anchor::{Recency, TRUST_PERIOD_MS};
 use custos_proof::ids::TimeMs;
 use custos_store::portable::{self, Created, Proven, SnapshotError};
@@ -210,7 +211,8 @@ impl Restore {
                 .hint("move it away first; nothing is overwritten"));
         }
         // Before the ledger is there: a crash in between leaves a node that is more careful than it need be.
-        standing::stand_back(&self.data, "the ledger was restored from a snapshot")
+        let consensus = consensus_dir(&self.data);
+        aside::stand_aside(&consensus, chain::clock(), "the ledger was restored from a snapshot")
             .could_not(|| format!("mark {}", self.data.display()))?;
         let bar = screen.bar(0, "reading");
         let proven =

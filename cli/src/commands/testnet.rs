@@ -8,7 +8,6 @@
 //! Deliberately absent: other machines, and anything that a real network should be run with.
 
 use std::fs::{self, OpenOptions};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -35,6 +34,7 @@ use crate::keyfile;
 use crate::render::paint::Paint;
 use crate::render::table::table;
 use crate::screen::Screen;
+use crate::time;
 
 /// The most validators that one machine is asked to run.
 const MAX_VALIDATORS: usize = 16;
@@ -52,6 +52,7 @@ const STATE: &str = "network.json";
     custos testnet status --dir /tmp/ward\n  \
     custos testnet kill --dir /tmp/ward --index 4\n  \
     custos testnet start --dir /tmp/ward --index 4\n  \
+    custos testnet later --dir /tmp/ward 10d\n  \
     custos testnet down --dir /tmp/ward")]
 pub(crate) enum Testnet {
     Up(Up),
@@ -59,6 +60,7 @@ pub(crate) enum Testnet {
     Status(Status),
     Kill(Kill),
     Start(Start),
+    Later(Later),
 }
 
 impl Testnet {
@@ -70,6 +72,7 @@ impl Testnet {
             Testnet::Status(command) => command.run(screen),
             Testnet::Kill(command) => command.run(screen),
             Testnet::Start(command) => command.run(screen),
+            Testnet::Later(command) => command.run(screen),
         }
     }
 }
@@ -98,6 +101,9 @@ pub(crate) struct Up {
     /// The longest time without a block, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     heartbeat: u64,
+    /// What the policy says otherwise than a new network's: the `[policy]` of `custos genesis new`, as a file of its own
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
 }
 
 /// Stop a network; its folder stays
@@ -145,6 +151,24 @@ pub(crate) struct Start {
     no_wait: bool,
 }
 
+/// Stop a network, set its clocks ahead, and start it again
+///
+/// Deadlines and retention run for days and years; here they pass at once. All nodes are stopped, every
+/// clock is set ahead by as much again, and all are started. Commands that sign for this network read the same
+/// clock when CUSTOS_CLOCK_AHEAD says what is printed. Blocks have times: there is no way back.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  \
+    custos testnet later --dir /tmp/ward 10d\n  \
+    export CUSTOS_CLOCK_AHEAD=10d")]
+pub(crate) struct Later {
+    /// The network's folder
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// By how much: 10d, 12h, 15min, 90s
+    #[arg(value_name = "SPAN", value_parser = time::span)]
+    by: u64,
+}
+
 /// A network, as its state file keeps it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Network {
@@ -155,6 +179,9 @@ struct Network {
     client: String,
     client_key: PathBuf,
     vault_key: PathBuf,
+    /// How far the clocks of all nodes are ahead of this machine's, in milliseconds.
+    #[serde(default)]
+    clock_ahead_ms: u64,
     nodes: Vec<Node>,
 }
 
@@ -181,7 +208,7 @@ impl Up {
         let count = self.start.unwrap_or(network.nodes.len()).min(network.nodes.len());
         for node in network.nodes.iter_mut().take(count) {
             if !node.is_running() {
-                node.spawn()?;
+                node.spawn(network.clock_ahead_ms)?;
             }
         }
         network.write(&dir)?;
@@ -222,7 +249,10 @@ impl Up {
             None,
             vec![registrar_key.clone()],
         )];
-        let ports = free_ports(self.validators * 2)?;
+        let ports: Vec<u16> = (0..self.validators * 2)
+            .map(|_| custos_ports::free())
+            .collect::<Result<_, _>>()
+            .could_not(|| "find free ports")?;
         let mut made = Vec::new();
         for (index, port) in (1..=self.validators).zip(ports.chunks_exact(2)) {
             let (node, transport) = MadeNode::make(dir, &keys, index, port[0], port[1])?;
@@ -237,12 +267,17 @@ impl Up {
             ));
             made.push((node, transport));
         }
+        let policy = match &self.policy {
+            Some(path) => toml::from_str(&files::read_text(path)?)
+                .map_err(|error| Failed::unable(format!("{} is no policy: {error}", path.display())))?,
+            None => DescribedPolicy::default(),
+        };
         let description = Description {
             name: "testnet".into(),
             registrar: "registrar.example".into(),
             time: None,
             participants,
-            policy: DescribedPolicy { heartbeat_ms: Some(self.heartbeat), ..DescribedPolicy::default() },
+            policy: DescribedPolicy { heartbeat_ms: policy.heartbeat_ms.or(Some(self.heartbeat)), ..policy },
         };
         let genesis = description.begin(dir)?;
         let genesis_path = dir.join("genesis.custos");
@@ -262,6 +297,7 @@ impl Up {
             client: nodes[0].participant.clone(),
             client_key: nodes[0].sign_key.clone(),
             vault_key,
+            clock_ahead_ms: 0,
             nodes,
         };
         network.write(dir)?;
@@ -320,11 +356,12 @@ impl Start {
     fn run(&self, screen: &Screen) -> Outcome {
         let dir = absolute(&self.dir)?;
         let mut network = Network::read(&dir)?;
+        let ahead = network.clock_ahead_ms;
         let node = network.node(self.index)?;
         if node.is_running() {
             return Err(Failed::unable(format!("node {} is running already", self.index)));
         }
-        node.spawn()?;
+        node.spawn(ahead)?;
         let node = node.clone();
         network.write(&dir)?;
         if !self.no_wait {
@@ -334,6 +371,44 @@ impl Start {
         screen.result(
             |_| format!("node {} runs, at height {}\n", node.index, state.height.unwrap_or(0)),
             || state.json(&node),
+        );
+        Ok(Exit::Done)
+    }
+}
+
+impl Later {
+    fn run(&self, screen: &Screen) -> Outcome {
+        let dir = absolute(&self.dir)?;
+        let mut network = Network::read(&dir)?;
+        let count = network.nodes.iter().filter(|node| node.is_running()).count();
+        if count < network.nodes.len() {
+            return Err(Failed::unable("not all nodes are running: the others would live in another time")
+                .hint("start them first: custos testnet start"));
+        }
+        network.stop(screen)?;
+        network.clock_ahead_ms = network.clock_ahead_ms.saturating_add(self.by);
+        network.write(&dir)?;
+        let ahead = network.clock_ahead_ms;
+        for node in &mut network.nodes {
+            node.spawn(ahead)?;
+        }
+        network.write(&dir)?;
+        network.wait_ready(count, screen)?;
+        let span = format!("{}s", ahead / 1000);
+        let span = match ahead % 86_400_000 {
+            0 => format!("{}d", ahead / 86_400_000),
+            _ => span,
+        };
+        let now = time::machine().plus(ahead);
+        screen.result(
+            |_| {
+                format!(
+                    "clocks   {span} ahead: {}\nfor you  export {}={span}\n",
+                    time::words(now),
+                    time::AHEAD
+                )
+            },
+            || json!({ "clock_ahead_ms": ahead, "now": now.to_string(), "environment": format!("{}={span}", time::AHEAD) }),
         );
         Ok(Exit::Done)
     }
@@ -426,7 +501,7 @@ impl Network {
 }
 
 impl Node {
-    fn spawn(&mut self) -> Outcome<()> {
+    fn spawn(&mut self, ahead_ms: u64) -> Outcome<()> {
         let program = std::env::current_exe().could_not(|| "find this program's own file")?;
         let log = OpenOptions::new()
             .create(true)
@@ -442,6 +517,7 @@ impl Node {
             .stdout(log)
             .stderr(errors)
             .process_group(0)
+            .env(time::AHEAD, format!("{}s", ahead_ms / 1000))
             .spawn()
             .could_not(|| format!("start node {}", self.index))?;
         self.pid = i32::try_from(child.id()).ok();
@@ -703,15 +779,6 @@ fn described(
         power,
         keys: keys.into_iter().map(|file| DescribedKey::File { file }).collect(),
     }
-}
-
-/// Ports that are free now; all are held until the last is found, so that none comes twice.
-fn free_ports(count: usize) -> Outcome<Vec<u16>> {
-    let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let held: Vec<TcpListener> =
-        (0..count).map(bind).collect::<Result<_, _>>().could_not(|| "find free ports")?;
-    let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
-    held.iter().map(port).collect::<Result<_, _>>().could_not(|| "find free ports")
 }
 
 fn absolute(dir: &Path) -> Outcome<PathBuf> {

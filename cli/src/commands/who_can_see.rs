@@ -3,30 +3,35 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use custos_decide::gather::{self, Beside, Committed};
 use custos_decide::listing::{self, OpenTrail};
 use custos_decide::request::Item;
 use custos_decide::visible::{self, Row, Who};
 use custos_proof::ids::{Height, ParticipantId, TimeMs};
-use custos_proof::sealed_values::{ActionKind, Coding, Describe as _, Moment, Party, Token};
+use custos_proof::sealed_values::{ActionKind, Coding, Describe as _, Moment, Party, RosterEntry, Token};
 use serde_json::{Value, json};
 
-use crate::decision::{EvidenceArgs, Opened, PolicyArgs, known, words_of_item};
+use crate::decision::{PolicyArgs, known, words_of_item};
+use crate::evidence::{Evidence, EvidenceArgs, Opened};
 use crate::exit::{Exit, Failed, Outcome};
 use crate::render::json as render;
+use crate::roster::RosterFile;
 use crate::screen::Screen;
 use crate::time;
 
 /// Say who can see data of a patient, what for, and why
 ///
 /// Asks the deciding procedure for everybody whom the patient's rules name, for clinicians and staff whom they
-/// do not name, and for each purpose. The rules come from trail proofs with openings, from the vault, or from FHIR
-/// Consents in files. Data is described by category, labels, author and date; what is not said is unknown, and
+/// do not name, for representatives, for data users whose permit's trail is among the files, for the members of
+/// the custodian's roster where it is given, and for each purpose. The rules come from trail proofs with openings,
+/// from the vault, or from FHIR Consents in files. Data is described by category, labels, author and date; what is not said is unknown, and
 /// unknown data is reached by denials only.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit codes: 0 answered, 1 a file is evidence against itself, 2 rules are sealed or it could not be done.\n\n\
     Examples:\n  \
     custos who-can-see own.custos --anchor anchor.custos --vault vault --category 14-1-e\n  \
+    custos who-can-see own.custos institution.custos permit.custos --roster roster.json --anchor anchor.custos --vault vault\n  \
     custos who-can-see --consent consent.json --custodian hospital-a.example --label PSY --at 2026-07-01"
 )]
 pub(crate) struct WhoCanSee {
@@ -56,6 +61,9 @@ pub(crate) struct WhoCanSee {
     /// What would be done
     #[arg(long, value_name = "ACTION", default_value = "read", value_parser = action)]
     action: ActionKind,
+    /// The custodian's roster, as `custos roster commit --out` wrote it: each of its members is asked about, too
+    #[arg(long, value_name = "FILE", requires = "files")]
+    roster: Option<PathBuf>,
     /// As of which time; by default the time of the proof's block, or now
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     at: Option<TimeMs>,
@@ -66,8 +74,8 @@ pub(crate) struct WhoCanSee {
 impl WhoCanSee {
     /// Runs the command.
     pub(crate) fn run(&self, screen: &Screen) -> Outcome {
-        let opened = match self.evidence.is_empty() {
-            true => Vec::new(),
+        let Evidence { opened, beside } = match self.evidence.is_empty() {
+            true => Evidence { opened: Vec::new(), beside: Beside::default() },
             false => self.evidence.read(screen)?,
         };
         let custodian = match (&self.custodian, opened.first()) {
@@ -89,14 +97,50 @@ impl WhoCanSee {
             let listing = listing::rules(&trails, &custodian, &custodian, height, facts.terminology);
             facts.rules = listing.rules;
             facts.missing_trails = listing.missing_trails + usize::from(!listing.is_complete);
+            facts.representatives = gather::representatives(&facts.rules, height, at);
+            let (known, old): (Vec<_>, Vec<_>) =
+                beside.permits.iter().partition(|history| history.covers(height));
+            facts.permits = known.iter().filter_map(|history| history.as_of(height, at)).collect();
+            // A permit whose trail is proven of an earlier block may have been amended or revoked since.
+            facts.missing_trails += old.len();
         }
-        let rows = visible::who_can_see(&facts, &custodian, &self.item()?, self.action);
+        let staff = self.staff(&beside, &custodian, height, at, screen)?;
+        let rows = visible::who_can_see(&facts, &custodian, &self.item()?, self.action, &staff);
         let unknown = custos_decide::consent::unknowns(&facts).len();
         screen.result(
             |_| words(&rows, unknown, at),
             || json!({ "at": at.to_string(), "height": height.0, "unknown": unknown, "rows": rows.iter().map(data).collect::<Vec<_>>() }),
         );
         Ok(if unknown == 0 { Exit::Done } else { Exit::Unable })
+    }
+
+    /// The entries of the custodian's roster, if they are the ones that it had bound itself to.
+    fn staff(
+        &self,
+        beside: &Beside,
+        custodian: &ParticipantId,
+        height: Height,
+        at: TimeMs,
+        screen: &Screen,
+    ) -> Outcome<Vec<RosterEntry>> {
+        let Some(path) = &self.roster else { return Ok(Vec::new()) };
+        let roster = RosterFile::committed(path)?;
+        let history = beside.rosters.iter().find(|history| history.organisation == *custodian);
+        match history.map_or(Committed::Unknown, |history| history.as_of(height, at)) {
+            Committed::To(commitment) if commitment.root == roster.root() => Ok(roster.entries),
+            Committed::To(_) => Err(Failed::against(format!(
+                "{} is not the roster that {custodian} had bound itself to",
+                path.display()
+            ))),
+            Committed::Nothing => {
+                screen.warn(format!("{custodian} had bound itself to no roster: the list proves nothing."));
+                Ok(roster.entries)
+            }
+            Committed::Unknown => Err(Failed::unable(format!(
+                "what {custodian} had bound itself to at block {height} is not shown"
+            ))
+            .hint("name a proof of the institution's trail that reaches that block (custos trail prove)")),
+        }
     }
 
     fn item(&self) -> Outcome<Item> {
@@ -139,6 +183,7 @@ fn who(who: &Who) -> String {
         Who::InRole(role) => format!("whoever is {}", role.describe()),
         Who::Representative(party) => format!("{}, for the patient", party.describe()),
         Who::DataUser(user) => format!("{user}, under a permit"),
+        Who::OnRoster(person) => format!("{}, on the roster", person.describe()),
     }
 }
 

@@ -6,13 +6,16 @@ use std::path::PathBuf;
 use clap::Args;
 use custos_api::client::Part;
 use custos_custodian::draft::SubjectKey;
-use custos_custodian::vault::Vault;
+use custos_custodian::vault::{SubjectId, Vault};
 use custos_people::report::Report;
 use custos_people::worklist::{self, EndingKey, Material};
 use custos_people::{csv, html};
+use custos_proof::cbor::Wire as _;
 use custos_proof::hash::ItemHash;
 use custos_proof::ids::{FAR, ParticipantId, TimeMs};
 use custos_proof::keys::KeyPurpose;
+use custos_proof::kinds::Kind;
+use custos_proof::sealed_values::{OwnTrail, Stated};
 use custos_proof::trail::TrailName;
 use serde_json::{Value, json};
 
@@ -26,8 +29,9 @@ use crate::{files, keyfile, time};
 /// List what a privacy officer has to look at
 ///
 /// From the institution's own trail, which is proven to be complete for the time asked for: contradicted
-/// statements, emergency accesses, deadlines that passed, treatment without a stated relationship, accesses without a
-/// ground, gaps and disorder in numbered streams, late and incomplete records; and keys about to end.
+/// statements, emergencies that nobody reviewed and accesses under them, transfers of which one half is missing,
+/// deadlines that passed and what was missing is still missing, treatment without a stated relationship, accesses
+/// without a ground, gaps and disorder in numbered streams, late and incomplete records; and keys about to end.
 /// What is sealed is judged as far as the vault opens it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -106,13 +110,28 @@ impl Worklist {
 
 /// What the vault calls the patient of an item.
 fn patient(vault: &Vault, item: &ItemHash) -> Outcome<Option<String>> {
-    let Some(subject) = vault.subject_of(item) else { return Ok(None) };
+    let about = sealed_subject(vault, item)?;
+    let Some(subject) = about.or_else(|| vault.subject_of(item)) else { return Ok(None) };
     // What belongs to no patient is kept under the institution, which has no names.
     let names = vault.names(&subject).could_not(|| "read the vault")?;
     // `address|https://...` or `identifier|system|value`: how it is known is no part of the name.
     let name =
         |name: &SubjectKey| name.as_str().split_once('|').map_or(name.as_str(), |(_, rest)| rest).to_owned();
     Ok(names.first().map(name))
+}
+
+/// The patient whom a statement in the institution's trail names under its seal.
+fn sealed_subject(vault: &Vault, item: &ItemHash) -> Outcome<Option<SubjectId>> {
+    let Some(entry) = vault.entry(item) else { return Ok(None) };
+    let place = match entry.kind {
+        Kind::EmergencyDeclare | Kind::DisclosureExport => 2,
+        Kind::DisclosureImport => 1,
+        _ => return Ok(None),
+    };
+    let stored = vault.item(item).could_not(|| "read the vault")?;
+    let own = stored.values.get(place).and_then(|value| Stated::<OwnTrail>::from_bytes(value).ok());
+    let local_id = own.and_then(|own| own.value().map(|own| own.local_id));
+    Ok(local_id.and_then(|local_id| vault.subject_of_trail(&local_id)))
 }
 
 fn ending_keys(client: &custos_api::blocking::Client, owner: &ParticipantId) -> Outcome<Vec<EndingKey>> {

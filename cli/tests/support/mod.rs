@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -19,6 +20,7 @@ use custos_proof::ids::{FAR, ItemId, ParticipantId, Random16, Round, TimeMs};
 use custos_proof::item::{Item, item_hash};
 use custos_proof::keys::{KeyPurpose, PublicKey, SignError, Signature, Signer, key_id};
 use custos_proof::kinds::access::{Basis, Event, Late, Retention};
+use custos_proof::kinds::emergency::Declare;
 use custos_proof::kinds::key::possession_preimage;
 use custos_proof::kinds::participant::Register;
 use custos_proof::kinds::rule::{Collected, Put};
@@ -29,8 +31,8 @@ use custos_proof::receipt::{ProvenKey, Receipt};
 use custos_proof::registry::{self, KeyEntry, Policy, Role, Roles, TrailHead};
 use custos_proof::seal::{Place, Seal};
 use custos_proof::sealed_values::{
-    Action, ActionKind, InnerKind, Moment, Outcome, OutcomeKind, OwnTrail, Purpose, Purposes, Reason,
-    RuleBody, Stated, When,
+    Action, ActionKind, InnerKind, ListedTrail, Moment, Outcome, OutcomeKind, OwnTrail, Purpose, Purposes,
+    Reason, RuleBody, Stated, When,
 };
 use custos_proof::submission::{Author, Draft, Submission};
 use custos_proof::trail::TrailName;
@@ -66,7 +68,7 @@ impl Signer for TestKey {
 pub struct Chain {
     pub genesis: Genesis,
     store: MemoryStore,
-    hospital: TestKey,
+    signers: BTreeMap<ParticipantId, TestKey>,
     validators: Vec<TestKey>,
     header: Option<Header>,
     certificate: Option<Certificate>,
@@ -77,6 +79,20 @@ pub struct Chain {
 
 pub fn hospital() -> ParticipantId {
     "hospital-1.example".parse().unwrap()
+}
+
+/// The access body, and the data user: they sign for themselves.
+pub fn body() -> ParticipantId {
+    "body.example".parse().unwrap()
+}
+
+pub fn university() -> ParticipantId {
+    "university.example".parse().unwrap()
+}
+
+/// The local id of the subject's trail for the data user.
+pub fn for_university() -> Digest {
+    Digest([9; 32])
 }
 
 /// The local id of the one subject's own trail.
@@ -97,8 +113,16 @@ impl Chain {
             display_names: List::default(),
         };
         let validators: Vec<TestKey> = (1..=4).map(|n| TestKey::new(n + salt)).collect();
-        let hospital_key = TestKey::new(100 + salt);
-        let mut participants = vec![participant("registrar.example", &[Role::Registrar])];
+        let signers = BTreeMap::from([
+            (hospital(), TestKey::new(100 + salt)),
+            (body(), TestKey::new(110 + salt)),
+            (university(), TestKey::new(120 + salt)),
+        ]);
+        let mut participants = vec![
+            participant("registrar.example", &[Role::Registrar]),
+            participant("body.example", &[Role::AccessBody]),
+            participant("university.example", &[Role::DataUser, Role::Recipient]),
+        ];
         let mut keys = Vec::new();
         let mut key = |owner: &ParticipantId, key: &TestKey, purpose| {
             let preimage = possession_preimage(&NO_CHAIN, owner, purpose, &key.public_key());
@@ -113,7 +137,7 @@ impl Chain {
             key(&id, validator, KeyPurpose::Consensus);
             powers.push(GenesisValidator { participant: id, power: 1 });
         }
-        key(&hospital(), &hospital_key, KeyPurpose::Sign);
+        signers.iter().for_each(|(id, signer)| key(id, signer, KeyPurpose::Sign));
         let genesis = Genesis {
             name: Ascii::new("in-memory").unwrap(),
             time: BEGIN,
@@ -128,7 +152,7 @@ impl Chain {
         Self {
             genesis,
             store: MemoryStore::new(&start),
-            hospital: hospital_key,
+            signers,
             validators,
             header: None,
             certificate: None,
@@ -245,20 +269,26 @@ impl Chain {
         Item { item_id, fields: Fields::AccessEvent(fields) }
     }
 
-    /// Records one item in a block of its own.
+    /// Records one item of the hospital's in a block of its own.
     pub fn record(&mut self, item: &Item) -> ItemHash {
+        self.record_by(&hospital(), item)
+    }
+
+    /// Records one item in a block of its own.
+    pub fn record_by(&mut self, author: &ParticipantId, item: &Item) -> ItemHash {
         let head = self.store.head().unwrap();
         let time = head.time.plus(60_000);
         let chain = self.id();
         let draft = Draft {
             chain: &chain,
-            author: Author::Participant(hospital()),
+            author: Author::Participant(author.clone()),
             class: item.kind().class(),
             nonce: Random16([self.draw(); 16]),
             not_after: time.plus(60_000),
         };
-        let submission = Submission::sign(&draft, vec![item.to_bytes()], &self.hospital).unwrap();
-        let verified = submission.clone().verify(&self.hospital.public_key()).unwrap();
+        let signer = &self.signers[author];
+        let submission = Submission::sign(&draft, vec![item.to_bytes()], signer).unwrap();
+        let verified = submission.clone().verify(&signer.public_key()).unwrap();
         let proposal = Proposal { height: head.height.next(), round: Round(0), time, proposer: hospital() };
         let built = apply::build(&self.store, &proposal, [verified], &Limits::default()).unwrap();
         assert!(built.refused.is_empty(), "{:?}", built.refused);
@@ -300,8 +330,9 @@ impl Chain {
         }
     }
 
-    fn key(&self) -> ProvenKey {
-        let key = registry::key_key(&key_id(&self.hospital.public_key()));
+    fn key(&self, author: &Author) -> ProvenKey {
+        let Author::Participant(author) = author else { panic!("participants sign here") };
+        let key = registry::key_key(&key_id(&self.signers[author].public_key()));
         let entry = KeyEntry::from_bytes(&self.store.entry(&key).unwrap().unwrap()).unwrap();
         ProvenKey { entry, proof: prove_entry(&self.store, &key).unwrap() }
     }
@@ -322,7 +353,7 @@ impl Chain {
             record_path: List::new(merkle::path_of(&leaves, index as u64).unwrap()).unwrap(),
             header: self.header.clone().unwrap(),
             certificate: self.certificate.clone().unwrap(),
-            author_key: self.key(),
+            author_key: self.key(&submission.envelope().payload().author),
             witnessed: None,
         }
     }
@@ -333,10 +364,15 @@ impl Chain {
         let head = self.store.entry(&key).unwrap().map(|bytes| TrailHead::from_bytes(&bytes).unwrap());
         let mut envelopes = Vec::new();
         let mut entries = Vec::new();
+        let mut keys: Vec<ProvenKey> = Vec::new();
         for listing in self.store.trail(&name.key()) {
             let record = &self.store.records()[usize::try_from(listing.index.0).unwrap()];
             let (hash, item) = record.item.clone().unwrap();
             let submission = self.submissions.iter().find(|s| s.item_hashes().contains(&hash)).unwrap();
+            let key = self.key(&submission.envelope().payload().author);
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
             envelopes.push(Bytes::new(submission.envelope().bytes().to_vec()).unwrap());
             entries.push(Entry::Full {
                 record: Bytes::new(record.bytes.clone()).unwrap(),
@@ -350,7 +386,7 @@ impl Chain {
             header: self.header.clone().unwrap(),
             certificate: self.certificate.clone().unwrap(),
             head_proof: prove_entry(&self.store, &key).unwrap(),
-            keys: List::new(if head.is_some() { vec![self.key()] } else { Vec::new() }).unwrap(),
+            keys: List::new(keys).unwrap(),
             head,
             begin: 0,
             entries: List::new(entries).unwrap(),
@@ -385,6 +421,61 @@ impl Chain {
             seal,
         };
         Item { item_id, fields: Fields::RulePut(fields) }
+    }
+
+    /// Opens the subject's trail for the data user, and lists it in the own trail.
+    pub fn open_for_university(&mut self) {
+        let listed = ListedTrail { grantee: Some(university()), epoch: 2026, local_id: for_university() };
+        let lists = self.rule(Random16([0xee; 16]), InnerKind::ListsTrail, &RuleBody::ListsTrail(listed));
+        self.record(&lists);
+        let item_id = ItemId([self.draw(); 16]);
+        let back = Some(OwnTrail { epoch: 2026, local_id: own() });
+        let seal = self.seal(Kind::TrailOpen, &item_id, &[back.to_bytes()]);
+        let open = Open {
+            local_id: for_university(),
+            grantee: Some(university()),
+            epoch: 2026,
+            reader: Digest([10; 32]),
+            seal,
+        };
+        self.record(&Item { item_id, fields: Fields::TrailOpen(open) });
+    }
+
+    /// Ends a rule.
+    pub fn end(&mut self, rule: Random16, ends: Random16, inner: InnerKind) -> ItemHash {
+        let item = self.put(rule, &[ends], inner);
+        self.record(&item)
+    }
+
+    /// An item without sealed fields, recorded.
+    pub fn act(&mut self, author: &ParticipantId, fields: Fields) -> ItemHash {
+        let item = Item { item_id: ItemId([self.draw(); 16]), fields };
+        self.record_by(author, &item)
+    }
+
+    /// An emergency that the hospital declares for itself; its id.
+    pub fn emergency(&mut self) -> (Random16, ItemHash) {
+        let item_id = ItemId([self.draw(); 16]);
+        let unknown = Stated::<Action>::Unknown(Reason::NotStated).to_bytes();
+        let values = vec![unknown; Kind::EmergencyDeclare.sealed_fields().len()];
+        let seal = self.seal(Kind::EmergencyDeclare, &item_id, &values);
+        let declaration = Random16([self.drawn; 16]);
+        let declare = Declare { declaration, custodian: hospital(), acting: hospital(), seal };
+        (declaration, self.record(&Item { item_id, fields: Fields::EmergencyDeclare(declare) }))
+    }
+
+    /// An access as [`Chain::access`] makes it, with other clear fields.
+    pub fn access_on(&mut self, stated: &[(usize, Vec<u8>)], change: impl FnOnce(&mut Event)) -> ItemHash {
+        let mut item = self.access(stated);
+        if let Fields::AccessEvent(event) = &mut item.fields {
+            change(event);
+        }
+        self.record(&item)
+    }
+
+    /// The height of the head.
+    pub fn height(&self) -> u64 {
+        self.store.head().unwrap().height.0
     }
 
     /// An access by the hospital's own staff, with these sealed fields (by number, from 1); the others are unknown.

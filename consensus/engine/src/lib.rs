@@ -15,7 +15,7 @@
 
 mod codec;
 mod context;
-mod memory;
+pub mod core;
 mod mesh;
 mod signing;
 
@@ -57,7 +57,6 @@ use tokio::time::timeout;
 use tracing::{error, warn};
 
 pub use context::{Part, select_proposer};
-pub use memory::remembered;
 pub use signing::proposal_preimage;
 
 use codec::Wire;
@@ -706,7 +705,11 @@ fn event(message: AppMsg<Custos>, verifier: &Verifier, started: &Started) -> Opt
 fn parameters(start: StartHeight, started: &Started) -> (context::Height, HeightParams<Custos>) {
     let StartHeight { height, validators, timeouts } = start;
     *started.lock().unwrap_or_else(PoisonError::into_inner) = Some(validators.clone());
-    let timeouts = LinearTimeouts {
+    (context::Height(height.0), HeightParams::new(Validators::new(validators), linear(timeouts), None))
+}
+
+fn linear(timeouts: EngineTimeouts) -> LinearTimeouts {
+    LinearTimeouts {
         propose: timeouts.propose,
         propose_delta: timeouts.delta,
         prevote: timeouts.prevote,
@@ -715,8 +718,7 @@ fn parameters(start: StartHeight, started: &Started) -> (context::Height, Height
         precommit_delta: timeouts.delta,
         rebroadcast: timeouts.rebroadcast,
         ..Default::default()
-    };
-    (context::Height(height.0), HeightParams::new(Validators::new(validators), timeouts, None))
+    }
 }
 
 fn number(round: Round) -> RoundNumber {

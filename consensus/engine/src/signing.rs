@@ -126,7 +126,7 @@ impl EngineVerifier<Custos> for Verifier {
     }
 }
 
-fn result(valid: bool) -> VerificationResult {
+pub(crate) fn result(valid: bool) -> VerificationResult {
     if valid { VerificationResult::Valid } else { VerificationResult::Invalid }
 }
 

@@ -27,7 +27,7 @@ pub const MAX_STATUS_BYTES: usize = 256;
 /// The largest part of a proposed block, with its description.
 pub const MAX_PART_BYTES: usize = 1024 * 1024;
 
-/// The largest submission.
+/// The largest bundle of submissions.
 pub const MAX_SUBMISSION_BYTES: usize = 1024 * 1024 + 16 * 1024;
 
 /// The largest request for decided blocks.

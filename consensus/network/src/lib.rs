@@ -19,6 +19,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod bundle;
 mod frame;
 mod gate;
 mod peer;
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use libp2p::core::Multiaddr;
+use libp2p::core::transport::TransportError;
 use libp2p::identity::Keypair;
 use libp2p::swarm::StreamProtocol;
 use libp2p::{SwarmBuilder, noise, tcp, yamux};
@@ -40,6 +42,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+pub use bundle::{MAX_BUNDLED_BYTES, bundles, unbundle};
 pub use frame::{
     Channel, MAX_PART_BYTES, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, MAX_STATUS_BYTES, MAX_SUBMISSION_BYTES,
     MAX_VOTE_BYTES,
@@ -153,7 +156,7 @@ pub struct Inbound {
     pub votes: mpsc::Receiver<Frame>,
     /// Parts of proposed blocks.
     pub parts: mpsc::Receiver<Frame>,
-    /// Submissions.
+    /// Submissions; each payload is a bundle, see [`unbundle`].
     pub submissions: mpsc::Receiver<Frame>,
     /// Requests and responses.
     pub sync: mpsc::Receiver<SyncEvent>,
@@ -197,7 +200,12 @@ pub async fn start(config: Config) -> Result<(Network, Inbound), NetworkError> {
         .with_connection_timeout(HANDSHAKE_TIMEOUT)
         .build();
     let refused = |reason: String| NetworkError::Listen { address: config.listen.clone(), reason };
-    swarm.listen_on(listen).map_err(|e| refused(e.to_string()))?;
+    swarm.listen_on(listen).map_err(|error| {
+        refused(match error {
+            TransportError::Other(system) => system.to_string(),
+            unsupported => unsupported.to_string(),
+        })
+    })?;
 
     let (votes, votes_in) = mpsc::channel(VOTES_WAITING);
     let (parts, parts_in) = mpsc::channel(PARTS_WAITING);

@@ -386,15 +386,32 @@ async fn requests_are_answered_or_fail_when_the_peer_goes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restarted_peer_is_found_again() {
     let (a, _a_in) = node(1, &[2], &[]).await;
-    let (b, b_in) = node(2, &[1], &[(1, address(&a))]).await;
+    let listen = format!("/ip4/127.0.0.1/tcp/{}", custos_ports::free().unwrap());
+    let (b, b_in) = node_at(2, &listen, &[1], &[(1, address(&a))]).await;
     connected(&a, key(2)).await;
-    let listen = address(&b);
     b.shutdown().await;
     drop(b_in);
     disconnected(&a, key(2)).await;
     let (b, _b_in) = node_at(2, &listen, &[1], &[(1, address(&a))]).await;
     connected(&a, key(2)).await;
     connected(&b, key(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_in_use_is_refused_with_the_systems_reason() {
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let refused = start(Config {
+        seed: [1; 32],
+        listen: format!("/ip4/127.0.0.1/tcp/{}", held.local_addr().unwrap().port()),
+        chain: [0xcd; 32],
+        addresses: Vec::new(),
+        allowed: set(&[2]),
+    })
+    .await
+    .err()
+    .unwrap()
+    .to_string();
+    assert!(refused.contains("in use") && refused.contains("another node"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -249,11 +249,6 @@ pub fn members(validators: usize, listed: usize) -> Arc<Members> {
     })
 }
 
-/// A free port that was just given back.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// How the nodes of one test network are set up.
 pub struct Setup {
     pub members: Arc<Members>,
@@ -292,7 +287,7 @@ impl Setup {
             .try_init();
         Self {
             members: members(validators, listed),
-            ports: (0..listed).map(|_| free_port()).collect(),
+            ports: (0..listed).map(|_| custos_ports::free().unwrap()).collect(),
             directory: Directory::Own(tempfile::tempdir().unwrap()),
             heartbeat_ms,
         }
@@ -342,10 +337,17 @@ impl Setup {
             heartbeat_ms: self.heartbeat_ms,
             max_block_bytes: 4 * 1024 * 1024,
             clock_bound_ms: 2_000,
+            clock,
         };
         let started = runtime.block_on(custos_consensus::start(config, Box::new(ledger), runtime.handle()));
         Node { handle: Some(started.unwrap()), runtime: Some(runtime), pool }
     }
+}
+
+/// This machine's clock.
+fn clock() -> TimeMs {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    TimeMs(u64::try_from(since.as_millis()).unwrap())
 }
 
 /// A running node.

@@ -1,4 +1,5 @@
-//! How many decisions per second and core: `cargo run -p custos-decide --example decision_rates`.
+//! How many decisions per second and core: `cargo run --workspace --example decision_rates`; with `--json` one object, for
+//! `make bench`.
 //!
 //! Twenty consents of five rules each (a root and four nested), requests by clinicians for one item and for a
 //! hundred, unscoped requests, and the same with a thousand other rules that are no longer in force. The ledger's
@@ -42,7 +43,7 @@ fn core_time(start: Instant) -> Duration {
     }
 }
 
-fn measure(name: &str, facts: &Facts<'_>, requests: &[Request]) {
+fn measure(name: &str, facts: &Facts<'_>, requests: &[Request]) -> (String, f64) {
     let start = Instant::now();
     let before = core_time(start);
     let mut decisions = 0u32;
@@ -54,7 +55,7 @@ fn measure(name: &str, facts: &Facts<'_>, requests: &[Request]) {
         decisions += 256;
     }
     let per_second = f64::from(decisions) / core_time(start).saturating_sub(before).as_secs_f64();
-    println!("{name:58} {per_second:>9.0} decisions/s and core  {:>7.1} us each", 1e6 / per_second);
+    (name.to_owned(), per_second)
 }
 
 fn main() {
@@ -85,9 +86,11 @@ fn main() {
 
     let scene = consents(Scene::default(), 20);
     let facts = scene.facts();
-    measure("20 consents of 5 rules, 1 item", &facts, &one);
-    measure("20 consents of 5 rules, 100 items", &facts, &many);
-    measure("20 consents of 5 rules, unscoped (a list)", &facts, &unscoped);
+    let mut measured = vec![
+        measure("20 consents of 5 rules, 1 item", &facts, &one),
+        measure("20 consents of 5 rules, 100 items", &facts, &many),
+        measure("20 consents of 5 rules, unscoped (a list)", &facts, &unscoped),
+    ];
 
     let mut ended = consents(Scene::default(), 250);
     ended.rules.iter_mut().for_each(|rule| rule.ended = Some((LogIndex(1), Height(999))));
@@ -96,5 +99,14 @@ fn main() {
         rule.position = LogIndex(number);
         rule.put = Height(1);
     }
-    measure("the same after 250 rules that have ended, 1 item", &long.facts(), &one);
+    measured.push(measure("the same after 250 rules that have ended, 1 item", &long.facts(), &one));
+    if std::env::args().any(|argument| argument == "--json") {
+        let entries: Vec<String> =
+            measured.iter().map(|(name, per_second)| format!("{name:?}: {per_second:.1}")).collect();
+        println!("{{{}}}", entries.join(", "));
+        return;
+    }
+    for (name, per_second) in measured {
+        println!("{name:58} {per_second:>9.0} decisions/s and core  {:>7.1} us each", 1e6 / per_second);
+    }
 }

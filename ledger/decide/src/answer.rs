@@ -132,6 +132,8 @@ pub enum Obligation {
     UnlistedPractitioner,
     /// There was no roster to hold the practitioner to.
     NoRoster,
+    /// What the roster says of the practitioner was not at hand; whoever serves has to see it.
+    RosterNotSeen,
     /// No care relationship is known: it goes on the auditor's worklist.
     Unrelated,
 }
@@ -146,6 +148,7 @@ impl Obligation {
             Obligation::Justify { within_hours } => format!("justify within {within_hours} hours"),
             Obligation::UnlistedPractitioner => "unlisted-practitioner".into(),
             Obligation::NoRoster => "no-roster".into(),
+            Obligation::RosterNotSeen => "roster-not-seen".into(),
             Obligation::Unrelated => "unrelated".into(),
         }
     }
@@ -182,6 +185,8 @@ pub enum Step {
     ChangePolicy,
     /// The custodian, a court or the subject would have to name a representative.
     Delegate,
+    /// The custodian would have to hold access by this person to be safe.
+    ClearFlag,
     /// The authority would have to lift the suspension.
     LiftSuspension(RuleReference),
     /// The delegation would have to end.
@@ -210,6 +215,7 @@ impl Step {
             Step::BecomeEligible => "key, participant and roster entry become valid".into(),
             Step::ChangePolicy => "the policy changes".into(),
             Step::Delegate => "a delegation covers it".into(),
+            Step::ClearFlag => "the custodian no longer flags this person's access as unsafe".into(),
             Step::LiftSuspension(rule) => format!("the suspension by {} is lifted", name(rule)),
             Step::EndDelegation => "the delegation ends".into(),
             Step::Pass(time) => format!("it becomes later than {time}"),

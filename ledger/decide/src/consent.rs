@@ -123,7 +123,7 @@ pub fn unknowns(facts: &Facts<'_>) -> Vec<Unknown> {
             Content::Rule(judged) if judged.intake.is_err() => {
                 found.push(Unknown::Undecidable(RuleReference::of(listed, None)));
             }
-            Content::Rule(_) | Content::Other(_) => {}
+            Content::Rule(_) | Content::Delegation(_) | Content::Other(_) => {}
         }
     }
     found.sort_unstable();

@@ -4,7 +4,7 @@
 //! declared emergency the custodian's own attestation stands in for a roster entry, because the
 //! locum at three in the morning is on no ledger yet; the review is told so.
 
-use custos_proof::sealed_values::Coding;
+use custos_proof::sealed_values::{Coding, Concept};
 
 use crate::answer::{Ground, Obligation};
 use crate::facts::{Facts, Roster};
@@ -30,7 +30,12 @@ pub fn eligible(facts: &Facts<'_>, request: &Request, emergency: bool) -> Result
     let attested = emergency && request.emergency.is_some_and(|emergency| emergency.is_attested);
     match &known.roster {
         Roster::NoneCommitted => Ok(Some(Obligation::NoRoster)),
-        Roster::Listed { purposes } if is_for(purposes, &request.purpose, facts) => Ok(None),
+        Roster::NotSeen => Ok(Some(Obligation::RosterNotSeen)),
+        Roster::Listed { purposes, roles }
+            if is_for(purposes, &request.purpose, facts) && is_in(roles, &request.actor.roles) =>
+        {
+            Ok(None)
+        }
         Roster::Listed { .. } | Roster::NotListed if attested => Ok(Some(Obligation::UnlistedPractitioner)),
         Roster::Listed { .. } | Roster::NotListed => Err(Ground::NotOnRoster),
     }
@@ -40,6 +45,20 @@ pub fn eligible(facts: &Facts<'_>, request: &Request, emergency: bool) -> Result
 fn is_for(purposes: &[Coding], asked: &Coding, facts: &Facts<'_>) -> bool {
     purposes.is_empty()
         || purposes.iter().any(|purpose| facts.terminology.reaches(purpose, asked, Reach::Full))
+}
+
+/// Whether a role in which somebody asks is one of the entry's. Roles of systems of which the entry names none
+/// say how somebody takes part, not what they are.
+fn is_in(listed: &[Concept], asked: &[Concept]) -> bool {
+    let codings = || listed.iter().flat_map(|role| role.codings.iter());
+    let mut claimed = asked
+        .iter()
+        .flat_map(|role| role.codings.iter())
+        .filter(|asked| codings().any(|listed| listed.system == asked.system))
+        .peekable();
+    claimed.peek().is_none()
+        || claimed
+            .any(|asked| codings().any(|listed| listed.system == asked.system && listed.code == asked.code))
 }
 
 /// R2: whether the purpose is prohibited, it or something above it.

@@ -10,8 +10,9 @@
 use custos_proof::hash::ItemHash;
 use custos_proof::ids::{Height, LogIndex, ParticipantId, Random16, TimeMs};
 use custos_proof::policy::{Assurance, Code, DecisionPolicy};
-use custos_proof::sealed_values::{Coding, InnerKind, Party, Rule};
+use custos_proof::sealed_values::{Coding, Concept, Delegation, InnerKind, Party, Rule, Scope};
 
+use crate::answer::RuleReference;
 use crate::intake::{self, IntakeError};
 use crate::terminology::Terminology;
 
@@ -61,12 +62,16 @@ pub struct Eligibility {
 /// What a roster says of a practitioner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Roster {
-    /// The organisation has committed to no roster at h: there is nothing to hold it to.
+    /// The organisation has committed to no roster for t: there is nothing to hold it to.
     NoneCommitted,
-    /// Listed, for these purposes; none means for every purpose.
+    /// Whether it has, or whom it lists, is not at hand: the answer says so.
+    NotSeen,
+    /// Listed, for these purposes and in these roles; none means for every one.
     Listed {
         /// What for.
         purposes: Vec<Coding>,
+        /// In which roles.
+        roles: Vec<Concept>,
     },
     /// There is a roster, and the practitioner is not on it.
     NotListed,
@@ -112,6 +117,8 @@ pub enum Content {
     Sealed,
     /// A rule that is judged.
     Rule(Box<Judged>),
+    /// Somebody speaks for the subject.
+    Delegation(Box<Delegation>),
     /// An entry that is no rule about access: an end, an acknowledgement, a listed trail.
     Other(InnerKind),
 }
@@ -185,8 +192,12 @@ pub struct Representative {
     pub from: TimeMs,
     /// Until when, excluded: the end of the delegation, or the age of majority.
     pub until: TimeMs,
+    /// What they may do; none means everything.
+    pub scope: Vec<Scope>,
     /// For which categories of data; none means for all.
     pub categories: Vec<Coding>,
+    /// The rule that names them, where one does.
+    pub granted: Option<RuleReference>,
     /// Whether the custodian flagged access by this person as unsafe for the subject.
     pub is_unsafe: bool,
 }
@@ -200,16 +211,21 @@ pub struct Permit {
     pub item: ItemHash,
     /// The data user.
     pub user: ParticipantId,
+    /// Who operates the secure environment and acts for the user there.
+    pub environment: Option<ParticipantId>,
     /// The custodians that it names, each with the place in the log where it was added.
     pub holders: Vec<(ParticipantId, LogIndex)>,
-    /// The purposes (EHDS Art. 53).
-    pub purposes: Vec<Code>,
+    /// The purposes (EHDS Art. 53), each with the place in the log where it was added.
+    pub purposes: Vec<(Code, LogIndex)>,
     /// The categories (EHDS Art. 51), each with the place in the log where it was added.
     pub categories: Vec<(Code, LogIndex)>,
     /// From when.
     pub from: TimeMs,
     /// Until when, excluded.
     pub until: TimeMs,
+    /// The place in the log since which its period has reached this far: that of the issue, or of an amendment
+    /// that lengthened it.
+    pub since: LogIndex,
     /// The height at which it was revoked.
     pub revoked: Option<Height>,
     /// Whether it carries a basis that overrides opt-outs (EHDS Art. 71(4)).

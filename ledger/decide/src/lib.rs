@@ -35,6 +35,7 @@ pub mod consent;
 pub mod eligibility;
 pub mod emergency;
 pub mod facts;
+pub mod gather;
 pub mod intake;
 pub mod listing;
 
@@ -45,6 +46,7 @@ pub mod replay;
 pub mod request;
 pub mod residual;
 mod secondary;
+mod stated;
 mod subject;
 pub mod terminology;
 pub mod visible;
@@ -107,7 +109,7 @@ enum Way<'a> {
     Subject,
     /// R3: somebody with these delegations.
     Representative(Vec<&'a Representative>),
-    /// R4: a permit, and the place in the log where it came to name the custodian.
+    /// R4: a permit, and the place in the log where it came to name the custodian, the purpose and the time.
     Permit(&'a Permit, LogIndex),
     /// R5 to R11: the subject's rules and the implicit policy.
     Rules,
@@ -221,7 +223,8 @@ impl<'a> Case<'a> {
                 if let Some(rule) = suspended() {
                     return Base { basis: vec![rule], ..Base::of(Effect::Deny, Ground::ViewSuspended) };
                 }
-                if !subject::covers(delegations, self.facts, data) {
+                let covering = subject::covering(delegations, self.facts, data);
+                if covering.is_empty() {
                     return Base::of(Effect::Deny, Ground::OutsideDelegation);
                 }
                 // Denials win here whatever the policy's algorithm is: these rules are heard first.
@@ -229,7 +232,10 @@ impl<'a> Case<'a> {
                 match combined.effect {
                     Effect::Deny => Base { basis: combined.basis, ..Base::of(Effect::Deny, combined.ground) },
                     Effect::Permit => {
-                        Base { basis: combined.basis, ..Base::of(Effect::Permit, Ground::Representative) }
+                        let mut basis: Vec<RuleReference> =
+                            covering.iter().filter_map(|who| who.granted).collect();
+                        basis.extend(combined.basis);
+                        Base { basis, ..Base::of(Effect::Permit, Ground::Representative) }
                     }
                 }
             }
@@ -375,7 +381,8 @@ impl<'a> Case<'a> {
     fn denied(&self, ground: Ground, basis: Vec<RuleReference>) -> ItemAnswer {
         let steps = match ground {
             Ground::ProhibitedPurpose => vec![Step::ChangePolicy],
-            Ground::NotRepresentative => vec![Step::Delegate],
+            Ground::NotRepresentative | Ground::OutsideDelegation => vec![Step::Delegate],
+            Ground::UnsafeRepresentative => vec![Step::ClearFlag],
             Ground::NoPermit | Ground::PermitNotInForce | Ground::PermitOfOther => vec![Step::IssuePermit],
             _ => vec![Step::BecomeEligible],
         };

@@ -5,7 +5,8 @@
 //! rule without its opening is [`Content::Sealed`], and a listed trail that is not at hand is counted.
 //!
 //! Which missing trails count: the subject's own trails, and those of the acting participant. A trail
-//! of another grantee holds permissions that name that grantee, so it cannot close anything to others.
+//! of another grantee holds permissions that name that grantee, so it cannot close anything to others. Where no own
+//! trail is at hand at all, one is missing.
 //!
 //! Deliberately absent: fetching, and checking any proof.
 
@@ -121,17 +122,19 @@ pub fn rules(
             .map(|(_, _, index, height)| (*index, *height))
             .min();
     }
+    // What the subject restricts stands in the own trail; whoever shows none of them shows nothing of that.
+    let no_own = usize::from(!crate::gather::has_own(trails));
     let at_hand: BTreeSet<Digest> = trails.iter().filter_map(|open| open.trail.name.local_id).collect();
     rules.sort_by_key(|rule| rule.position);
     Listing {
         rules,
-        missing_trails: listed.difference(&at_hand).count(),
+        missing_trails: listed.difference(&at_hand).count() + no_own,
         is_complete: trails.iter().all(|open| open.trail.begin == 0 && reaches(open.trail, height)),
     }
 }
 
 /// Whether a trail's entries reach beyond a height, or to its end under a header that is not older.
-fn reaches(trail: &ProvenTrail, height: Height) -> bool {
+pub(crate) fn reaches(trail: &ProvenTrail, height: Height) -> bool {
     let end = trail.begin.saturating_add(trail.entries.len() as u64);
     let beyond = trail.entries.last().is_some_and(|last| last.record.height > height);
     beyond || (end == trail.size && trail.header.header.height >= height)
@@ -169,6 +172,9 @@ fn content(
     let Some(inner) = field::<InnerKind>(shown, 1) else { return (Content::Sealed, None) };
     match field::<RuleBody>(shown, 2) {
         None => (Content::Sealed, None),
+        Some(RuleBody::Delegation(delegation)) if inner == InnerKind::DelegationGrant => {
+            (Content::Delegation(Box::new(delegation)), None)
+        }
         Some(RuleBody::Nothing | RuleBody::Delegation(_) | RuleBody::Rekey(_) | RuleBody::Link(_)) => {
             (Content::Other(inner), None)
         }

@@ -5,31 +5,41 @@
 //! the author's statement, in words that never say more than was shown.
 //!
 //! The time of the height that the decider saw is known only as lying between two records of the
-//! trail; an answer is given when it is the same at both ends and no rule begins or ends between.
+//! trail; an answer is given when it is the same at both ends and nothing that decides begins or ends between.
+//!
+//! What an event rests on beside the subject's rules is gathered beforehand ([`crate::gather`]): permits from their own
+//! trails, rosters from the institution's, representatives from the subject's; a declared emergency from the
+//! verdict that validators recorded with the event.
 //!
 //! Deliberately absent: the policy of that height, which the caller has, and care whether data was really served.
 
+use custos_proof::disclosure::Shown;
 use custos_proof::ids::{Height, TimeMs};
 use custos_proof::kinds::Fields;
 use custos_proof::kinds::access::{Basis, Event, Late};
 use custos_proof::policy::Combining;
+use custos_proof::record::Record;
 use custos_proof::sealed_values::{
-    Action, Agent, AgentKind, Agents, Answer as Outcome, Coding, Codings, Concept, Concepts, Decision,
-    Meaning, Outcome as Ending, OutcomeKind, Party, Provision, Purposes, Resource, Resources, Stated,
+    Answer as Outcome, Decision, Meaning, Outcome as Ending, OutcomeKind, Party, Provision, Stated,
 };
 
 use crate::answer::{Answer, Ground as Reason};
 use crate::consent;
-use crate::facts::{Content, Eligibility, Facts, ListedRule, Roster};
+use crate::facts::{Content, Eligibility, Facts, ListedRule, Permit, Representative};
+use crate::gather::{self, Beside, Committed};
 use crate::listing::{self, Listing, OpenTrail, field};
-use crate::request::{ActorSet, Item, MAX_ITEMS, Request, Scope, Standing};
-use crate::terminology::{ACT_CODE, ACT_REASON, CONFIDENTIALITY};
+use crate::matching::Ruler;
+use crate::request::Emergency;
+use crate::stated;
 
 /// What a replay needs besides the trails.
 #[derive(Debug, Clone)]
 pub struct Ground<'a> {
-    /// Everything that is not in the trails; `rules`, `missing_trails`, `height` and `time` are set by the replay.
+    /// Everything that is not in the trails; `rules`, `missing_trails`, `representatives`, `permits`, `eligibility`,
+    /// `height` and `time` are set by the replay.
     pub facts: Facts<'a>,
+    /// What is at hand beside the subject's trails.
+    pub beside: Beside,
 }
 
 /// What the replay of one event says.
@@ -67,8 +77,8 @@ pub enum Why {
     RulesUnknown,
     /// A rule begins or ends within the time in which the decision may have been made.
     TimeUncertain,
-    /// The event rests on a permit, a representative or an emergency whose facts are not in the trails.
-    OtherFacts,
+    /// The event rests on a permit whose trail is not at hand, or not up to the height that the decider saw.
+    PermitNotShown,
     /// The event does not say enough about the data, and the rules treat data differently.
     DataNotNamed,
     /// The event does not say in which groups and roles somebody acted, and a rule names some.
@@ -87,8 +97,8 @@ impl Why {
             Why::TrailsIncomplete => "the trails shown do not reach far enough",
             Why::RulesUnknown => "openings of rules are missing, or rules cannot be decided",
             Why::TimeUncertain => "a rule begins or ends within the time in which it may have been decided",
-            Why::OtherFacts => {
-                "it rests on a permit, a representative or an emergency that these trails do not show"
+            Why::PermitNotShown => {
+                "it rests on a permit whose trail is not shown, or not up to the height that it was decided at"
             }
             Why::DataNotNamed => {
                 "it does not say enough about the data, and the rules treat data differently"
@@ -123,7 +133,7 @@ pub fn replay(trails: &[OpenTrail<'_>], ground: &Ground<'_>) -> Vec<(usize, usiz
         for (number, (record, item, shown)) in open.items().enumerate() {
             let Some(item) = item else { continue };
             if let Fields::AccessEvent(event) = &item.item.fields {
-                replayed.push((place, number, replay_event(trails, event, record.time, shown, ground)));
+                replayed.push((place, number, replay_event(trails, event, record, shown, ground)));
             }
         }
     }
@@ -133,42 +143,61 @@ pub fn replay(trails: &[OpenTrail<'_>], ground: &Ground<'_>) -> Vec<(usize, usiz
 fn replay_event(
     trails: &[OpenTrail<'_>],
     event: &Event,
-    recorded: TimeMs,
-    shown: &[custos_proof::disclosure::Shown],
+    record: &Record,
+    shown: &[Shown],
     ground: &Ground<'_>,
 ) -> Replayed {
     if event.late == Late::ImportedHistory || event.at_height == Height(0) {
         return Replayed::cannot(Why::ImportedHistory);
     }
-    if matches!(event.basis, Basis::Permit | Basis::Emergency) {
-        return Replayed::cannot(Why::OtherFacts);
-    }
-    let requests = match requests(event, shown) {
-        Ok(requests) => requests,
-        Err(why) => return Replayed::cannot(why),
-    };
-    let listing =
-        listing::rules(trails, &event.custodian, &event.acting, event.at_height, ground.facts.terminology);
+    let height = event.at_height;
+    let listing = listing::rules(trails, &event.custodian, &event.acting, height, ground.facts.terminology);
     if !listing.is_complete {
         return Replayed::cannot(Why::TrailsIncomplete);
     }
-    let (from, to) = bounds(trails, event.at_height, recorded);
-    if listing.rules.iter().any(|rule| changes_between(rule, from, to)) {
+    let (from, to) = bounds(trails, height, record.time);
+    let representatives = gather::representatives(&listing.rules, height, to);
+    let agents = match stated::agents(shown) {
+        Ok(agents) => agents,
+        Err(why) => return Replayed::cannot(why),
+    };
+    let base = &ground.facts;
+    let ruler = Ruler { terminology: base.terminology, policy: base.policy, base: &base.base };
+    let emergency = emergency(event, record, to, &ground.beside);
+    let roster = ground.beside.rosters.iter().find(|history| history.organisation == event.acting);
+    let committed = roster.map_or(Committed::Unknown, |history| history.as_of(height, to));
+    let beside =
+        stated::Beside { representatives: &representatives, emergency, committed: &committed, ruler: &ruler };
+    let requests = match stated::requests(event, shown, &beside) {
+        Ok(requests) => requests,
+        Err(why) => return Replayed::cannot(why),
+    };
+    let permits = match permits(event, height, to, &ground.beside) {
+        Ok(permits) => permits,
+        Err(why) => return Replayed::cannot(why),
+    };
+    let changes = listing.rules.iter().any(|rule| changes_between(rule, from, to))
+        || representatives.iter().any(|who| begins_or_ends(who, from, to))
+        || permits
+            .iter()
+            .any(|permit| is_between(permit.from, from, to) || is_between(permit.until, from, to));
+    if changes {
         return Replayed::cannot(Why::TimeUncertain);
     }
     let facts = Facts {
-        height: event.at_height,
+        height,
         time: to,
         rules: listing.rules.clone(),
         missing_trails: listing.missing_trails,
-        // What an event does not say is not held against it: validators judged key and participant when they
-        // recorded it.
+        representatives,
+        permits,
+        // Validators judged key and participant when they recorded it.
         eligibility: Eligibility {
             key_is_valid: true,
             participant_is_active: true,
-            roster: Roster::NoneCommitted,
+            roster: committed.shown_by(&agents),
         },
-        ..ground.facts.clone()
+        ..base.clone()
     };
     let answers: Vec<Answer> = requests.iter().map(|request| crate::decide(&facts, request)).collect();
     let all_known = consent::unknowns(&facts).is_empty();
@@ -177,17 +206,49 @@ fn replay_event(
         Finding::Contradicts { .. } | Finding::ServedAgainstRules if names_groups(&listing) => {
             Finding::CannotTell(Why::GroupsNotNamed)
         }
-        _ if asks_for_more(&listing) => Finding::CannotTell(Why::DataNotNamed),
+        _ if asks_for_more(&listing) && rules_decided(&answers) => Finding::CannotTell(Why::DataNotNamed),
         finding => finding,
     };
     Replayed { finding, answers }
+}
+
+/// The emergency under which an event says that it stands, if validators found that it was declared for these two
+/// and covered the access. Without the declaration itself its time is not known, and the verdict stands for it.
+fn emergency(event: &Event, record: &Record, time: TimeMs, beside: &Beside) -> Option<Emergency> {
+    let verdict = &record.as_item()?.verdict;
+    if event.basis != Basis::Emergency || !gather::is_declared(verdict) {
+        return None;
+    }
+    let declared = beside.emergencies.iter().find(|declared| declared.is_cited_by(event));
+    Some(Emergency {
+        declared_ms: declared.map_or(time.0, |declared| declared.time.0),
+        is_justified: false,
+        // Recording the access under the emergency is the custodian's attestation; the review is told.
+        is_attested: true,
+    })
+}
+
+/// The permit that an event cites, as of a height; none when it cites none, or had not been issued.
+fn permits(event: &Event, height: Height, time: TimeMs, beside: &Beside) -> Result<Vec<Permit>, Why> {
+    let (Basis::Permit, Some(cited)) = (event.basis, event.cited) else { return Ok(Vec::new()) };
+    let history = beside.permits.iter().find(|history| history.id == cited && history.covers(height));
+    let history = history.ok_or(Why::PermitNotShown)?;
+    Ok(history.as_of(height, time).into_iter().collect())
+}
+
+fn is_between(time: TimeMs, from: TimeMs, to: TimeMs) -> bool {
+    from < time && time <= to
+}
+
+fn begins_or_ends(who: &Representative, from: TimeMs, to: TimeMs) -> bool {
+    is_between(who.from, from, to) || is_between(who.until, from, to)
 }
 
 fn provisions(listing: &Listing) -> impl Iterator<Item = &Provision> {
     let rules = listing.rules.iter().filter(|rule| rule.ended.is_none_or(|(_, ended)| ended > rule.put));
     rules.flat_map(|rule| match &rule.content {
         Content::Rule(judged) => judged.rule.root.iter().chain(judged.rule.nested.iter()).collect::<Vec<_>>(),
-        Content::Sealed | Content::Other(_) => Vec::new(),
+        Content::Sealed | Content::Delegation(_) | Content::Other(_) => Vec::new(),
     })
 }
 
@@ -208,10 +269,41 @@ fn asks_for_more(listing: &Listing) -> bool {
     })
 }
 
+/// Whether a denial on this ground stands whatever the subject's rules say.
+const fn stands_before_rules(ground: Reason) -> bool {
+    matches!(
+        ground,
+        Reason::KeyNotValid
+            | Reason::ParticipantNotActive
+            | Reason::NotOnRoster
+            | Reason::ProhibitedPurpose
+            | Reason::NoPermit
+            | Reason::PermitNotInForce
+            | Reason::PermitOfOther
+            | Reason::OutsidePermit
+    )
+}
+
+/// Whether the subject's rules about data had a part in an answer; where a permit alone decides, they have none.
+fn rules_decided(answers: &[Answer]) -> bool {
+    answers.iter().flat_map(|answer| &answer.items).any(|item| {
+        !matches!(
+            item.ground,
+            Reason::Permit
+                | Reason::NoPermit
+                | Reason::PermitNotInForce
+                | Reason::PermitOfOther
+                | Reason::OutsidePermit
+                | Reason::SecondaryOptOut
+                | Reason::ProhibitedPurpose
+        )
+    })
+}
+
 /// Permit only when every purpose and every item is permitted; deny as soon as one is denied for certain.
 ///
-/// While something is unknown, only a denial by a rule is certain, and only where denials win: what is not
-/// shown may be the permission that the decider saw.
+/// While something is unknown, only a denial that no rule could have undone is certain: by R1, R2 or the permit, and by
+/// a rule where denials win. What is not shown may be the permission that the decider saw.
 fn together(answers: &[Answer], all_known: bool) -> Result<Outcome, Why> {
     let varies = |answer: &Answer| {
         answer.residual.as_ref().is_some_and(|list| {
@@ -221,7 +313,8 @@ fn together(answers: &[Answer], all_known: bool) -> Result<Outcome, Why> {
     let denied_for_certain = |answer: &Answer| {
         let denials_win = matches!(answer.combining, Combining::DenyOverrides | Combining::PermitUnlessDeny);
         answer.items.iter().any(|item| {
-            item.outcome == Outcome::Deny && (all_known || (denials_win && item.ground == Reason::RuleDenies))
+            let by_rule = denials_win && item.ground == Reason::RuleDenies;
+            item.outcome == Outcome::Deny && (all_known || by_rule || stands_before_rules(item.ground))
         })
     };
     let permitted = |answer: &Answer| answer.items.iter().all(|item| item.outcome == Outcome::Permit);
@@ -233,7 +326,7 @@ fn together(answers: &[Answer], all_known: bool) -> Result<Outcome, Why> {
     }
 }
 
-fn judge(answers: &[Answer], all_known: bool, shown: &[custos_proof::disclosure::Shown]) -> Finding {
+fn judge(answers: &[Answer], all_known: bool, shown: &[Shown]) -> Finding {
     let said = match together(answers, all_known) {
         Ok(outcome) => outcome,
         Err(why) => return Finding::CannotTell(why),
@@ -273,107 +366,4 @@ fn changes_between(rule: &ListedRule, from: TimeMs, to: TimeMs) -> bool {
             period.start.as_ref().is_some_and(|start| within(start.first_ms()))
                 || period.end.as_ref().is_some_and(|end| within(end.last_ms().saturating_add(1)))
         })
-}
-
-/// The requests that an event stands for: one for each purpose that it states.
-fn requests(event: &Event, shown: &[custos_proof::disclosure::Shown]) -> Result<Vec<Request>, Why> {
-    let action: Stated<Action> = field(shown, 1).ok_or(Why::NotShown)?;
-    let purposes: Stated<Purposes> = field(shown, 4).ok_or(Why::NotShown)?;
-    let agents: Stated<Agents> = field(shown, 8).ok_or(Why::NotShown)?;
-    let categories: Stated<Concepts> = field(shown, 6).ok_or(Why::NotShown)?;
-    let resources: Stated<Resources> = field(shown, 10).ok_or(Why::NotShown)?;
-    let labels: Stated<Codings> = field(shown, 11).ok_or(Why::NotShown)?;
-    let action = action.value().and_then(|action| action.kind).ok_or(Why::NoAction)?;
-    let agents: Vec<Agent> = agents.value().map(|agents| agents.to_vec()).unwrap_or_default();
-    let scope = scope(
-        resources.value().map(|resources| &**resources).unwrap_or_default(),
-        categories.value().map(|concepts| &**concepts).unwrap_or_default(),
-        labels.value().map(|labels| &**labels).unwrap_or_default(),
-    );
-    let actor = ActorSet {
-        standing: standing(event, &agents),
-        participant: event.acting.clone(),
-        members: members(&agents),
-        roles: agents.iter().flat_map(|agent| agent.roles.iter().chain(&agent.part).cloned()).collect(),
-    };
-    let stated = purposes.value().map(|purposes| &**purposes).unwrap_or_default();
-    let mut codes: Vec<Coding> = Vec::new();
-    for purpose in stated.iter().filter_map(|purpose| purpose.concept.as_ref()) {
-        if let Some(code) = code_of(purpose)
-            && !codes.contains(&code)
-        {
-            codes.push(code);
-        }
-    }
-    if codes.is_empty() {
-        return Err(Why::NoPurpose);
-    }
-    let request = |purpose| Request {
-        custodian: event.custodian.clone(),
-        actor: actor.clone(),
-        purpose,
-        action,
-        emergency: None,
-        relationship: None,
-        permit: None,
-        scope: scope.clone(),
-    };
-    Ok(codes.into_iter().map(request).collect())
-}
-
-/// The code of a purpose that decisions know, else its first.
-fn code_of(concept: &Concept) -> Option<Coding> {
-    let known = concept.codings.iter().find(|coding| coding.system.as_deref() == Some(ACT_REASON));
-    known.or(concept.codings.first()).map(|coding| Coding { display: None, ..coding.clone() })
-}
-
-fn standing(event: &Event, agents: &[Agent]) -> Standing {
-    let is_professional = |agent: &Agent| {
-        let named = agent.who.as_ref().and_then(Party::resource_type);
-        agent.kind != Some(AgentKind::Software) && matches!(named, Some("Practitioner" | "PractitionerRole"))
-    };
-    match event.basis {
-        Basis::Subject => Standing::Subject,
-        _ if agents.iter().any(is_professional) => Standing::Clinician,
-        _ => Standing::Staff,
-    }
-}
-
-fn members(agents: &[Agent]) -> Vec<Party> {
-    agents.iter().flat_map(|agent| agent.who.iter().chain(&agent.on_behalf_of).cloned()).collect()
-}
-
-/// The data of an event: its resources, the subject itself and searches left out; nothing named is unscoped.
-fn scope(resources: &[Resource], categories: &[Concept], labels: &[Coding]) -> Scope {
-    let categories: Vec<Coding> =
-        categories.iter().flat_map(|concept| concept.codings.iter().cloned()).collect();
-    let is_data = |resource: &&Resource| {
-        resource.query.is_none()
-            && resource
-                .what
-                .as_ref()
-                .is_some_and(|what| what.reference.is_some() && what.resource_type() != Some("Patient"))
-    };
-    let security = |label: &&Coding| matches!(label.system.as_deref(), Some(CONFIDENTIALITY | ACT_CODE));
-    let items: Vec<Item> = resources
-        .iter()
-        .filter(is_data)
-        .take(MAX_ITEMS)
-        .map(|resource| Item {
-            id: resource
-                .what
-                .as_ref()
-                .and_then(|what| what.reference.as_deref())
-                .unwrap_or_default()
-                .to_owned(),
-            categories: categories.iter().chain(&resource.class).cloned().collect(),
-            labels: resource.labels.iter().chain(labels).filter(security).cloned().collect(),
-            ..Item::default()
-        })
-        .collect();
-    match (items.is_empty(), categories.is_empty()) {
-        (false, _) => Scope::Items(items),
-        (true, false) => Scope::Items(vec![Item { categories, labels: labels.to_vec(), ..Item::default() }]),
-        (true, true) => Scope::Unscoped,
-    }
 }

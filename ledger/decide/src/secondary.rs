@@ -5,7 +5,8 @@
 //!
 //! An opt-out recorded before the permit and not lifted since denies, unless the permit carries a basis that
 //! overrides it; one recorded later does not bind that permit. What an amendment adds counts as issued
-//! with the amendment, so each holder and category carries its own place in the log.
+//! with the amendment, so each holder, purpose and category carries its own place in the log, and so does
+//! a period that was lengthened.
 
 use custos_proof::ids::LogIndex;
 use custos_proof::policy::Code;
@@ -21,7 +22,7 @@ pub(crate) fn is_secondary(facts: &Facts<'_>, request: &Request) -> bool {
     request.permit.is_some() || facts.terminology.code_reaches("53", &request.purpose)
 }
 
-/// The permit that the request stands on, and the place in the log where this holder was added.
+/// The permit that the request stands on, and the place in the log where it came to name holder, purpose and t.
 ///
 /// # Errors
 /// The ground of the denial.
@@ -32,11 +33,14 @@ pub(crate) fn permit<'a>(facts: &'a Facts<'_>, request: &Request) -> Result<(&'a
     if is_revoked || facts.time < permit.from || facts.time >= permit.until {
         return Err(Ground::PermitNotInForce);
     }
-    let is_for = permit.purposes.iter().any(|code| facts.terminology.code_reaches(code, &request.purpose));
+    let reaches = |code: &Code| facts.terminology.code_reaches(code, &request.purpose);
+    let purpose = permit.purposes.iter().filter(|(code, _)| reaches(code)).map(|(_, at)| *at).min();
     let holder =
         permit.holders.iter().filter(|(holder, _)| *holder == request.custodian).map(|(_, at)| *at).min();
-    match holder {
-        Some(added) if is_for && permit.user == request.actor.participant => Ok((permit, added)),
+    let acting = &request.actor.participant;
+    let is_user = permit.user == *acting || permit.environment.as_ref() == Some(acting);
+    match (holder, purpose) {
+        (Some(holder), Some(purpose)) if is_user => Ok((permit, holder.max(purpose).max(permit.since))),
         _ => Err(Ground::PermitOfOther),
     }
 }

@@ -4,7 +4,7 @@
 //! and period sees what the subject would, but rules that name representatives are heard first: an
 //! adolescent's own restrictions, or a spouse's whom the custodian flagged as unsafe.
 
-use custos_proof::sealed_values::InnerKind;
+use custos_proof::sealed_values::{ActionKind, InnerKind, Scope};
 
 use crate::answer::{Ground, RuleReference};
 use crate::consent::{self, Heard};
@@ -53,22 +53,49 @@ pub(crate) fn delegation<'a>(
         .iter()
         .filter(|who| is_member(who) && who.from <= facts.time && facts.time < who.until)
         .collect();
-    match valid.iter().any(|who| who.is_unsafe) {
-        true => Err(Ground::UnsafeRepresentative),
-        false if valid.is_empty() => Err(Ground::NotRepresentative),
-        false => Ok(valid),
+    if valid.iter().any(|who| who.is_unsafe) {
+        return Err(Ground::UnsafeRepresentative);
+    }
+    if valid.is_empty() {
+        return Err(Ground::NotRepresentative);
+    }
+    let within: Vec<&Representative> =
+        valid.into_iter().filter(|who| allows(&who.scope, request.action)).collect();
+    match within.is_empty() {
+        true => Err(Ground::OutsideDelegation),
+        false => Ok(within),
     }
 }
 
-/// Whether one of the delegations is for an item's categories.
-pub(crate) fn covers(delegations: &[&Representative], facts: &Facts<'_>, data: &Graded<'_>) -> bool {
+/// Whether the scope of a delegation is for an action: seeing covers what leaves data as they are, correcting the
+/// rest; to decide who may see is to put rules, not to see.
+fn allows(scope: &[Scope], action: ActionKind) -> bool {
+    let needed = match action {
+        ActionKind::Create | ActionKind::Update | ActionKind::Delete | ActionKind::Import => Scope::Write,
+        ActionKind::Read
+        | ActionKind::Query
+        | ActionKind::Export
+        | ActionKind::Execute
+        | ActionKind::StartBreakGlass
+        | ActionKind::StopBreakGlass => Scope::Read,
+    };
+    scope.is_empty() || scope.contains(&needed)
+}
+
+/// Of the delegations, those that are for an item's categories.
+pub(crate) fn covering<'a>(
+    delegations: &[&'a Representative],
+    facts: &Facts<'_>,
+    data: &Graded<'_>,
+) -> Vec<&'a Representative> {
     let categories = &data.item.categories;
-    delegations.iter().any(|who| {
+    let covers = |who: &&&Representative| {
         who.categories.is_empty()
             || categories
                 .iter()
                 .any(|c| who.categories.iter().any(|w| facts.terminology.reaches(w, c, Reach::Full)))
-    })
+    };
+    delegations.iter().filter(covers).copied().collect()
 }
 
 /// Of the consents heard, those that name whoever asks: by the root's actors, or by a nested rule's own.

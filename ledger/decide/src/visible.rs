@@ -1,17 +1,17 @@
 //! The reverse question: who can see this data of this subject, what for, and why.
 //!
 //! The rules name actors; so the question is asked for each of them, for clinicians and staff whom
-//! no rule names, for representatives, for the holders of permits and for the subject, for each purpose that
-//! a rule names or that people commonly ask about. Every row is an answer of [`crate::decide`], never a reading
-//! of the rules of its own.
+//! no rule names, for representatives, for the holders of permits, for the members of the custodian's roster where it is
+//! at hand, and for the subject, for each purpose that a rule names or that people commonly ask about. Every row is
+//! an answer of [`crate::decide`], never a reading of the rules of its own.
 //!
-//! Deliberately absent: rosters. Whether somebody is eligible at all (R1) is asked when they ask.
+//! Deliberately absent: staff that no roster at hand lists. Whether they are eligible (R1) is asked when they ask.
 
 use std::collections::BTreeMap;
 
-use custos_proof::ids::ParticipantId;
+use custos_proof::ids::{ParticipantId, Random16};
 use custos_proof::sealed_values::{
-    ActionKind, Actor, Answer as Outcome, Coding, Concept, Party, RelationshipKind, Token,
+    ActionKind, Actor, Answer as Outcome, Coding, Concept, Party, RelationshipKind, RosterEntry, Token,
 };
 
 use crate::answer::ItemAnswer;
@@ -46,6 +46,8 @@ pub enum Who {
     Representative(Party),
     /// The holder of a permit.
     DataUser(ParticipantId),
+    /// Somebody on the custodian's committed roster.
+    OnRoster(Party),
 }
 
 /// One row: somebody, a purpose, and the answer.
@@ -61,24 +63,22 @@ pub struct Row {
 
 /// Who can do `action` with `item`, at the height of the facts: every row whose answer is not a denial.
 ///
-/// Care relationships are taken as given and rosters as listing; a row therefore says what the
-/// subject's rules, the permits and the policy allow.
+/// Care relationships are taken as given, and whoever is not on `staff` as listed; a row therefore says what the
+/// subject's rules, the permits and the policy allow. `staff` are the entries of the custodian's committed
+/// roster, each asked with the groups, roles and purposes that it has.
 #[must_use]
 pub fn who_can_see(
     facts: &Facts<'_>,
     custodian: &ParticipantId,
     item: &Item,
     action: ActionKind,
+    staff: &[RosterEntry],
 ) -> Vec<Row> {
     let mut facts = facts.clone();
-    facts.eligibility = Eligibility {
-        key_is_valid: true,
-        participant_is_active: true,
-        roster: Roster::Listed { purposes: Vec::new() },
-    };
     let purposes = purposes(&facts);
     let mut rows = Vec::new();
-    for (who, actor, permit) in people(&facts, custodian) {
+    for Somebody { who, actor, permit, roster } in people(&facts, custodian, staff) {
+        facts.eligibility = Eligibility { key_is_valid: true, participant_is_active: true, roster };
         for purpose in &purposes {
             let is_emergency = facts.terminology.code_reaches("ETREAT", purpose);
             let request = Request {
@@ -120,7 +120,7 @@ fn purposes(facts: &Facts<'_>) -> Vec<Coding> {
             add(&Coding { system: Token::new(system), code, display: None });
         }
     }
-    for code in facts.permits.iter().flat_map(|permit| permit.purposes.iter()) {
+    for code in facts.permits.iter().flat_map(|permit| permit.purposes.iter().map(|(code, _)| code)) {
         if let Some(code) = Token::new(code) {
             add(&Coding { system: Token::new(EHDS), code, display: None });
         }
@@ -137,25 +137,30 @@ fn provisions<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = &'a custos_proof
             Content::Rule(judged) => {
                 judged.rule.root.iter().chain(judged.rule.nested.iter()).collect::<Vec<_>>()
             }
-            Content::Sealed | Content::Other(_) => Vec::new(),
+            Content::Sealed | Content::Delegation(_) | Content::Other(_) => Vec::new(),
         }
     })
 }
 
-fn people(
-    facts: &Facts<'_>,
-    custodian: &ParticipantId,
-) -> Vec<(Who, ActorSet, Option<custos_proof::ids::Random16>)> {
-    let actor = |standing, members: Vec<Party>, roles: Vec<Concept>| ActorSet {
-        standing,
-        participant: custodian.clone(),
-        members,
-        roles,
+/// Somebody about whom is asked.
+struct Somebody {
+    who: Who,
+    actor: ActorSet,
+    permit: Option<Random16>,
+    roster: Roster,
+}
+
+fn people(facts: &Facts<'_>, custodian: &ParticipantId, staff: &[RosterEntry]) -> Vec<Somebody> {
+    let somebody = |who, standing, members: Vec<Party>, roles: Vec<Concept>| Somebody {
+        who,
+        actor: ActorSet { standing, participant: custodian.clone(), members, roles },
+        permit: None,
+        roster: Roster::Listed { purposes: Vec::new(), roles: Vec::new() },
     };
     let mut people = vec![
-        (Who::Subject, actor(Standing::Subject, Vec::new(), Vec::new()), None),
-        (Who::AnyClinician, actor(Standing::Clinician, Vec::new(), Vec::new()), None),
-        (Who::AnyStaff, actor(Standing::Staff, Vec::new(), Vec::new()), None),
+        somebody(Who::Subject, Standing::Subject, Vec::new(), Vec::new()),
+        somebody(Who::AnyClinician, Standing::Clinician, Vec::new(), Vec::new()),
+        somebody(Who::AnyStaff, Standing::Staff, Vec::new(), Vec::new()),
     ];
     let mut named: Vec<&Actor> = Vec::new();
     for actor in provisions(facts).flat_map(|provision| provision.actors.iter()) {
@@ -165,33 +170,40 @@ fn people(
     }
     for one in named {
         match (&one.who, &one.role) {
-            (Some(who), _) if !people.iter().any(|(known, ..)| *known == Who::Named(who.clone())) => {
-                people.push((
-                    Who::Named(who.clone()),
-                    actor(Standing::Clinician, vec![who.clone()], Vec::new()),
-                    None,
-                ));
+            (Some(who), _) if !people.iter().any(|known| known.who == Who::Named(who.clone())) => {
+                let members = vec![who.clone()];
+                people.push(somebody(Who::Named(who.clone()), Standing::Clinician, members, Vec::new()));
             }
             (None, Some(role)) => {
-                people.push((
-                    Who::InRole(role.clone()),
-                    actor(Standing::Clinician, Vec::new(), vec![role.clone()]),
-                    None,
-                ));
+                let roles = vec![role.clone()];
+                people.push(somebody(Who::InRole(role.clone()), Standing::Clinician, Vec::new(), roles));
             }
             _ => {}
         }
     }
+    for entry in staff {
+        let is_clinician =
+            matches!(entry.person.resource_type(), None | Some("Practitioner" | "PractitionerRole"));
+        let standing = if is_clinician { Standing::Clinician } else { Standing::Staff };
+        let members = std::iter::once(&entry.person).chain(entry.groups.iter()).cloned().collect();
+        people.push(Somebody {
+            roster: Roster::Listed { purposes: entry.purposes.to_vec(), roles: entry.roles.to_vec() },
+            ..somebody(Who::OnRoster(entry.person.clone()), standing, members, entry.roles.to_vec())
+        });
+    }
     for who in &facts.representatives {
-        let set = actor(Standing::Representative, vec![who.party.clone()], Vec::new());
-        people.push((Who::Representative(who.party.clone()), set, None));
+        let known = Who::Representative(who.party.clone());
+        if !people.iter().any(|one| one.who == known) {
+            people.push(somebody(known, Standing::Representative, vec![who.party.clone()], Vec::new()));
+        }
     }
     for permit in &facts.permits {
-        let set = ActorSet {
-            participant: permit.user.clone(),
-            ..actor(Standing::DataUser, Vec::new(), Vec::new())
-        };
-        people.push((Who::DataUser(permit.user.clone()), set, Some(permit.id)));
+        let user = somebody(Who::DataUser(permit.user.clone()), Standing::DataUser, Vec::new(), Vec::new());
+        people.push(Somebody {
+            actor: ActorSet { participant: permit.user.clone(), ..user.actor },
+            permit: Some(permit.id),
+            ..user
+        });
     }
     people
 }

@@ -15,8 +15,8 @@ use custos_proof::ids::{Height, LogIndex, Random16, TimeMs};
 use custos_proof::policy::{
     Assurance, AssuranceFor, Code, Combining, ConsentBesides, Grade, GradeOf, ImplicitPolicy,
 };
-use custos_proof::sealed_values::{Answer as Outcome, InnerKind};
-use support::{Scene, any_code, ask, ms, participant, party, rule};
+use custos_proof::sealed_values::{Answer as Outcome, InnerKind, Scope as DelegationScope};
+use support::{ROLE_CODE, Scene, any_code, ask, concept, ms, participant, party, rule};
 
 /// One table: each request with what the scene answers.
 fn table(scene: &Scene, cases: &[(&str, &str)]) {
@@ -74,9 +74,9 @@ fn r1_no_consent_repairs_a_missing_standing() {
 
 #[test]
 fn r1_a_roster_entry_is_for_its_purposes() {
-    let scene = Scene::default()
-        .says("permit")
-        .with(|s| s.eligibility.roster = Roster::Listed { purposes: vec![any_code("TREAT")] });
+    let scene = Scene::default().says("permit").with(|s| {
+        s.eligibility.roster = Roster::Listed { purposes: vec![any_code("TREAT")], roles: Vec::new() }
+    });
     table(
         &scene,
         &[
@@ -86,6 +86,40 @@ fn r1_a_roster_entry_is_for_its_purposes() {
             ("HPAYMT", "deny: not-eligible: roster"),
             ("HRESCH", "deny: not-eligible: roster"),
         ],
+    );
+}
+
+#[test]
+fn r1_a_roster_entry_is_for_its_roles() {
+    let scene = Scene::default().says("permit").with(|s| {
+        s.eligibility.roster =
+            Roster::Listed { purposes: Vec::new(), roles: vec![concept(ROLE_CODE, "NURSE")] };
+    });
+    table(
+        &scene,
+        &[
+            ("TREAT", "permit: rule-permits"),
+            ("TREAT role:NURSE", "permit: rule-permits"),
+            ("TREAT role:PHYS", "deny: not-eligible: roster"),
+            ("TREAT role:PHYS,NURSE", "permit: rule-permits"),
+            ("BTG role:PHYS attested", "permit: rule-permits"),
+        ],
+    );
+    // How somebody takes part is of another system, and no claim to be something.
+    let mut request = ask("TREAT");
+    request.actor.roles = vec![concept("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP")];
+    assert_eq!(scene.answer(&request), "permit: rule-permits");
+}
+
+#[test]
+fn r1_a_roster_that_is_not_at_hand_is_no_reason_to_refuse_and_the_answer_says_so() {
+    let scene = Scene::default().says("permit").with(|s| s.eligibility.roster = Roster::NotSeen);
+    table(&scene, &[("TREAT", "permit: rule-permits"), ("TREAT as:staff", "permit: rule-permits")]);
+    assert_eq!(scene.decide(&ask("TREAT")).obligations, [Obligation::RosterNotSeen]);
+    // It opens nothing.
+    table(
+        &Scene::default().with(|s| s.eligibility.roster = Roster::NotSeen),
+        &[("TREAT", "deny: implicit-deny")],
     );
 }
 
@@ -156,7 +190,9 @@ fn mother() -> Representative {
         party: party("RelatedPerson/mother"),
         from: TimeMs(ms("2020-01-01")),
         until: TimeMs(ms("2027-01-01")),
+        scope: Vec::new(),
         categories: Vec::new(),
+        granted: None,
         is_unsafe: false,
     }
 }
@@ -188,7 +224,9 @@ fn r3_a_representative_acts_within_scope_and_period() {
     );
     table(&scene(mother()).at("2027-01-01"), &[(asks, "deny: not-a-representative")]);
     table(&scene(mother()).at("2019-12-31"), &[(asks, "deny: not-a-representative")]);
-    table(&scene(Representative { is_unsafe: true, ..mother() }), &[(asks, "deny: unsafe-representative")]);
+    let flagged = scene(Representative { is_unsafe: true, ..mother() });
+    table(&flagged, &[(asks, "deny: unsafe-representative")]);
+    assert_eq!(flagged.decide(&ask(asks)).items[0].changes, [vec![Step::ClearFlag]]);
     let labs = Representative { categories: vec![any_code("14-1-e")], ..mother() };
     table(
         &scene(labs),
@@ -197,6 +235,28 @@ fn r3_a_representative_acts_within_scope_and_period() {
             ("FAMRQT as:representative by:RelatedPerson/mother class:14-1-d", "deny: outside-delegation"),
         ],
     );
+}
+
+#[test]
+fn r3_a_scope_is_for_seeing_correcting_or_deciding() {
+    let scene = |scope: &[DelegationScope]| {
+        Scene::default()
+            .with(|s| s.representatives = vec![Representative { scope: scope.to_vec(), ..mother() }])
+    };
+    let reads = "FAMRQT as:representative by:RelatedPerson/mother";
+    let writes = "FAMRQT as:representative by:RelatedPerson/mother do:update";
+    use DelegationScope::{Read, Rules, Write};
+    table(&scene(&[]), &[(reads, "permit: representative"), (writes, "permit: representative")]);
+    table(&scene(&[Read]), &[(reads, "permit: representative"), (writes, "deny: outside-delegation")]);
+    table(&scene(&[Write]), &[(reads, "deny: outside-delegation"), (writes, "permit: representative")]);
+    table(&scene(&[Rules]), &[(reads, "deny: outside-delegation"), (writes, "deny: outside-delegation")]);
+    table(&scene(&[Read, Write]), &[(reads, "permit: representative"), (writes, "permit: representative")]);
+    // A second delegation of the same person may be for more.
+    let two = scene(&[Rules]).with(|s| s.representatives.push(mother()));
+    table(&two, &[(reads, "permit: representative")]);
+    // One that is flagged closes what another would open.
+    let flagged = two.with(|s| s.representatives[0].is_unsafe = true);
+    table(&flagged, &[(reads, "deny: unsafe-representative")]);
 }
 
 #[test]
@@ -230,11 +290,13 @@ fn permit() -> Permit {
         id: Random16([7; 16]),
         item: ItemHash([7; 32]),
         user: participant("university.example"),
+        environment: Some(participant("enclave.example")),
         holders: vec![(participant("hospital-a.example"), LogIndex(1000))],
-        purposes: vec![code("53-1-e")],
+        purposes: vec![(code("53-1-e"), LogIndex(1000))],
         categories: vec![(code("51-1-a"), LogIndex(1000)), (code("51-1-l"), LogIndex(2000))],
         from: TimeMs(ms("2026-01-01")),
         until: TimeMs(ms("2027-01-01")),
+        since: LogIndex(1000),
         revoked: None,
         overrides_opt_out: false,
     }
@@ -267,6 +329,11 @@ fn r4_secondary_use_needs_a_permit_for_holder_user_purpose_and_category() {
         &study(|p| p.holders[0].0 = participant("hospital-b.example")),
         &[(STUDY, "deny: permit-of-other")],
     );
+    // Who operates the secure environment acts there for the user.
+    table(
+        &study(|_| {}),
+        &[("53-1-e as:data-user from:enclave.example permit:7 class:14-1-e", "permit: permit")],
+    );
     table(&study(|p| p.revoked = Some(Height(999))), &[(STUDY, "deny: permit-not-in-force")]);
     table(&study(|p| p.revoked = Some(Height(1001))), &[(STUDY, "permit: permit")]);
     table(&study(|_| {}).at("2027-01-01"), &[(STUDY, "deny: permit-not-in-force")]);
@@ -280,6 +347,14 @@ fn r4_an_opt_out_binds_permits_issued_after_it_until_it_is_lifted() {
     // Later than the permit, earlier than what the amendment adds.
     table(&opted(1500), &[(STUDY, "permit: permit"), (registry, "deny: secondary-opt-out")]);
     table(&opted(2500), &[(STUDY, "permit: permit"), (registry, "permit: permit")]);
+    // What an amendment adds counts as issued with it: a holder, a purpose, a longer period.
+    let amended = |change: fn(&mut Permit)| {
+        study(change).opts_out("secondary").last(|rule| rule.position = LogIndex(1500))
+    };
+    table(&amended(|p| p.holders[0].1 = LogIndex(2000)), &[(STUDY, "deny: secondary-opt-out")]);
+    table(&amended(|p| p.purposes[0].1 = LogIndex(2000)), &[(STUDY, "deny: secondary-opt-out")]);
+    table(&amended(|p| p.since = LogIndex(2000)), &[(STUDY, "deny: secondary-opt-out")]);
+    table(&amended(|p| p.purposes.push((code("53-1-c"), LogIndex(2000)))), &[(STUDY, "permit: permit")]);
     // Opted out, permit issued, opt-out lifted: not denied for ever.
     let lifted = opted(500).last(|rule| rule.ended = Some((LogIndex(3000), Height(900))));
     table(&lifted, &[(STUDY, "permit: permit")]);

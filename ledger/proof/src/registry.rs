@@ -161,6 +161,10 @@ pub fn dispute_key(institution: &ParticipantId, dispute: &Random16) -> StateKey 
 /// The longest time between a submission's block and its `not_after` that a policy can allow, in milliseconds.
 pub const MAX_LIFETIME_MS: u64 = 86_400_000;
 
+/// The longest time within which the other half of a transfer can have to follow, in milliseconds: deadlines are
+/// entries of the state map, and have to be times.
+pub const MAX_TRANSFER_MS: u64 = 3_650 * 86_400_000;
+
 /// The most proposals that can be open at a time; the policy may say fewer.
 pub const MAX_OPEN_PROPOSALS: usize = 64;
 
@@ -498,6 +502,7 @@ impl Policy {
         within("max_nonces", self.max_nonces, 1, u32::MAX.into())?;
         within("trust_period_ms", self.trust_period_ms, day, 3_650 * day)?;
         within("heartbeat_ms", self.heartbeat_ms, 1, day)?;
+        within("transfer_ms", self.transfer_ms, 0, MAX_TRANSFER_MS)?;
         within("max_open_proposals", self.max_open_proposals.into(), 1, MAX_OPEN_PROPOSALS as u64)?;
         within("the number of retention classes", self.retention_days.len() as u64, 3, 3)?;
         for (i, Threshold { kind, numerator, denominator }) in self.thresholds.iter().enumerate() {

@@ -425,8 +425,10 @@ macro_rules! wire_list {
 }
 
 mod life;
+mod roster;
 
 pub use life::*;
+pub use roster::*;
 
 wire_list! {
     /// Several concepts: categories of data.
@@ -638,6 +640,8 @@ wire_map! {
         pub media: Option<Coding> = 15,
         /// From the organisation's committed roster to the entry of this person.
         pub roster_path: List<Digest, 64> = 16,
+        /// That entry, and its place.
+        pub roster: Option<RosterPlace> = 17,
     }
 }
 

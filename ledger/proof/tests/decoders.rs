@@ -272,40 +272,6 @@ proptest! {
     }
 }
 
-/// Writes the samples where `cargo fuzz` looks for seeds.
-#[test]
-#[ignore = "writes files, for fuzzing only"]
-fn seeds_for_fuzzing() {
-    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
-    let put = |target: &str, name: &str, bytes: &[u8]| {
-        std::fs::create_dir_all(corpus.join(target)).unwrap();
-        std::fs::write(corpus.join(target).join(name), bytes).unwrap();
-    };
-    for (index, format) in formats().into_iter().enumerate() {
-        let target = match format.name.as_str() {
-            "envelope" => "submission".into(),
-            "state map path" => "state_map_page".into(),
-            name if Kind::from_name(name).is_some() => "item".into(),
-            name => name.replace(' ', "_"),
-        };
-        let targets = corpus.parent().unwrap().join("fuzz_targets");
-        for (number, bytes) in format.samples().iter().enumerate() {
-            if targets.join(&target).with_extension("rs").exists() {
-                put(&target, &format!("{index}-{number}"), bytes);
-            }
-            if format.is_file {
-                put("file", &format!("{index}-{number}"), bytes);
-            }
-        }
-    }
-    for (kind, field, format) in sealed_formats() {
-        let kind = Kind::ALL.iter().position(|of| *of == kind).unwrap() as u8;
-        for (number, bytes) in format.samples().iter().enumerate() {
-            put("sealed_field", &format!("{kind}-{field}-{number}"), &[&[kind, field], &bytes[..]].concat());
-        }
-    }
-}
-
 /// A decoder with its encoder, and a source of valid samples.
 struct Format {
     name: String,

@@ -1165,6 +1165,28 @@ fn no_byte_of_a_trail_proof_can_be_changed() {
     }
 }
 
+#[test]
+fn no_bit_of_a_trail_proof_can_be_changed() {
+    // One validator and one entry: every bit, and each costs a signature or two.
+    let mut world = World::new("flips", set(&["v1"]));
+    let event = world.event();
+    let said = world.said(vec![event], &[subject()]);
+    world.block(vec![said]);
+    let anchor = world.anchor();
+    let proof = world.whole_trail(&subject());
+    assert!(trail(&proof, &anchor).is_ok());
+    let bytes = proof.to_bytes();
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 1 << bit;
+            let verified =
+                TrailProof::from_bytes(&bytes).is_ok_and(|flipped| trail(&flipped, &anchor).is_ok());
+            assert!(!verified, "bit {bit} of byte {at}");
+        }
+    }
+}
+
 /// The one part of a trail proof that nothing vouches for: on whose order an entry is held back. No kind of this
 /// protocol version gives such orders, so a reader can only be told which item is named.
 #[test]
@@ -1249,6 +1271,25 @@ fn an_item_that_copies_anothers_id_spoils_no_disclosure() {
 }
 
 // Headers.
+
+#[test]
+fn no_bit_of_a_header_can_be_changed() {
+    let world = one_item();
+    let header = &world.head().header;
+    let signed = certificate(&world.set, header, Round(0), &[0, 1, 2]);
+    let anchor = world.anchor();
+    let believed = |header: &Header| anchor.believe(&[], header, &signed, None, &Recency::default()).is_ok();
+    assert!(believed(header));
+    let bytes = header.to_bytes();
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 1 << bit;
+            let verified = Header::from_bytes(&bytes).is_ok_and(|flipped| believed(&flipped));
+            assert!(!verified, "bit {bit} of byte {at}");
+        }
+    }
+}
 
 #[test]
 fn every_field_of_a_header_is_in_its_block_id() {

@@ -5,6 +5,7 @@
 //! anything inadmissible is invalid. Both run the same code in the same order: the block record,
 //! expired nonces, the facts that fell due, the submissions.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use custos_proof::cbor::{Set, Wire};
@@ -171,13 +172,36 @@ pub fn build(
     submissions: impl IntoIterator<Item = Verified>,
     limits: &Limits,
 ) -> Result<Built, ApplyError> {
+    build_from(view, proposal, submissions, limits)
+}
+
+/// As [`build`], from submissions that somebody else holds too.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_shared(
+    view: &dyn View,
+    proposal: &Proposal,
+    submissions: impl IntoIterator<Item = Arc<Verified>>,
+    limits: &Limits,
+) -> Result<Built, ApplyError> {
+    build_from(view, proposal, submissions, limits)
+}
+
+fn build_from<S: Borrow<Verified>>(
+    view: &dyn View,
+    proposal: &Proposal,
+    submissions: impl IntoIterator<Item = S>,
+    limits: &Limits,
+) -> Result<Built, ApplyError> {
     let mut run = Run::begin(view, proposal)?;
     let (mut body, mut refused, mut bytes) = (Vec::new(), Vec::new(), 0usize);
     for submission in submissions {
+        let submission: &Verified = submission.borrow();
         if body.len() >= limits.max_submissions || bytes + submission.bytes().len() > limits.max_bytes {
             break;
         }
-        match run.submit(&submission) {
+        match run.submit(submission) {
             Ok(()) => {
                 bytes += submission.bytes().len();
                 body.push(submission.bytes().to_vec());
@@ -197,6 +221,26 @@ pub fn build(
 /// # Errors
 /// [`ApplyError::Invalid`] with the first thing that does not hold; when the view cannot be read.
 pub fn check(view: &dyn View, block: &Block, submissions: &[Verified]) -> Result<Changes, ApplyError> {
+    check_each(view, block, submissions)
+}
+
+/// As [`check`], of submissions that somebody else holds too.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_shared(
+    view: &dyn View,
+    block: &Block,
+    submissions: &[Arc<Verified>],
+) -> Result<Changes, ApplyError> {
+    check_each(view, block, submissions)
+}
+
+fn check_each(
+    view: &dyn View,
+    block: &Block,
+    submissions: &[impl Borrow<Verified>],
+) -> Result<Changes, ApplyError> {
     let header = &block.header;
     let bytes: usize = block.body.iter().map(Vec::len).sum();
     if bytes > MAX_BLOCK_BYTES || block.body.len() > MAX_SUBMISSIONS {
@@ -206,7 +250,7 @@ pub fn check(view: &dyn View, block: &Block, submissions: &[Verified]) -> Result
         )));
     }
     let same = block.body.len() == submissions.len()
-        && block.body.iter().zip(submissions).all(|(bytes, submission)| bytes == submission.bytes());
+        && block.body.iter().zip(submissions).all(|(bytes, submission)| bytes == submission.borrow().bytes());
     if !same {
         return Err(ApplyError::Invalid("the verified submissions are not those of the body".into()));
     }
@@ -218,6 +262,7 @@ pub fn check(view: &dyn View, block: &Block, submissions: &[Verified]) -> Result
     };
     let mut run = Run::begin(view, &proposal)?;
     for submission in submissions {
+        let submission: &Verified = submission.borrow();
         match run.submit(submission) {
             Ok(()) => {}
             Err(AdmitError::Refused(refusal)) => {

@@ -4,6 +4,7 @@
 //! is refused leaves no trace; one that is admitted is merged into the block. Reading sees the
 //! submission first, then the block, then the view.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -24,6 +25,9 @@ use crate::view::{Head, View, ViewError, decode_entry};
 
 mod life;
 
+/// The most keys of buckets that are remembered; more than this many would be found no faster than computed.
+const MAX_BUCKETS_REMEMBERED: usize = 32;
+
 /// What one layer changes.
 #[derive(Debug, Default, Clone)]
 struct Layer {
@@ -38,6 +42,19 @@ struct Layer {
     /// Obligations that are new (true) or settled.
     dues: BTreeMap<DuePlace, bool>,
     erasures: Vec<Erasure>,
+    touched: Touched,
+}
+
+/// Whether a layer has entries of kinds that every submission asks for and hardly any changes: while it
+/// has none, nobody needs their keys, and hashing keys is a good part of the work.
+///
+/// # Correctness
+/// Whoever puts such an entry MUST set the flag; `Overlay::put` alone would hide it from readers.
+#[derive(Debug, Default, Clone, Copy)]
+struct Touched {
+    participants: bool,
+    keys: bool,
+    policy: bool,
 }
 
 /// A view with the changes of a block and of the submission in progress.
@@ -48,6 +65,15 @@ pub struct Overlay<'v> {
     time: TimeMs,
     block: Layer,
     submission: Layer,
+    /// Keys of buckets that were computed before: a block is mostly a few authors'.
+    buckets: RefCell<Vec<(Author, u64, BucketOf, StateKey)>>,
+}
+
+/// What a bucket counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BucketOf {
+    Nonces,
+    Events,
 }
 
 /// What a block changed, before roots are computed.
@@ -79,6 +105,7 @@ impl<'v> Overlay<'v> {
             time,
             block: Layer::default(),
             submission: Layer::default(),
+            buckets: RefCell::default(),
         })
     }
 
@@ -119,6 +146,9 @@ impl<'v> Overlay<'v> {
         self.block.keys.extend(kept.keys);
         self.block.dues.extend(kept.dues);
         self.block.erasures.extend(kept.erasures);
+        self.block.touched.participants |= kept.touched.participants;
+        self.block.touched.keys |= kept.touched.keys;
+        self.block.touched.policy |= kept.touched.policy;
     }
 
     /// Forgets what the submission in progress changed.
@@ -155,30 +185,31 @@ impl<'v> Overlay<'v> {
     }
 
     /// What this block made of an entry; `None` when it left it alone.
-    fn changed(&self, key: impl FnOnce() -> StateKey) -> Option<&Option<Vec<u8>>> {
-        if self.submission.entries.is_empty() && self.block.entries.is_empty() {
-            return None;
-        }
-        let key = key();
-        self.submission.entries.get(&key).or_else(|| self.block.entries.get(&key))
+    fn changed(&self, key: &StateKey) -> Option<&Option<Vec<u8>>> {
+        self.submission.entries.get(key).or_else(|| self.block.entries.get(key))
     }
 
     /// An entry of the state map.
     pub(crate) fn read<T: Wire>(&self, key: &StateKey, what: &str) -> Result<Option<T>, ViewError> {
-        match self.changed(|| *key) {
+        match self.changed(key) {
             Some(changed) => changed.as_deref().map(|bytes| decode_entry(bytes, what)).transpose(),
             None => self.view.entry(key)?.map(|bytes| decode_entry(&bytes, what)).transpose(),
         }
     }
 
-    /// As `read`, of an entry that the view has a reader of its own for.
+    /// As `read`, of an entry that the view has a reader of its own for; `key` is asked for only when the block has
+    /// touched entries of its kind.
     fn shared<T: Wire>(
         &self,
+        is_touched: impl Fn(&Layer) -> bool,
         key: impl FnOnce() -> StateKey,
         what: &str,
         below: impl FnOnce(&dyn View) -> Result<Option<Arc<T>>, ViewError>,
     ) -> Result<Option<Arc<T>>, ViewError> {
-        match self.changed(key) {
+        if !is_touched(&self.submission) && !is_touched(&self.block) {
+            return below(self.view);
+        }
+        match self.changed(&key()) {
             Some(changed) => {
                 changed.as_deref().map(|bytes| decode_entry(bytes, what).map(Arc::new)).transpose()
             }
@@ -201,18 +232,20 @@ impl<'v> Overlay<'v> {
     /// # Errors
     /// As for all readers here: when the view cannot be read or holds what it must not.
     pub fn participant(&self, id: &ParticipantId) -> Result<Option<Arc<Participant>>, ViewError> {
-        self.shared(|| registry::participant_key(id), "participant", |view| view.participant(id))
+        let is_touched = |layer: &Layer| layer.touched.participants;
+        self.shared(is_touched, || registry::participant_key(id), "participant", |view| view.participant(id))
     }
 
     /// Replaces a participant's entry.
     pub(crate) fn put_participant(&mut self, id: &ParticipantId, participant: &Participant) {
         self.put(registry::participant_key(id), participant);
+        self.submission.touched.participants = true;
         self.submission.participants.insert(id.clone());
     }
 
     /// A key's entry.
     pub fn key(&self, id: &KeyId) -> Result<Option<Arc<KeyEntry>>, ViewError> {
-        self.shared(|| registry::key_key(id), "key", |view| view.key(id))
+        self.shared(|layer| layer.touched.keys, || registry::key_key(id), "key", |view| view.key(id))
     }
 
     /// A key's entry as it stood before this block.
@@ -223,6 +256,7 @@ impl<'v> Overlay<'v> {
     /// Replaces a key's entry.
     pub(crate) fn put_key(&mut self, id: &KeyId, entry: &KeyEntry) {
         self.put(registry::key_key(id), entry);
+        self.submission.touched.keys = true;
         // A subject's key is in no list: whoever has its trail's key finds it.
         if let Author::Participant(owner) = &entry.owner {
             self.submission.keys.insert((owner.clone(), *id));
@@ -231,8 +265,14 @@ impl<'v> Overlay<'v> {
 
     /// The policy.
     pub fn policy(&self) -> Result<Arc<Policy>, ViewError> {
-        self.shared(registry::policy_key, "policy", |view| view.policy())?
+        self.shared(|layer| layer.touched.policy, registry::policy_key, "policy", |view| view.policy())?
             .ok_or_else(|| ViewError::Damaged { what: "the state has no policy".into() })
+    }
+
+    /// Replaces the policy.
+    pub(crate) fn put_policy(&mut self, policy: &Policy) {
+        self.put(registry::policy_key(), policy);
+        self.submission.touched.policy = true;
     }
 
     /// The validators of the next block, as far as this one has changed them.
@@ -289,7 +329,8 @@ impl<'v> Overlay<'v> {
     /// How many nonces an author uses in a bucket.
     pub fn nonce_bucket(&self, author: &Author, bucket: u64) -> Result<Bucket, ViewError> {
         let found = self.shared(
-            || registry::nonce_key(author, bucket),
+            |layer| !layer.entries.is_empty(),
+            || self.bucket_key(author, bucket, BucketOf::Nonces),
             "nonce bucket",
             |view| view.nonce_bucket(author, bucket),
         )?;
@@ -304,7 +345,7 @@ impl<'v> Overlay<'v> {
         nonce: &Random16,
     ) -> Result<(), ViewError> {
         let entry = self.nonce_bucket(author, bucket)?.with(&nonce.0);
-        self.put(registry::nonce_key(author, bucket), &entry);
+        self.put(self.bucket_key(author, bucket, BucketOf::Nonces), &entry);
         self.submission.nonces.insert((bucket, author.clone(), *nonce));
         Ok(())
     }
@@ -331,13 +372,31 @@ impl<'v> Overlay<'v> {
         index: LogIndex,
         item: ItemHash,
     ) -> Result<(), ViewError> {
-        let key = registry::event_key(author, self.time.year());
+        let key = self.bucket_key(author, self.time.year(), BucketOf::Events);
         let bucket: Bucket = self.read(&key, "event bucket")?.unwrap_or(Bucket::EMPTY);
         let mut member = event.0.to_vec();
         member.extend_from_slice(&item.0);
         self.put(key, &bucket.with(&member));
         self.submission.events.insert((author.clone(), *event), (index, item));
         Ok(())
+    }
+
+    /// The key of a bucket, computed once for each.
+    fn bucket_key(&self, author: &Author, number: u64, of: BucketOf) -> StateKey {
+        let mut buckets = self.buckets.borrow_mut();
+        let known = buckets.iter().find(|(by, n, what, _)| (by, *n, *what) == (author, number, of));
+        if let Some((.., key)) = known {
+            return *key;
+        }
+        let key = match of {
+            BucketOf::Nonces => registry::nonce_key(author, number),
+            BucketOf::Events => registry::event_key(author, number),
+        };
+        if buckets.len() >= MAX_BUCKETS_REMEMBERED {
+            buckets.clear();
+        }
+        buckets.push((author.clone(), number, of, key));
+        key
     }
 
     /// The positions that a record will have in these trails; each trail once.

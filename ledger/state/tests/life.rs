@@ -681,6 +681,42 @@ fn a_record_lives_from_its_arrival_to_its_destruction() {
     assert_eq!(verdict, (Contradicted, vec![Code::AuthorRole, Code::TrailNotOpen]));
 }
 
+/// The bytes of an export do not hold who gave the data. Somebody who sees them on their way and sends them as its own,
+/// and a recipient that answers only the copy, do not make the first one's obligation disappear.
+#[test]
+fn a_copied_statement_takes_no_obligation_away() {
+    let mut chain = chain();
+    let transfer = chain.random16();
+    let given = export(&mut chain, transfer, Some(B));
+    let bytes = chain.item(given);
+    let [mine, copied] =
+        [A, C].map(|author| chain.draft(author, Class::Testimony, vec![bytes.clone()]).sign());
+    chain.block(vec![copied, mine]);
+    let (due, time) = (Policy::initial().transfer_ms, chain.store.head().unwrap().time);
+    let answered = import(&mut chain, transfer, C);
+    assert_eq!(chain.states(B, answered), good());
+    chain.wait_until(time.plus(due + 1));
+    chain.block(vec![]);
+    let facts = chain.facts();
+    assert_eq!(facts.len(), 1, "{facts:?}");
+    let listed: Vec<_> = facts[0].trails.iter().map(|listing| listing.trail).collect();
+    let mut expected = [A, B].map(|name| TrailName::institution(&id(name)).key());
+    expected.sort();
+    assert_eq!(listed, expected);
+
+    // Both parties of an emergency may declare it in the same words; a review of the one is none of the other.
+    let declared = declare(&mut chain, A, B);
+    let bytes = chain.item(Fields::EmergencyDeclare(declared.clone()));
+    let both = [A, B].map(|author| chain.draft(author, Class::Testimony, vec![bytes.clone()]).sign());
+    chain.block(both.into());
+    let time = chain.store.head().unwrap().time;
+    let reviewed = review(&mut chain, A, declared.declaration);
+    assert_eq!(chain.states(A, reviewed), good());
+    chain.wait_until(time.plus(review_ms() + 1));
+    chain.block(vec![]);
+    assert_eq!(chain.facts().len(), 1, "B's declaration was not reviewed");
+}
+
 // Corrections and readers of the audit trail.
 
 #[test]
@@ -736,6 +772,16 @@ fn who_reads_the_audit_trail_is_recorded() {
         assert_eq!(chain.states(author, statement), expected, "{author} of {custodian}");
         assert_eq!(institution(&chain, author), count + 1);
     }
+}
+
+/// The second condition is about others: whoever reads its own trail needs no role for it.
+#[test]
+fn an_institution_without_any_role_reads_its_own_audit_trail() {
+    let mut chain = Chain::from_genesis(genesis_with("roles", BEGIN, &[("former-member", &[])]));
+    let event = chain.random16();
+    let custodian = id("former-member");
+    let read = audit::Read { event, custodian, mandate: None, count: 1, seal: NO_SEAL };
+    assert_eq!(chain.states("former-member", Fields::AuditRead(read)), good());
 }
 
 #[test]

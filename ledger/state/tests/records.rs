@@ -10,6 +10,7 @@ use custos_proof::cbor::{Ascii, Set, Wire};
 use custos_proof::certificate::{VoteType, vote_preimage};
 use custos_proof::hash::{BlockId, Digest, ItemHash, StateKey};
 use custos_proof::ids::{Height, Random16, Round, TimeMs};
+use custos_proof::item::item_hash;
 use custos_proof::keys::Signer as _;
 use custos_proof::kinds::dispute::{Answer, Behalf, Open, Resolution, Resolve};
 use custos_proof::kinds::finding::Record as RecordFinding;
@@ -181,6 +182,29 @@ fn parts_never_exceed_what_they_are_taken_from() {
     let both = chain.acts(B, vec![Fields::Notarise(half.clone()), Fields::Notarise(half)]);
     assert_eq!(chain.refusal(&both), (RefusalCode::ExceedsParent, Some(1)));
     assert_eq!(entry::<Notarised>(&chain, registry::notarised_key(&parent)).unwrap().taken, 0);
+}
+
+/// Parts refer to their parent by its hash. Were the same bytes recorded again, by its author or by whoever saw them on
+/// their way, its amount could be taken twice, or another would hold it.
+#[test]
+fn a_notarised_item_that_is_sent_again_gives_nothing_back_and_changes_no_hands() {
+    let mut chain = Chain::new();
+    let schema = Ascii::new("fund-allocation").unwrap();
+    let fund = Notarise { schema, digest: Digest([1; 32]), parent: None, amount: Some(1000), holder: None };
+    let bytes = chain.item(Fields::Notarise(fund.clone()));
+    let first = chain.draft(A, Class::Act, vec![bytes.clone()]).sign();
+    chain.record(first);
+    let parent = item_hash(&bytes);
+    let part = Notarise { parent: Some(parent), amount: Some(1000), ..fund };
+    notarised(&mut chain, A, part.clone());
+    for author in [A, B] {
+        let again = chain.draft(author, Class::Act, vec![bytes.clone()]).sign();
+        assert_eq!(chain.refusal(&again), (RefusalCode::Exists, Some(0)));
+    }
+    let kept: Notarised = entry(&chain, registry::notarised_key(&parent)).unwrap();
+    assert_eq!((kept.holder, kept.taken), (id(A), 1000));
+    let more = vec![Fields::Notarise(Notarise { amount: Some(1), ..part })];
+    assert_eq!(chain.refused(A, more), RefusalCode::ExceedsParent);
 }
 
 // Findings and disputes.

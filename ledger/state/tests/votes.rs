@@ -377,6 +377,9 @@ fn a_policy_out_of_bounds_is_not_put_to_the_vote() {
         Policy { trust_period_ms: 0, ..good.clone() },
         Policy { lag_ms: u64::MAX, ..good.clone() },
         Policy { max_open_proposals: 0, ..good.clone() },
+        // A deadline beyond the last time would be an entry of the state that nobody can read.
+        Policy { transfer_ms: u64::MAX, ..good.clone() },
+        Policy { transfer_ms: registry::MAX_TRANSFER_MS + 1, ..good.clone() },
         Policy { retention_days: List::default(), ..good.clone() },
         Policy { must_seal: Set::new(vec![Ascii::new("key.add/key").unwrap()]).unwrap(), ..good.clone() },
         threshold("participant.register", 1, 3),

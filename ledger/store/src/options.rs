@@ -33,7 +33,7 @@ impl Default for Limits {
 }
 
 /// The most bytes of write-ahead log before tables are flushed.
-const MAX_WAL_BYTES: u64 = 64 << 20;
+const MAX_WAL_BYTES: u64 = 32 << 20;
 /// The most bytes of unflushed rows of one table.
 const TABLE_BUFFER_BYTES: usize = 8 << 20;
 /// Column families are many and mostly small: they begin with little memory each.

@@ -11,7 +11,7 @@
 //! signature, record, trail and entry of the state map before the first block is added to it.
 //!
 //! Deliberately absent: votes. What a validator signed is not in a snapshot, and must not be: the node
-//! that uses one has to stand back until it can no longer contradict what it may have signed.
+//! that uses one has to stand aside until it can no longer contradict what it may have signed.
 
 use std::path::PathBuf;
 

@@ -431,6 +431,30 @@ pub struct SubmissionAnswer {
     pub receipts: Option<String>,
 }
 
+/// What became of submissions that one request handed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SubmissionsAnswer {
+    /// One for each, in their order.
+    pub submissions: Vec<HandedIn>,
+}
+
+/// What became of one of several submissions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HandedIn {
+    /// The submission; absent when it is not taken.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::text::option")]
+    #[schema(value_type = Option<String>)]
+    pub id: Option<SubmissionId>,
+    /// How far it has come: `pending`, `committed` or `rejected`.
+    pub state: SubmissionState,
+    /// Whether it was known before.
+    #[serde(default)]
+    pub duplicate: bool,
+    /// Why it is not taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<Rejection>,
+}
+
 /// Where an item is recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ItemPlace {

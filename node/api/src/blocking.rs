@@ -11,7 +11,7 @@ use custos_proof::certificate::Certificate;
 use custos_proof::genesis::Genesis;
 use custos_proof::hash::{ItemHash, SubmissionId, TrailKey};
 use custos_proof::header::{Block, Header};
-use custos_proof::ids::{Height, Random16};
+use custos_proof::ids::{Height, ParticipantId, Random16};
 use custos_proof::keys::Signer;
 use custos_proof::trail::TrailName;
 use custos_proof::trail_proof::TrailProof;
@@ -22,6 +22,7 @@ use crate::answers::{
     ProposalAnswer, ProposalsAnswer, Ready, RegistryAnswer, Status, SubmissionAnswer, TrailPage,
 };
 use crate::client::{self, ClientError, Limits, Part, Submitted};
+use crate::permits::{PermitAnswer, PermitsAnswer, StateAnswer};
 
 /// A node, as seen from outside. See [`client::Client`].
 #[derive(Debug)]
@@ -100,6 +101,11 @@ calls! {
     proposals() -> ProposalsAnswer;
     proposal(proposal: &Random16) -> ProposalAnswer;
     policy() -> PolicyAnswer;
+    permits(body: Option<&ParticipantId>, cursor: Option<&str>) -> PermitsAnswer;
+    permit(permit: &Random16) -> PermitAnswer;
+    policy_state() -> StateAnswer;
+    participant_state(id: &ParticipantId) -> StateAnswer;
+    permit_state(permit: &Random16) -> StateAnswer;
     submit(submission: &[u8]) -> SubmissionAnswer;
     submit_and_wait(submission: &[u8], timeout: Duration) -> Submitted;
     submission(id: &SubmissionId) -> SubmissionAnswer;

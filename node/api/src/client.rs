@@ -8,16 +8,16 @@
 //! that was cut off can be sent again as it is, because the same bytes are recorded once.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use custos_proof::anchor::{Advance, Links};
-use custos_proof::cbor::{DecodeError, Reader, Wire};
+use custos_proof::cbor::{DecodeError, Reader, Wire, Writer};
 use custos_proof::certificate::Certificate;
 use custos_proof::file::Receipts;
 use custos_proof::genesis::Genesis;
 use custos_proof::hash::{ItemHash, SubmissionId, TrailKey};
 use custos_proof::header::{Block, Header};
-use custos_proof::ids::{Height, Random16, TimeMs};
+use custos_proof::ids::{Height, ParticipantId, Random16, TimeMs};
 use custos_proof::keys::{SignError, Signer};
 use custos_proof::trail::TrailName;
 use custos_proof::trail_proof::TrailProof;
@@ -27,12 +27,14 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::answers::{
-    BlockAnswer, CertificateAnswer, CheckpointAnswer, ConsistencyAnswer, Health, ItemAnswer, PolicyAnswer,
-    ProposalAnswer, ProposalsAnswer, Ready, RegistryAnswer, Status, SubmissionAnswer, TrailPage,
+    BlockAnswer, CertificateAnswer, CheckpointAnswer, ConsistencyAnswer, HandedIn, Health, ItemAnswer,
+    PolicyAnswer, ProposalAnswer, ProposalsAnswer, Ready, RegistryAnswer, Status, SubmissionAnswer,
+    SubmissionsAnswer, TrailPage,
 };
+use crate::permits::{PermitAnswer, PermitsAnswer, StateAnswer};
 use crate::problem::Problem;
 use crate::signature::{self, CONTENT_DIGEST, SIGNATURE, SIGNATURE_INPUT};
-use crate::{CBOR, JSON, READER_HEADER};
+use crate::{CBOR, JSON, READER_HEADER, clock};
 
 /// How patient a client is, and how much it takes.
 #[derive(Debug, Clone, Copy)]
@@ -315,9 +317,64 @@ impl Client {
         self.json(self.read("v1/policy")).await
     }
 
+    /// A page of the data permits: all, or those of one access body. Pass `next` back for the following page.
+    pub async fn permits(
+        &self,
+        body: Option<&ParticipantId>,
+        cursor: Option<&str>,
+    ) -> Result<PermitsAnswer, ClientError> {
+        let mut request = self.read("v1/permits");
+        if let Some(body) = body {
+            request = request.query("body", body);
+        }
+        if let Some(cursor) = cursor {
+            request = request.query("cursor", cursor);
+        }
+        self.json(request).await
+    }
+
+    /// A data permit as the node says that it stands.
+    pub async fn permit(&self, permit: &Random16) -> Result<PermitAnswer, ClientError> {
+        self.json(self.read(&format!("v1/permits/{permit}"))).await
+    }
+
+    /// The policy's entry of the state map, with its proof.
+    pub async fn policy_state(&self) -> Result<StateAnswer, ClientError> {
+        self.json(self.read("v1/state/policy")).await
+    }
+
+    /// A participant's entries of the state map, with their proofs.
+    pub async fn participant_state(&self, id: &ParticipantId) -> Result<StateAnswer, ClientError> {
+        self.json(self.read(&format!("v1/state/participants/{id}"))).await
+    }
+
+    /// A permit's entries of the state map, with their proofs.
+    pub async fn permit_state(&self, permit: &Random16) -> Result<StateAnswer, ClientError> {
+        self.json(self.read(&format!("v1/state/permits/{permit}"))).await
+    }
+
     /// Hands in a submission's bytes and does not wait.
     pub async fn submit(&self, submission: &[u8]) -> Result<SubmissionAnswer, ClientError> {
         self.json(self.write("v1/submissions", submission)).await
+    }
+
+    /// Hands in several submissions' bytes, at most [`crate::MAX_TOGETHER`], and does not wait. The answers are in
+    /// their order; one that is refused does not hinder the others.
+    pub async fn submit_many(&self, submissions: &[&[u8]]) -> Result<Vec<HandedIn>, ClientError> {
+        let mut w = Writer::new();
+        w.array(submissions.len());
+        for submission in submissions {
+            w.bytes(submission);
+        }
+        let body = w.into_bytes();
+        let call = self.write("v1/submissions/many", &body);
+        let url = call.url.to_string();
+        let answer = self.send(call).await?;
+        let many: SubmissionsAnswer = answer.json(url.clone())?;
+        match many.submissions.len() == submissions.len() {
+            true => Ok(many.submissions),
+            false => Err(answer.not_ours(url, &"not one answer for each submission")),
+        }
     }
 
     /// Hands in a submission's bytes and waits, at most `timeout`, for its receipts.
@@ -495,7 +552,7 @@ impl Client {
         let Some(member) = &self.member else {
             return Ok(headers);
         };
-        let created_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let created_s = clock::now().0 / 1000;
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(|error| SignError(format!("no randomness: {error}")))?;
         let signed = signature::sign(

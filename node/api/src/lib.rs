@@ -17,6 +17,8 @@ pub mod answers;
 pub mod base64;
 pub mod blocking;
 pub mod client;
+pub mod clock;
+pub mod permits;
 pub mod problem;
 pub mod signature;
 pub mod text;
@@ -36,6 +38,9 @@ pub const READER_HEADER: &str = "custos-reader";
 
 /// The longest time that a client may ask a node to wait for a commit, in milliseconds.
 pub const MAX_WAIT_MS: u64 = 120_000;
+
+/// The most submissions that one request hands in.
+pub const MAX_TOGETHER: usize = 256;
 
 /// The most entries in one page of a trail.
 pub const MAX_PAGE: u32 = 256;

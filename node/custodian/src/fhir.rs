@@ -30,6 +30,8 @@ use custos_proof::sealed_values::{Party, Prose, Token};
 use sha2::{Digest as _, Sha256};
 
 use crate::draft::{AccessEventDraft, Origin, RuleDraft, SubjectKey};
+use crate::import::{event_subject, rule_subject};
+use crate::vault::{MAX_NAME, MAX_NAMES};
 
 mod audit_event;
 pub mod balp;
@@ -380,11 +382,20 @@ fn read_resource(json: &Json, context: &Context<'_>) -> Vec<Outcome> {
     let refused = |refusal| vec![Outcome::Refused(refusal)];
     match json.member("resourceType").and_then(Json::text) {
         Some("AuditEvent") => match audit_event::read(json, context) {
-            Ok(drafts) => drafts.into_iter().map(|draft| Outcome::Event(Box::new(draft))).collect(),
+            Ok(drafts) => drafts
+                .into_iter()
+                .map(|draft| match unkept(&draft.subject, event_subject(&draft)) {
+                    Some(refusal) => Outcome::Refused(refusal),
+                    None => Outcome::Event(Box::new(draft)),
+                })
+                .collect(),
             Err(refusal) => refused(refusal),
         },
         Some("Consent") => match consent::read(json, context) {
-            Ok(draft) => vec![Outcome::Rule(Box::new(draft))],
+            Ok(draft) => match unkept(&draft.subject, rule_subject(&draft)) {
+                Some(refusal) => refused(refusal),
+                None => vec![Outcome::Rule(Box::new(draft))],
+            },
             Err(refusal) => refused(refusal),
         },
         Some("Bundle") => refused(Refusal {
@@ -403,6 +414,17 @@ fn read_resource(json: &Json, context: &Context<'_>) -> Vec<Outcome> {
             message: "not a FHIR resource".into(),
         }),
     }
+}
+
+/// Why the vault cannot keep a subject's names. They may come from a Patient resource, whose identifiers
+/// have no bound of their own.
+fn unkept(names: &[SubjectKey], element: &str) -> Option<Refusal> {
+    let is_too_long = names.iter().any(|name| name.as_str().len() > MAX_NAME);
+    (is_too_long || names.len() > MAX_NAMES).then(|| Refusal {
+        code: RefusalCode::TooLarge,
+        element: element.into(),
+        message: format!("the patient has more than {MAX_NAMES} names, or one longer than {MAX_NAME} bytes"),
+    })
 }
 
 fn is_type_name(text: &str) -> bool {

@@ -53,6 +53,8 @@ pub struct Settings {
     pub max_acts: usize,
     /// The most items of one submission of testimony.
     pub max_testimony: usize,
+    /// For how long events are kept.
+    pub retention: Retention,
 }
 
 impl Settings {
@@ -65,6 +67,7 @@ impl Settings {
             timing: Timing::ImportedHistory,
             max_acts: 100,
             max_testimony: 500,
+            retention: Retention::Standard,
         }
     }
 }
@@ -323,8 +326,15 @@ impl Planner<'_> {
         };
         let (at_height, late) = self.settings.timing.of(&draft);
         let (basis, cited) = self.ground(&draft, local_id, late == Late::None);
-        let place =
-            EventPlace { local_id, acting, basis, cited, at_height, late, retention: Retention::Standard };
+        let place = EventPlace {
+            local_id,
+            acting,
+            basis,
+            cited,
+            at_height,
+            late,
+            retention: self.settings.retention,
+        };
         let item = seal::event(self.vault.scope(), &draft, &place)?;
         Ok(Planning::Planned(vec![self.add(owner, item)]))
     }
@@ -473,7 +483,7 @@ impl Planner<'_> {
         place: RulePlace,
     ) -> Result<ItemHash, PlanError> {
         let item = seal::rule(self.vault.scope(), draft, &place)?;
-        self.ended.entry(*subject).or_default().extend(place.ends);
+        self.ended_of(subject).extend(place.ends);
         Ok(self.add(*subject, item))
     }
 
@@ -608,9 +618,13 @@ impl Planner<'_> {
 
     /// Whether a rule was ended by an item of the vault or of this run.
     fn is_ended(&mut self, subject: &SubjectId, rule: &Random16) -> bool {
+        self.ended_of(subject).contains(rule)
+    }
+
+    /// The rules that were ended, those that the vault already held among them.
+    fn ended_of(&mut self, subject: &SubjectId) -> &mut BTreeSet<Random16> {
         let vault = &*self.vault;
-        let ended = self.ended.entry(*subject).or_insert_with(|| ended_rules(vault, subject));
-        ended.contains(rule)
+        self.ended.entry(*subject).or_insert_with(|| ended_rules(vault, subject))
     }
 }
 
@@ -656,7 +670,7 @@ pub fn document_of(source: &str) -> Option<&str> {
 }
 
 /// The element that names an event's subject, in the release that the event was written in.
-fn event_subject(draft: &AccessEventDraft) -> &'static str {
+pub(crate) fn event_subject(draft: &AccessEventDraft) -> &'static str {
     match draft.values.source.value().and_then(|source| source.format) {
         Some(Format::FhirR5AuditEvent) => "AuditEvent.patient",
         _ => "AuditEvent.entity",
@@ -668,7 +682,7 @@ fn is_r5(draft: &RuleDraft) -> bool {
 }
 
 /// The element that names a rule's subject.
-fn rule_subject(draft: &RuleDraft) -> &'static str {
+pub(crate) fn rule_subject(draft: &RuleDraft) -> &'static str {
     if is_r5(draft) { "Consent.subject" } else { "Consent.patient" }
 }
 

@@ -12,7 +12,8 @@
 //! A subject's file begins with the subject's own data key, wrapped by the vault key. Every entry
 //! after it is sealed with the data key (XChaCha20-Poly1305, random nonces) and bound to its file,
 //! its position and the entry before it, so that nothing can be moved, swapped or cut out. Erasing a
-//! subject destroys the wrapped key first; what is left of the file is noise.
+//! subject destroys the wrapped key first; what is left of the file is noise. Erasing some of its items
+//! moves the others to a new key first (`erase`).
 //!
 //! ```text
 //! file   magic[8] nonce[24] wrapped key[48] entry...
@@ -31,7 +32,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -51,8 +52,12 @@ use crate::code::PatientCode;
 use crate::draft::SubjectKey;
 
 mod entry;
+mod erase;
+#[doc(hidden)]
+pub mod fuzz;
 
 use entry::Entry;
+pub(crate) use entry::{MAX_NAME, MAX_NAMES};
 pub use entry::{StoredItem, Trail};
 
 const MAGIC: &[u8; 8] = b"custosV1";
@@ -635,23 +640,6 @@ impl Vault {
         by_subject.into_iter().try_for_each(|(id, entries)| self.append(&id, &entries))
     }
 
-    /// Destroys a subject's key and file. What the ledger holds of it stays sealed for ever.
-    ///
-    /// # Errors
-    /// The world fails; the subject is then erased when the vault is opened next, or still whole.
-    pub fn erase(&mut self, id: &SubjectId) -> Result<(), VaultError> {
-        self.require(id)?;
-        destroy(&self.path(id))?;
-        sync_directory(&self.directory.join(SUBJECTS))?;
-        self.subjects.remove(id);
-        self.by_name.retain(|_, subject| subject != id);
-        self.by_item.retain(|_, place| place.subject != *id);
-        let by_item = &self.by_item;
-        self.by_source.retain(|_, hash| by_item.contains_key(hash));
-        self.institution = self.institution.filter(|institution| institution != id);
-        Ok(())
-    }
-
     fn empty(directory: &Path, keys: Keys, scope: Scope, lock: File) -> Self {
         Self {
             directory: directory.into(),
@@ -680,6 +668,11 @@ impl Vault {
             let found = found.map_err(at(&directory))?;
             let path = found.path();
             let name = found.file_name();
+            let replaced = name.to_str().and_then(|name| name.strip_prefix(erase::REPLACED));
+            if let Some(Ok(id)) = replaced.map(str::parse) {
+                erase::finish(&path, &self.path(&SubjectId(id)))?;
+                continue;
+            }
             match name.to_str().map(|name| (name.starts_with(TEMPORARY), name.parse())) {
                 // A subject whose creation was not finished was never acknowledged.
                 Some((true, _)) => fs::remove_file(&path).map_err(at(&path))?,
@@ -707,7 +700,7 @@ impl Vault {
         let wrapped = header.strip_prefix(MAGIC).ok_or_else(|| damaged(0, "not a subject's file"))?;
         if wrapped.iter().all(|byte| *byte == 0) {
             // Erasure was interrupted between destroying the key and removing the file.
-            return destroy(path);
+            return erase::destroy(path);
         }
         let data_key = unseal(&self.keys.wrap, &id.0.0, wrapped)
             .and_then(|key| <[u8; 32]>::try_from(key).ok())
@@ -940,7 +933,8 @@ fn frames(
     let mut frames = Vec::with_capacity(entries.len());
     for entry in entries {
         let plain = entry.encode();
-        if plain.len() > MAX_ENTRY {
+        // What is written has to be read when the vault is opened, or it would never open again.
+        if plain.len() > MAX_ENTRY || Entry::decode(&plain).is_none() {
             return Err(VaultError::TooLarge { what: "an entry" });
         }
         let sealed = seal(data_key, &chain.associated(id), &plain)?;
@@ -1039,16 +1033,6 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
     let mut file =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at(path))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(at(path))
-}
-
-/// Overwrites the wrapped key, syncs, and only then removes the file.
-fn destroy(path: &Path) -> Result<(), VaultError> {
-    let mut file = OpenOptions::new().write(true).open(path).map_err(at(path))?;
-    file.seek(SeekFrom::Start(MAGIC.len() as u64))
-        .and_then(|_| file.write_all(&[0; HEADER - MAGIC.len()]))
-        .and_then(|()| file.sync_all())
-        .map_err(at(path))?;
-    fs::remove_file(path).map_err(at(path))
 }
 
 fn sync_directory(path: &Path) -> Result<(), VaultError> {

@@ -4,9 +4,10 @@
 
 use custos_custodian::draft::{AccessEventDraft, RuleDraft};
 use custos_custodian::fhir::{self, MAX_FILE, Options, Outcome, Reading, RefusalCode};
+use custos_decide::optout::OptOutKind;
 use custos_proof::ids::TimeMs;
 use custos_proof::kinds::rule::Collected;
-use custos_proof::sealed_values::{InnerKind, OutcomeKind};
+use custos_proof::sealed_values::{InnerKind, OutcomeKind, RuleBody};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -347,6 +348,56 @@ fn the_state_of_a_consent_decides_what_it_is() {
 }
 
 #[test]
+fn an_opt_out_is_said_by_its_code_and_is_of_everything_or_it_is_refused() {
+    let deny = with(consent(), "/provision", Some(json!({"type": "deny"})));
+    let coded = |of: Value, codes: &[&str]| {
+        let coding = |code: &&str| json!({"system": "urn:custos:opt-out", "code": code});
+        let codings: Vec<Value> = codes.iter().map(coding).collect();
+        let category =
+            json!([{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}, {"coding": codings}]);
+        with(of, "/category", Some(category))
+    };
+    for code in ["primary", "primary-absolute", "secondary"] {
+        let draft = rule(&coded(deny.clone(), &[code]));
+        assert_eq!(draft.inner, InnerKind::OptOut, "{code}");
+        assert!(draft.recipients.is_empty(), "it stands in the own trail");
+        let RuleBody::Rule(body) = &draft.body else { panic!("{draft:?}") };
+        assert_eq!(OptOutKind::of(body).unwrap().code(), code);
+    }
+    let r5 = json!({
+        "resourceType": "Consent", "id": "c5", "status": "active", "subject": {"reference": "Patient/1"},
+        "decision": "deny", "category": [{"coding": [{"system": "urn:custos:opt-out", "code": "secondary"}]}]
+    });
+    assert_eq!(rule(&r5).inner, InnerKind::OptOut);
+    // Without the code it is a restriction; what ends it is an ending like any other.
+    assert_eq!(rule(&deny).inner, InnerKind::Restriction);
+    let ended = with(coded(deny.clone(), &["secondary"]), "/status", Some(json!("inactive")));
+    assert_eq!(rule(&ended).inner, InnerKind::Revoke);
+
+    let category = || (RefusalCode::UnknownCode, "Consent.category[1]".to_owned());
+    assert_eq!(refusal(&coded(deny.clone(), &["tertiary"])), category());
+    assert_eq!(refusal(&coded(deny.clone(), &["primary", "secondary"])), category());
+    let permit = with(deny.clone(), "/provision/type", Some(json!("permit")));
+    let effect = (RefusalCode::NotUnderstood, "Consent.provision.type".to_owned());
+    assert_eq!(refusal(&coded(permit, &["secondary"])), effect);
+    for (name, value) in [
+        ("period", json!({"end": "2027"})),
+        (
+            "purpose",
+            json!([{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HRESCH"}]),
+        ),
+        ("actor", json!([{"role": {"text": "recipient"}, "reference": {"reference": "Organization/2"}}])),
+        ("provision", json!([{"type": "permit"}])),
+    ] {
+        let narrower = with(deny.clone(), &format!("/provision/{name}"), Some(value));
+        let whole = (RefusalCode::NotUnderstood, "Consent.provision".to_owned());
+        assert_eq!(refusal(&coded(narrower, &["secondary"])), whole, "{name}");
+    }
+    let narrower = with(r5, "/period", Some(json!({"end": "2027"})));
+    assert_eq!(refusal(&narrower), (RefusalCode::NotUnderstood, "Consent.provision".to_owned()));
+}
+
+#[test]
 fn the_clear_expiry_is_the_end_of_a_quarter() {
     let expiry =
         |end: &str| rule(&with(consent(), "/provision/period", Some(json!({"end": end})))).expiry.to_string();
@@ -436,6 +487,29 @@ fn a_patient_of_two_names_has_both_and_versions_do_not_matter() {
     document["entity"][0]["what"] = json!({"reference": "#p"});
     document["contained"] = json!([{"resourceType": "Patient", "id": "p", "identifier": [{"value": "18"}]}]);
     assert_eq!(event(&document).subject[0].as_str(), "identifier|https://a.example/fhir/|18");
+}
+
+/// Found by fuzzing: such a name was written into the vault, which then could not be opened any more.
+#[test]
+fn a_name_that_the_vault_could_not_read_again_is_refused() {
+    let bundle = |value: &str| {
+        json!({
+            "resourceType": "Bundle", "type": "collection", "entry": [
+                { "fullUrl": "https://a.example/Patient/1", "resource": {
+                    "resourceType": "Patient", "id": "1", "identifier": [{ "system": "urn:oid:1.2", "value": value }] } },
+                { "resource": with(consent(), "/patient", Some(json!({ "reference": "https://a.example/Patient/1" }))) },
+            ],
+        })
+    };
+    let outcomes = |value: &str| -> Vec<Outcome> {
+        read(&bundle(value)).into_iter().map(|reading| reading.outcome).collect()
+    };
+    assert!(outcomes("MRN-1").iter().any(|outcome| matches!(outcome, Outcome::Rule(_))));
+    let refusal = outcomes(&"9".repeat(9_000)).into_iter().find_map(|outcome| match outcome {
+        Outcome::Refused(refusal) => Some((refusal.code, refusal.element)),
+        _ => None,
+    });
+    assert_eq!(refusal, Some((RefusalCode::TooLarge, "Consent.patient".into())));
 }
 
 #[test]

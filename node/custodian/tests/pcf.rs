@@ -103,7 +103,7 @@ fn decide(content: &Content, request: &Request, at: &str) -> Answer {
         eligibility: Eligibility {
             key_is_valid: true,
             participant_is_active: true,
-            roster: Roster::Listed { purposes: Vec::new() },
+            roster: Roster::Listed { purposes: Vec::new(), roles: Vec::new() },
         },
         rules: vec![ListedRule {
             rule: Random16([1; 16]),

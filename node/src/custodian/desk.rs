@@ -455,7 +455,7 @@ async fn hand_in_one(
         _ => One::NotTaken(format!("{} ({})", refusal.detail, refusal.code.word())),
     };
     let Some(fate) = chain.wait_for(id) else { return One::NotTaken("too many wait".into()) };
-    match intake.submit(submission.bytes().to_vec()) {
+    match intake.submit(submission.bytes().to_vec().into()) {
         Err(_) => return One::NotTaken("the node is busy".into()),
         Ok(answer) => match answer.await {
             Ok(Ok(_)) => {}

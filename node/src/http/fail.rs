@@ -3,6 +3,7 @@
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use custos_api::PROBLEM_JSON;
+use custos_api::answers::Rejection;
 use custos_api::problem::{Problem, codes};
 use custos_api::signature::SignatureError;
 use custos_state::error::{Refusal, RefusalCode};
@@ -21,6 +22,12 @@ pub(crate) struct Fail(Box<Problem>);
 impl Fail {
     pub(crate) fn problem(status: u16, code: &str, detail: impl Into<String>) -> Self {
         Self(Box::new(Problem::new(status, code, detail)))
+    }
+
+    /// What it says of one submission among several.
+    pub(crate) fn rejection(self) -> Rejection {
+        let Problem { code, detail, item, .. } = *self.0;
+        Rejection { code, detail, item, is_final: false }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

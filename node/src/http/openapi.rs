@@ -6,7 +6,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use super::{Fail, members, public, submit};
+use super::{Fail, members, permits, public, submit};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -38,7 +38,13 @@ use super::{Fail, members, public, submit};
         public::proposals,
         public::proposal,
         public::policy,
+        permits::permits,
+        permits::permit,
+        permits::policy_state,
+        permits::participant_state,
+        permits::permit_state,
         submit::submit,
+        submit::submit_many,
         submit::status,
         members::item,
         members::receipt,
@@ -49,6 +55,7 @@ use super::{Fail, members, public, submit};
     tags(
         (name = "node", description = "How the node is"),
         (name = "chain", description = "What proves the chain: public"),
+        (name = "permits", description = "Data permits (EHDS, Art. 58): public"),
         (name = "submissions", description = "Handing in, and what became of it"),
         (name = "items", description = "For authors, and for readers of the trails"),
         (name = "trails", description = "For owners, grantees and subjects"),

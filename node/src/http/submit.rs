@@ -8,10 +8,13 @@ use axum::extract::{Path, State};
 use axum::http::request::Parts;
 use axum::http::{Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use custos_api::answers::{ItemPlace, Rejection, SubmissionAnswer, SubmissionState};
+use bytes::Bytes;
+use custos_api::answers::{
+    HandedIn, ItemPlace, Rejection, SubmissionAnswer, SubmissionState, SubmissionsAnswer,
+};
 use custos_api::problem::codes;
-use custos_api::{CBOR, MAX_WAIT_MS, base64};
-use custos_proof::cbor::Wire as _;
+use custos_api::{CBOR, MAX_TOGETHER, MAX_WAIT_MS, base64};
+use custos_proof::cbor::{DecodeError, Reader, Wire as _};
 use custos_proof::hash::{ItemHash, SubmissionId};
 use custos_proof::submission::{Envelope, MAX_SUBMISSION_BYTES};
 use custos_state::changes::Placed;
@@ -22,7 +25,7 @@ use serde::Deserialize;
 
 use super::{Api, Fail, Wanted, cbor, parameter, query, wanted};
 use crate::chain::Fate;
-use crate::intake::{Accepted, Standing};
+use crate::intake::{Accepted, Answer, Declined, Standing};
 use crate::proofs::{Prover, item_at};
 
 /// How long a client waits that does not say how long.
@@ -69,7 +72,13 @@ pub(super) async fn submit(State(api): State<Arc<Api>>, request: Request<Body>) 
     let answer = api.intake.submit(bytes)?;
     let accepted = answer.await.map_err(|_| Fail::internal(&"the intake has stopped"))??;
     let Some(WaitFor::Committed) = options.wait else {
-        let answer = api.read(move |_, snapshot| current(snapshot, &accepted)).await?;
+        // What was taken just now is in no block yet, and the store has nothing to say about it.
+        let answer = match accepted.standing {
+            Standing::Added => pending(&accepted),
+            Standing::Pending | Standing::Committed => {
+                api.read(move |_, snapshot| current(snapshot, &accepted)).await?
+            }
+        };
         return Ok(with_status(&answer));
     };
     let patience = Duration::from_millis(options.timeout_ms.unwrap_or(DEFAULT_WAIT_MS).min(MAX_WAIT_MS));
@@ -92,6 +101,80 @@ pub(super) async fn submit(State(api): State<Arc<Api>>, request: Request<Body>) 
             with_status(&answer)
         }
     })
+}
+
+/// Hands in several submissions at once, for a gateway that passes on what others signed.
+///
+/// An array of at most 256 byte strings, each a submission as the other route takes it, together no longer than the
+/// longest submission. Each is judged by itself, in this order, and has its own answer; nothing else binds them.
+#[utoipa::path(post, path = "/v1/submissions/many", tag = "submissions",
+    request_body(content = Vec<u8>, content_type = "application/cbor"),
+    responses(
+    (status = 200, description = "An answer for each.", body = SubmissionsAnswer),
+    (status = 400, body = custos_api::problem::Problem, content_type = "application/problem+json", description = "Not an array of byte strings."),
+    (status = 413, body = custos_api::problem::Problem, content_type = "application/problem+json"),
+    (status = 415, body = custos_api::problem::Problem, content_type = "application/problem+json"),
+    (status = 429, body = custos_api::problem::Problem, content_type = "application/problem+json", description = "No room now for any of them; see Retry-After."),
+    (status = 503, body = custos_api::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn submit_many(
+    State(api): State<Arc<Api>>,
+    request: Request<Body>,
+) -> Result<Response, Fail> {
+    let (parts, body) = request.into_parts();
+    let bytes = read_body(&api, &parts, body).await?;
+    let all = several(&bytes).map_err(|error| {
+        Fail::bad_request(format!("the body is not 1 to {MAX_TOGETHER} byte strings in an array: {error}"))
+    })?;
+    if let Some(reason) = api.not_ready() {
+        return Err(Fail::not_ready(reason));
+    }
+    let answers = api.intake.submit_together(all)?;
+    let answers = answers.await.map_err(|_| Fail::internal(&"the intake has stopped"))?;
+    let no_room = |answer: &Answer| match answer {
+        Err(Declined::NoRoom(no_room)) => Some(*no_room),
+        _ => None,
+    };
+    if let Some(Some(reason)) = answers.first().map(no_room)
+        && answers.iter().all(|answer| no_room(answer).is_some())
+    {
+        return Err(reason.into());
+    }
+    let submissions = answers.into_iter().map(handed_in).collect();
+    Ok(axum::Json(SubmissionsAnswer { submissions }).into_response())
+}
+
+/// The byte strings of an array.
+fn several(bytes: &Bytes) -> Result<Vec<Bytes>, DecodeError> {
+    let mut r = Reader::new(bytes);
+    let count = r.array_up_to(MAX_TOGETHER)?;
+    if count == 0 {
+        return Err(DecodeError::OutOfBounds { at: 0, what: "the number of submissions" });
+    }
+    let all = (0..count)
+        .map(|_| r.bytes(MAX_SUBMISSION_BYTES).map(|one| bytes.slice_ref(one)))
+        .collect::<Result<_, _>>()?;
+    r.finish()?;
+    Ok(all)
+}
+
+fn handed_in(answer: Answer) -> HandedIn {
+    match answer {
+        Ok(Accepted { id, standing, .. }) => HandedIn {
+            id: Some(id),
+            state: match standing {
+                Standing::Added | Standing::Pending => SubmissionState::Pending,
+                Standing::Committed => SubmissionState::Committed,
+            },
+            duplicate: standing != Standing::Added,
+            rejection: None,
+        },
+        Err(declined) => HandedIn {
+            id: None,
+            state: SubmissionState::Rejected,
+            duplicate: false,
+            rejection: Some(Fail::from(declined).rejection()),
+        },
+    }
 }
 
 /// How far a submission has come, as far as this node knows. Anybody may ask for an id; items and reasons are for its author.
@@ -145,7 +228,7 @@ pub(super) async fn status(
 }
 
 /// The body, bounded in length and time.
-async fn read_body(api: &Api, parts: &Parts, body: Body) -> Result<Vec<u8>, Fail> {
+async fn read_body(api: &Api, parts: &Parts, body: Body) -> Result<Bytes, Fail> {
     let too_large = || {
         Fail::problem(413, codes::TOO_LARGE, format!("a submission has at most {MAX_SUBMISSION_BYTES} bytes"))
             .hint("split it into several submissions")
@@ -171,7 +254,7 @@ async fn read_body(api: &Api, parts: &Parts, body: Body) -> Result<Vec<u8>, Fail
     let collected =
         tokio::time::timeout(api.read_timeout, Limited::new(body, MAX_SUBMISSION_BYTES).collect()).await;
     match collected {
-        Ok(Ok(collected)) => Ok(collected.to_bytes().to_vec()),
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Fail::bad_request("the body broke off")),
         Err(_) => {
@@ -199,12 +282,13 @@ fn current(snapshot: &Snapshot<'_>, accepted: &Accepted) -> Result<SubmissionAns
     let duplicate = accepted.standing != Standing::Added;
     let answer = match committed(snapshot, &accepted.id)? {
         Some(answer) => answer,
-        None => SubmissionAnswer {
-            items: waiting(&accepted.items),
-            ..empty(accepted.id, SubmissionState::Pending)
-        },
+        None => pending(accepted),
     };
     Ok(SubmissionAnswer { duplicate, ..answer })
+}
+
+fn pending(accepted: &Accepted) -> SubmissionAnswer {
+    SubmissionAnswer { items: waiting(&accepted.items), ..empty(accepted.id, SubmissionState::Pending) }
 }
 
 fn committed(snapshot: &Snapshot<'_>, id: &SubmissionId) -> Result<Option<SubmissionAnswer>, Fail> {

@@ -133,7 +133,7 @@ impl Default for Scene {
             eligibility: Eligibility {
                 key_is_valid: true,
                 participant_is_active: true,
-                roster: Roster::Listed { purposes: Vec::new() },
+                roster: Roster::Listed { purposes: Vec::new(), roles: Vec::new() },
             },
             height: Height(1000),
             time: TimeMs(ms("2026-07-01T12:00:00Z")),

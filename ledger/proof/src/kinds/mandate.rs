@@ -13,7 +13,7 @@ pub const SEALED: &[&str] = &["wrapped keys"];
 wire_struct! {
     /// An auditor gets the right to read.
     pub struct Issue {
-        /// The mandate's id, new between these two.
+        /// The mandate's id: random bytes.
         pub mandate: Random16,
         /// Who may read; it has the role auditor.
         pub auditor: ParticipantId,

@@ -104,6 +104,8 @@ wire_map! {
         pub evidence: Option<Digest> = 6,
         /// A court's or notary's reference.
         pub reference: Option<Prose<MAX_PROSE>> = 7,
+        /// Whether access by this person is unsafe for the subject, as the custodian sees it: true, or absent.
+        pub is_unsafe: Option<bool> = 8,
     }
 }
 
@@ -186,7 +188,8 @@ impl Describe for Delegation {
         let kind = self.kind.map_or("representative", DelegationKind::word);
         let period = self.period.as_ref().map(|period| format!(", {}", period.describe()));
         let end = self.ends_at.as_ref().map(|end| format!(", at the latest until {end}"));
-        format!("{who} as {kind}{}{}", period.unwrap_or_default(), end.unwrap_or_default())
+        let flag = if self.is_unsafe == Some(true) { ", whose access is unsafe for the subject" } else { "" };
+        format!("{who} as {kind}{}{}{flag}", period.unwrap_or_default(), end.unwrap_or_default())
     }
 }
 

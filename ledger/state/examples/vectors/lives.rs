@@ -232,6 +232,7 @@ fn delegation(world: &mut World, local_id: Digest) -> Vec<u8> {
         ends_at: Moment::new("2031-05-04"),
         evidence: Some(Digest([5; 32])),
         reference: Prose::new("Family court, 12 F 34/26"),
+        is_unsafe: None,
     };
     let values =
         vec![InnerKind::DelegationGrant.to_bytes(), RuleBody::Delegation(delegation).to_bytes(), vec![0xa0]];

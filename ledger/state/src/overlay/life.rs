@@ -129,6 +129,15 @@ impl Overlay<'_> {
         self.read(&registry::due_key(place), "obligation")
     }
 
+    /// The place, or the first later one that is free. A statement does not hold its author: two of them may send the same
+    /// bytes in one block, and what the one owes or is owed must not take the place of the other's.
+    pub(crate) fn free_place(&self, mut place: DuePlace) -> Result<DuePlace, ViewError> {
+        while self.due(&place)?.is_some() {
+            place.deadline = place.deadline.plus(1);
+        }
+        Ok(place)
+    }
+
     pub(crate) fn put_due(&mut self, due: &Due) {
         self.put(registry::due_key(&due.place), due);
         self.submission.dues.insert(due.place.clone(), true);

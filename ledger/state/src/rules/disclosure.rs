@@ -26,7 +26,7 @@ pub(super) const EXPORT: About = About {
     listed: "author's trail, the recipient's if it is a participant",
     refuses: &[],
     notes: "Checks: 0 author (1; 2 none of the roles custodian, recipient, data-user; 36 the recipient is not \
-        registered), 6 event (19), 10 half (25 this half was recorded before), if there is a recipient. The halves of a \
+        registered), 6 event (19), 10 half (25 this half was recorded before, and nothing contradicted it), if there is a recipient. The halves of a \
         transfer have source, recipient and transfer id in common. The first half that nothing contradicts lets the \
         other fall due after the policy's `transfer_ms`, listed in both institutions' trails; the second settles it, \
         with mark 24 after the deadline.",
@@ -98,6 +98,13 @@ fn half(
         exported: None,
         imported: None,
     });
+    let theirs = match half {
+        Half::Export => Half::Import,
+        Half::Import => Half::Export,
+    };
+    if other(&transfer, half).is_none() {
+        transfer.deadline = overlay.free_place(missing(theirs, saying.item, transfer.deadline))?.deadline;
+    }
     match half {
         Half::Export => transfer.exported = Some(saying.item),
         Half::Import => transfer.imported = Some(saying.item),
@@ -113,10 +120,6 @@ fn half(
         }
         None => {
             let trails = [TrailName::institution(source).key(), TrailName::institution(recipient).key()];
-            let theirs = match half {
-                Half::Export => Half::Import,
-                Half::Import => Half::Export,
-            };
             overlay.put_due(&Due {
                 place: missing(theirs, saying.item, transfer.deadline),
                 trails: Set::new(trails.to_vec()).unwrap_or_default(),

@@ -55,7 +55,7 @@ pub(super) fn declare(
     trails.extend(custodian_known.then(|| TrailName::institution(&f.custodian)));
     trails.extend(acting_known.then(|| TrailName::institution(&f.acting)));
     if !found.is_contradicted() {
-        let emergency = Emergency {
+        let mut emergency = Emergency {
             item: saying.item,
             declared: overlay.height(),
             time: overlay.time(),
@@ -65,8 +65,9 @@ pub(super) fn declare(
             cited: None,
             reviewed: None,
         };
+        let place = overlay.free_place(review_place(&emergency))?;
+        emergency.review_by = place.deadline;
         overlay.put_emergency(saying.id, &f.declaration, &emergency);
-        let place = review_place(&emergency);
         let listed = [TrailName::institution(&f.custodian).key(), TrailName::institution(&f.acting).key()];
         overlay.put_due(&Due { place, trails: Set::new(listed.to_vec()).unwrap_or_default() });
     }

@@ -58,11 +58,15 @@ impl Findings {
         Ok(Ok(found))
     }
 
+    /// The author is not suspended, whatever its roles.
+    pub(super) fn is_active(&mut self, saying: &Saying<'_>) {
+        self.check(Check::Author, saying.participant.suspended.map(|_| Code::AuthorSuspended));
+    }
+
     /// The author is not suspended and has one of these roles.
     pub(super) fn author(&mut self, saying: &Saying<'_>, roles: &[Role]) {
-        let suspended = saying.participant.suspended.is_some().then_some(Code::AuthorSuspended);
-        let role = (!saying.participant.roles.has_any(roles)).then_some(Code::AuthorRole);
-        self.check(Check::Author, [suspended, role].into_iter().flatten());
+        self.is_active(saying);
+        self.check(Check::Author, (!saying.participant.roles.has_any(roles)).then_some(Code::AuthorRole));
     }
 
     /// Whether somebody is registered; `code` if not.

@@ -145,29 +145,35 @@ pub(super) fn erase(
             "a hold is on this trail or on its custodian: it has to be lifted first",
         );
     }
-    let month_ago = TimeMs(overlay.time().0.saturating_sub(MIN_AGE_MS));
-    let before = match f.authority {
+    match f.authority {
         Authority::RetentionEnded => retention_ended(overlay, f)?,
-        Authority::Court | Authority::Supervisor if f.before == FAR => month_ago,
+        Authority::Court | Authority::Supervisor if f.before == FAR => {}
         Authority::Court | Authority::Supervisor => {
             return refuse(
                 RefusalCode::OutOfRange,
                 "an order is not about age: leave the time at the far end",
             );
         }
-    };
-    overlay.erase(Erasure {
-        trail: key,
-        from: f.from,
-        to: f.to,
-        retention: f.retention,
-        before: before.min(month_ago),
-    });
+    }
+    overlay.erase(erasure(saying.id, f, overlay.time()));
     Ok(vec![name, own])
 }
 
+/// What an erasure by `custodian` that was recorded at `time` takes.
+#[must_use]
+pub fn erasure(custodian: &ParticipantId, f: &Erase, time: TimeMs) -> Erasure {
+    let month_ago = TimeMs(time.0.saturating_sub(MIN_AGE_MS));
+    Erasure {
+        trail: TrailName::subject(custodian, f.local_id).key(),
+        from: f.from,
+        to: f.to,
+        retention: f.retention,
+        before: f.before.min(month_ago),
+    }
+}
+
 /// What was recorded before this time has been kept for as long as its class asks for.
-fn retention_ended(overlay: &Overlay<'_>, f: &Erase) -> Result<TimeMs, AdmitError> {
+fn retention_ended(overlay: &Overlay<'_>, f: &Erase) -> Result<(), AdmitError> {
     if !f.before.is_coarse() || f.before == FAR {
         return refuse(RefusalCode::OutOfRange, "the time is the first instant of a quarter (UTC)");
     }
@@ -178,5 +184,5 @@ fn retention_ended(overlay: &Overlay<'_>, f: &Erase) -> Result<TimeMs, AdmitErro
             format!("what was recorded until {} has to be kept until {end}", f.before),
         );
     }
-    Ok(f.before)
+    Ok(())
 }

@@ -46,7 +46,7 @@ pub(super) const ROTATE: About = About {
     author: "the owner, or the validators by vote",
     listed: "registry",
     refuses: &[
-        (RefusalCode::NotFound, "the old key is not registered"),
+        (RefusalCode::NotFound, "the old key is not registered, or is a subject's"),
         (RefusalCode::NotAllowed, "the author is not its owner, and there was no vote"),
         (
             RefusalCode::ByVoteOnly,
@@ -67,7 +67,7 @@ pub(super) const REVOKE: About = About {
     author: "the owner, or the validators by vote",
     listed: "registry",
     refuses: &[
-        (RefusalCode::NotFound, "the key is not registered"),
+        (RefusalCode::NotFound, "the key is not registered, or is a subject's"),
         (RefusalCode::NotAllowed, "the author is not its owner, and there was no vote"),
         (
             RefusalCode::ByVoteOnly,

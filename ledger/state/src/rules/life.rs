@@ -21,8 +21,8 @@ pub(super) const RECORD: About = About {
     refuses: &[],
     notes: "Checks: 0 author (1; 2 not the role custodian), 1 trail (6 never opened by the author; 7 closed; 35 a \
         grantee's; 9 its epoch is neither the year of t nor of t - `lag_ms`), 6 event (19), 9 step (34). The first step \
-        is ingest or resume; none follows destroy; after archive only rectify, distribute and destroy. A step that is \
-        contradicted does not count for the next. A record that lives on begins in the new year's trail with resume and \
+        is ingest or resume; none follows destroy; after archive only rectify, distribute and destroy, and what was archived \
+        stays so until it is destroyed: its entry in the state remains archive. A step that is contradicted does not count for the next. A record that lives on begins in the new year's trail with resume and \
         another random id; which record it was is sealed.",
 };
 
@@ -32,8 +32,9 @@ pub(super) const JOB: About = About {
     listed: "author's trail, the permit's if it names the author",
     refuses: &[],
     notes: "Checks: 0 author (1; 2 none of the roles custodian, recipient, data-user; 3 not named; 36 a node is not \
-        registered), 3 permit (15 not issued; 26 not begun; 27 over, at t), 6 event (19), 9 step (34). An analysis goes \
-        register, then round and input, then result or fail; a session open, then query, then close.",
+        registered), 3 permit (15 not issued; 26 not begun; 27 over, at t), 6 event (19), 9 step (34; made if the permit was \
+        issued). An analysis goes register, then round and input, as often as there are, then result or fail; a session \
+        open, then query, as often, then close. A step that is contradicted does not count for the next.",
 };
 
 pub(super) const CORRECT: About = About {
@@ -41,7 +42,8 @@ pub(super) const CORRECT: About = About {
     author: "the author of the prior",
     listed: "as the prior, but for a permit's trail",
     refuses: &[],
-    notes: "Checks: 0 author (1, 2), 6 event (19), 8 reference (33 nothing of this author's was recorded under the \
+    notes: "It is listed by the rules 1 to 4 of `access.event`, from what it says itself of custodian, trail and acting \
+        organisation. Checks: 0 author (1, 2), 6 event (19), 8 reference (33 nothing of this author's was recorded under the \
         prior's id). Readers strike out an event of the same author and id in the same trail, and no other.",
 };
 
@@ -166,7 +168,7 @@ pub(super) fn audit_read(
         Err(before) => return Ok(before),
     };
     if *saying.id == f.custodian {
-        found.author(saying, &Role::ALL);
+        found.is_active(saying);
     } else {
         found.author(saying, &[Role::Auditor]);
     }

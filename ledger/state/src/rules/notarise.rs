@@ -15,12 +15,13 @@ pub(super) const NOTARISE: About = About {
     listed: "the author's trail",
     refuses: &[
         (RefusalCode::NotAllowed, "the schema id is not in the policy's list"),
+        (RefusalCode::Exists, "this very item was recorded before, whoever sent it"),
         (RefusalCode::NotFound, "`holder` is not registered"),
         (RefusalCode::NotFound, "the parent is no recorded `notarise`"),
         (RefusalCode::NotAllowed, "the author is not the parent's holder"),
         (
             RefusalCode::ExceedsParent,
-            "the amount is more than what is left of the parent's, or the parent has none",
+            "the amount is more than what is left of the parent's; of a parent without an amount nothing is left",
         ),
     ],
     notes: "The amount of a part is taken from the parent's at once.",
@@ -35,6 +36,13 @@ pub(super) fn notarise(
         return refuse(
             RefusalCode::NotAllowed,
             format!("{:?} is not among the policy's schema ids", &*f.schema),
+        );
+    }
+    // Parts refer to the item by its hash: recorded again, it would have its amount once more, or another holder.
+    if overlay.read::<Notarised>(&registry::notarised_key(&saying.item), "notarised item")?.is_some() {
+        return refuse(
+            RefusalCode::Exists,
+            "this item was recorded before: make another, with a fresh item id",
         );
     }
     let holder = f.holder.as_ref().unwrap_or(saying.id);

@@ -23,8 +23,8 @@ pub(super) const SET: About = About {
     ],
     notes: "It waits in the state until `effective`, at least until the next block; one that is agreed on before then \
         replaces it. Bounds: `lag_ms` at most 30 days; `max_lifetime_ms` 1 minute to 1 day; `max_nonces` 1 to \
-        2^32 - 1; `trust_period_ms` 1 to 3650 days; `heartbeat_ms` 1 millisecond to 1 day; `max_open_proposals` 1 to 64; three \
-        retention classes; a threshold at least 1/2 and below 1, at least 2/3 for `policy.set`, `protocol.upgrade`, \
+        2^32 - 1; `trust_period_ms` 1 to 3650 days; `heartbeat_ms` 1 millisecond to 1 day; `max_open_proposals` 1 to 64; \
+        `transfer_ms` at most 3650 days; three retention classes; a threshold, of a known kind, at least 1/2 and below 1, at least 2/3 for `policy.set`, `protocol.upgrade`, \
         `validator.put` and `validator.remove`, one per kind; `must_seal` names optional sealed fields.",
 };
 
@@ -94,7 +94,7 @@ pub(crate) fn begin(overlay: &mut Overlay<'_>) -> Result<u64, ApplyError> {
     if let Some(next) = overlay.read::<Set>(&key, "policy to come")?
         && next.effective <= overlay.height()
     {
-        overlay.put(registry::policy_key(), &next.policy);
+        overlay.put_policy(&next.policy);
         overlay.remove(key);
     }
     Ok(protocol.version)

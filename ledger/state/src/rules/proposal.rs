@@ -67,7 +67,8 @@ pub(super) const VOTE: About = About {
         (RefusalCode::ProposalClosed, "it was decided, or its deadline has passed"),
         (RefusalCode::Exists, "the author's last vote says the same"),
     ],
-    notes: "A later vote of the same validator replaces its earlier one.",
+    notes: "A later vote of the same validator replaces its earlier one. Where more than 128 names have said the same, \
+        those that are not validators of this block are dropped.",
 };
 
 pub(super) fn open(

@@ -6,6 +6,7 @@
 //! and counters.
 
 #![allow(dead_code, clippy::unwrap_used)] // Each file of tests uses a part.
+#![allow(unexpected_cfgs)] // `second-oracle` is a feature of the simulator, whose tests include this file.
 
 use std::collections::BTreeMap;
 
@@ -349,7 +350,11 @@ impl Chain {
         let certificate = self.certify(&changes.header);
         self.blocks.push(Decided { block, changes, certificate });
         oracle::ask(self);
-        self.blocks.last().unwrap()
+        let decided = self.blocks.last().unwrap();
+        // The simulator's tests drive these chains, too, and ask an oracle of their own.
+        #[cfg(feature = "second-oracle")]
+        crate::second::decided(&self.genesis, &decided.block, &decided.changes);
+        decided
     }
 
     /// One block for one submission; what became of its items.
@@ -459,6 +464,8 @@ impl Chain {
         let checked = apply::check(&self.follower, &block, std::slice::from_ref(submission));
         let Err(ApplyError::Invalid(reason)) = checked else { panic!("{checked:?}") };
         assert!(reason.contains(refusal.code.word()), "{reason}");
+        #[cfg(feature = "second-oracle")]
+        crate::second::refused(&self.genesis, &block, refusal);
         let at_the_door = self.offer(submission).expect_err("the first node lets it in");
         assert_eq!(at_the_door, *refusal);
         (refusal.code, refusal.item)

@@ -361,6 +361,7 @@ fn agent(element: &Element<'_>) -> Result<Agent, Refusal> {
         network_kind: network_part("type").map_or(Ok(None), |child| token(&child))?,
         media: child_coding(&element, "media")?,
         roster_path: List::default(),
+        roster: None,
     };
     agent.kind = agent_kind(&agent);
     Ok(agent)

@@ -7,7 +7,7 @@
 //! | `Consent.status` | becomes |
 //! |---|---|
 //! | `active`, root permits | `grant` |
-//! | `active`, root denies | `restriction` |
+//! | `active`, root denies | `restriction`, or `opt-out` where the category says so ([`opt_out`]) |
 //! | `rejected` | `refuse`: the subject was asked and said no; recorded, permits nothing |
 //! | `inactive` | the end (`revoke`) of the rule that was imported from it; refused if there is none |
 //! | `entered-in-error` | the end (`invalidate`) of the rule that was imported from it; refused if there is none |
@@ -34,6 +34,7 @@ use super::{Context, Document, Refusal, RefusalCode, attachment, not_carried};
 use crate::draft::{Intent, RuleDraft, SubjectKey, expiry_after};
 use crate::terminology;
 
+mod opt_out;
 mod r5;
 
 const SCOPE: &str = "http://terminology.hl7.org/CodeSystem/consentscope";
@@ -105,9 +106,14 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<RuleDraft, Refu
         }
     };
 
+    let opts_out = match &root {
+        Some(root) => opt_out::is_opt_out(&consent, release, &categories, root, &nested)?,
+        None => false,
+    };
     let inner = match (ended, status_code.as_deref(), root.as_ref().and_then(|root| root.effect)) {
         (Some(ended), _, _) => ended,
         (None, Some("rejected"), _) => InnerKind::Refuse,
+        (None, _, _) if opts_out => InnerKind::OptOut,
         (None, _, Some(Effect::Permit)) => InnerKind::Grant,
         (None, _, _) => InnerKind::Restriction,
     };

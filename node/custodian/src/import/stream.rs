@@ -11,7 +11,7 @@
 //! Deliberately absent: who draws the numbers, packing into submissions, and the network.
 
 use custos_proof::ids::{Height, ParticipantId};
-use custos_proof::kinds::access::{Late, Retention};
+use custos_proof::kinds::access::Late;
 
 use super::{
     BTreeSet, Batch, Digest, HashMap, ItemHash, ItemState, PlanError, Planned, Planner, Settings, SubjectId,
@@ -135,7 +135,7 @@ impl Planner<'_> {
             cited,
             at_height: event.at_height,
             late: event.late,
-            retention: Retention::Standard,
+            retention: self.settings.retention,
         };
         let item = seal::event_as(self.vault.scope(), &event.draft, &place, &event.fixed)?;
         Ok(self.add(owner, item))

@@ -14,8 +14,10 @@ use custos_proof::seal::{MAX_SEALED_FIELDS, MAX_SEALED_VALUE};
 use super::{ItemState, Scope};
 use crate::draft::SubjectKey;
 
-const MAX_NAMES: usize = 256;
-const MAX_NAME: usize = 8192;
+/// The most names of a subject in one entry.
+pub(crate) const MAX_NAMES: usize = 256;
+/// The longest name, in bytes.
+pub(crate) const MAX_NAME: usize = 8192;
 
 /// One entry.
 #[derive(Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ fn scope() -> Scope {
     Scope { chain: ChainId([7; 32]), custodian: "hospital.example".parse().unwrap() }
 }
 
-fn key() -> VaultKey {
+pub(super) fn key() -> VaultKey {
     VaultKey::new([9; 32])
 }
 
@@ -20,7 +20,7 @@ fn names(number: u64) -> Vec<SubjectKey> {
 }
 
 /// Bytes stand for an item here: the vault asks no more of them, save for openings.
-fn item(number: u64) -> StoredItem {
+pub(super) fn item(number: u64) -> StoredItem {
     StoredItem {
         kind: Kind::AccessEvent,
         bytes: format!("item {number}").into_bytes(),
@@ -33,7 +33,7 @@ fn item(number: u64) -> StoredItem {
     }
 }
 
-fn filled() -> (TempDir, SubjectId, SubjectId) {
+pub(super) fn filled() -> (TempDir, SubjectId, SubjectId) {
     let directory = tempfile::tempdir().unwrap();
     let mut vault = Vault::create(directory.path(), &key(), &scope()).unwrap();
     let a = vault.subject(&names(1)).unwrap();
@@ -342,4 +342,19 @@ proptest! {
 
 fn decode_scope_of(bytes: &[u8]) -> Option<Scope> {
     entry::decode_scope(bytes)
+}
+
+#[test]
+fn what_could_not_be_read_again_is_not_written() {
+    let (directory, a, _) = filled();
+    let mut vault = Vault::open(directory.path(), &key()).unwrap();
+    let long = SubjectKey::identifier("urn:oid:1.2.3", &"9".repeat(MAX_NAME));
+    let many: Vec<SubjectKey> = (0..=MAX_NAMES as u64).flat_map(|number| names(100 + number)).collect();
+    for names in [vec![long], many] {
+        assert!(matches!(vault.subject(&names), Err(VaultError::TooLarge { .. })));
+    }
+    let unreadable = StoredItem { source: "x".repeat(MAX_NAME + 1), ..item(9) };
+    assert!(matches!(vault.keep_items(vec![(a, unreadable)]), Err(VaultError::TooLarge { .. })));
+    drop(vault);
+    assert_eq!(Vault::open(directory.path(), &key()).unwrap().items(&a).unwrap().len(), 2);
 }

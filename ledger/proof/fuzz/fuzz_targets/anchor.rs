@@ -1,9 +1,0 @@
-//! Trust anchors.
-
-#![no_main]
-
-use custos_proof::anchor::TrustAnchor;
-use custos_proof_fuzz::one_encoding;
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|data: &[u8]| one_encoding::<TrustAnchor>(data));

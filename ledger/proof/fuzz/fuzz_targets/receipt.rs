@@ -1,9 +1,0 @@
-//! Receipts.
-
-#![no_main]
-
-use custos_proof::receipt::Receipt;
-use custos_proof_fuzz::one_encoding;
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|data: &[u8]| one_encoding::<Receipt>(data));

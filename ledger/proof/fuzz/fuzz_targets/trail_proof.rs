@@ -1,9 +1,0 @@
-//! Trail proofs.
-
-#![no_main]
-
-use custos_proof::trail_proof::TrailProof;
-use custos_proof_fuzz::one_encoding;
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|data: &[u8]| one_encoding::<TrailProof>(data));

@@ -1,0 +1,42 @@
+//! Every target, by where its bytes come from.
+//!
+//! ```text
+//!   formats      what is signed, hashed and handed around: ledger/proof
+//!   interfaces   what people and programs write: HTTP headers, JSON, codes
+//!   health       what hospitals' systems send: FHIR
+//!   disks        what was written here before: vaults
+//! ```
+
+use crate::target::Target;
+
+mod disks;
+mod formats;
+mod health;
+mod interfaces;
+
+/// All targets.
+#[must_use]
+pub fn all() -> Vec<Target> {
+    let groups: &[&[Target]] = &[formats::TARGETS, interfaces::TARGETS, health::TARGETS, disks::VAULT];
+    groups.concat()
+}
+
+/// The target of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<Target> {
+    all().into_iter().find(|target| target.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_has_a_name_of_its_own() {
+        let mut names: Vec<_> = all().iter().map(|target| target.name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -1,0 +1,87 @@
+//! A fixed range of seeds and a few of the day's: every oracle is silent, and a seed shows the same again.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, RandomState};
+
+use custos_sim::{Byzantine, Options, Report, simulate};
+
+/// Seeds that every build runs.
+const FIXED: std::ops::Range<u64> = 1..61;
+/// Seeds that nobody chose.
+const OF_THE_DAY: u64 = 10;
+const HEIGHTS: u64 = 30;
+
+fn clean(options: &Options) -> Report {
+    let report = simulate(options);
+    let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+    assert!(
+        findings.is_empty(),
+        "sim --seed {} --heights {} --trace\n{}\n{}",
+        options.seed,
+        options.heights,
+        findings.join("\n"),
+        report.recent.join("\n")
+    );
+    report
+}
+
+#[test]
+fn a_fixed_range_of_seeds_runs_clean() {
+    let reports: Vec<Report> = FIXED.map(|seed| clean(&Options::seed(seed, HEIGHTS))).collect();
+    // What was to be attacked was there.
+    let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
+    assert!(sum(|report| report.crashes) > 100);
+    assert!(sum(|report| report.items) > 5_000);
+    assert!(sum(|report| report.acked) > 1_000);
+    assert!(sum(|report| report.counts.synced) > 100, "blocks came from peers");
+    assert!(sum(|report| report.counts.replayed) > 1_000, "logs were read after a crash");
+    assert!(sum(|report| report.counts.refused) > 20, "bad proposals were refused");
+    assert!(sum(|report| report.dues) > 100, "facts fell due");
+    assert!(reports.iter().any(|report| report.rounds >= 3), "a height took several rounds");
+    let kinds: BTreeSet<&str> = reports.iter().flat_map(|report| report.kinds.keys().copied()).collect();
+    assert!(kinds.len() >= 25, "{kinds:?}");
+    assert!(sum(|report| report.pairs_reported) > 0, "an equivocator was seen");
+    assert!(sum(|report| report.reports_recorded) > 0, "and reported on the ledger");
+    for course in ["one joins", "one joins, another leaves", "a version begins that nobody has"] {
+        assert!(reports.iter().any(|report| report.plan == course), "no seed in which {course}");
+    }
+    for byzantine in Byzantine::ALL {
+        assert!(reports.iter().any(|report| report.byzantine.contains(&byzantine.name())), "{byzantine:?}");
+    }
+}
+
+#[test]
+fn seeds_of_the_day_run_clean() {
+    let first = RandomState::new().hash_one(0u8) >> 16;
+    println!("seeds {first} to {}", first + OF_THE_DAY - 1);
+    for seed in first..first + OF_THE_DAY {
+        clean(&Options::seed(seed, HEIGHTS));
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    let options = |seed| Options::seed(seed, 20);
+    let traces: Vec<String> = (100..104).map(|seed| simulate(&options(seed)).trace).collect();
+    let again: Vec<String> = (100..104).map(|seed| simulate(&options(seed)).trace).collect();
+    assert_eq!(traces, again);
+    let mut different = traces.clone();
+    different.sort();
+    different.dedup();
+    assert_eq!(different.len(), traces.len(), "and another seed gives another");
+}
+
+#[test]
+fn every_faulty_validator_by_name_is_borne() {
+    for (seed, byzantine) in (500..).zip(Byzantine::ALL) {
+        clean(&Options { byzantine: Some(vec![byzantine]), ..Options::seed(seed, HEIGHTS) });
+    }
+}
+
+#[test]
+fn the_simulator_is_optimised_in_the_profile_that_tests_use() {
+    let manifest = include_str!("../../../Cargo.toml");
+    assert!(manifest.contains("[profile.dev.package.custos-sim]\nopt-level = 3\n"));
+}
