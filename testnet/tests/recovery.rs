@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,7 @@ fn votes_again(network: &mut Network, index: usize, other: usize, without: usize
 
 #[test]
 fn a_lost_node_comes_back_from_a_snapshot_that_was_taken_while_blocks_went_on() {
-    let mut network = Network::up(4);
+    let mut network = up();
     let mut acknowledged: Vec<Acknowledged> = (0..8).map(|n| network.record(1 + n % 4, 1 + n)).collect();
     let file = network.folder().join("a.snapshot");
     let anchor = network.file("anchor");
@@ -133,7 +133,7 @@ fn a_lost_node_comes_back_from_a_snapshot_that_was_taken_while_blocks_went_on() 
 
 #[test]
 fn a_restore_that_is_killed_leaves_nothing_that_opens_and_is_done_again() {
-    let mut network = Network::up(4);
+    let mut network = up();
     for n in 0..6 {
         network.record(1 + n % 4, 40);
     }
@@ -178,7 +178,7 @@ fn a_restore_that_is_killed_leaves_nothing_that_opens_and_is_done_again() {
 
 #[test]
 fn pruned_nodes_prove_as_before_and_a_node_that_starts_from_nothing_needs_a_snapshot() {
-    let mut network = Network::up(4);
+    let mut network = up();
     let old = network.record(1, 3);
     for n in 0..4 {
         network.record(1 + n % 4, 2);
@@ -246,7 +246,7 @@ fn pruned_nodes_prove_as_before_and_a_node_that_starts_from_nothing_needs_a_snap
 
 #[test]
 fn a_consensus_key_is_replaced_by_vote_while_the_validator_runs() {
-    let mut network = Network::up(4);
+    let mut network = up();
     network.record(1, 1);
     let next = network.folder().join("consensus-2.key");
     let (url, key) = (network.address(4), network.folder().join("keys/hospital-4-sign.key"));
@@ -289,7 +289,7 @@ fn a_consensus_key_is_replaced_by_vote_while_the_validator_runs() {
 
 #[test]
 fn a_lost_validator_is_replaced_by_a_machine_with_new_keys() {
-    let mut network = Network::up(4);
+    let mut network = up();
     let mut acknowledged = vec![network.record(1, 2)];
     // Machine and keys are gone; the old ones lie in a thief's hands.
     network.kill(4);
@@ -338,7 +338,17 @@ fn vote(network: &Network, proposal: &str, voters: &[usize]) {
     assert_eq!(shown["state"], "executed", "{shown}");
 }
 
-fn edit(path: &PathBuf, change: impl FnOnce(&mut toml::Table)) {
+/// A network on which the last node stands aside for a moment only: one machine has one clock.
+fn up() -> Network {
+    let network = Network::up(4);
+    edit(&network.folder().join("node-4.toml"), |config| {
+        let consensus = config.entry("consensus").or_insert_with(|| toml::Table::new().into());
+        consensus.as_table_mut().unwrap().insert("clock_bound_ms".into(), 500.into());
+    });
+    network
+}
+
+fn edit(path: &Path, change: impl FnOnce(&mut toml::Table)) {
     let mut config: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
     change(&mut config);
     std::fs::write(path, toml::to_string(&config).unwrap()).unwrap();

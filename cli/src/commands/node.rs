@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use custos_node::config::Config;
 use custos_node::node::consensus_dir;
-use custos_node::{aside, chain, node, telemetry};
+use custos_node::{aside, chain, door, node, telemetry};
+use custos_store::{Store, StoreError};
 use serde_json::json;
 
+use crate::commands::fsck::ledger_of;
 use crate::commands::node_keys;
 use crate::exit::{Exit, Failed, Outcome, While as _};
 use crate::screen::Screen;
@@ -151,7 +153,9 @@ fn stopped(data: &Path) -> Outcome<()> {
         return Err(Failed::unable(format!("there is no directory {}", data.display()))
             .hint("name the node's `data_dir`"));
     }
-    match custos_node::door::is_open(data) {
+    // A node without a door still holds its database; one that is damaged or missing is held by nobody.
+    let is_held = || matches!(Store::open(&ledger_of(data)), Err(StoreError::Locked(_)));
+    match door::is_open(data) || is_held() {
         false => Ok(()),
         true => Err(Failed::unable(format!("a node runs on {}", data.display())).hint("stop it first")),
     }

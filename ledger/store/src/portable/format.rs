@@ -34,6 +34,9 @@ pub(crate) const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 const MAX_CHUNKS: usize = 1 << 20;
 /// The most members of one chunk's list.
 const MAX_ROWS: usize = 1 << 20;
+/// The shortest header, certificate or record: each holds a hash. So what a chunk takes in memory is in proportion to
+/// its bytes, whatever they are.
+const MIN_HASHED_BYTES: usize = 32;
 /// The longest hashed thing that a chunk carries whole.
 const MAX_THING_BYTES: usize = 16 << 20;
 
@@ -259,7 +262,7 @@ impl PortableBlock {
 
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         r.array(4)?;
-        let (header, certificate) = (thing(r)?, thing(r)?);
+        let (header, certificate) = (hashed(r)?, hashed(r)?);
         let mut submissions = Vec::new();
         for _ in 0..r.array_up_to(MAX_SUBMISSIONS)? {
             r.array(4)?;
@@ -280,7 +283,7 @@ impl PortableBlock {
         }
         let records = many(r, |r| {
             r.array(2)?;
-            let record = thing(r)?;
+            let record = hashed(r)?;
             let item = match r.array_up_to(1)? {
                 0 => None,
                 _ => Some(thing(r)?),
@@ -304,6 +307,15 @@ fn kind(r: &mut Reader<'_>, expected: &'static str) -> Result<(), DecodeError> {
 
 fn thing(r: &mut Reader<'_>) -> Result<Vec<u8>, DecodeError> {
     Ok(r.bytes(MAX_THING_BYTES)?.to_vec())
+}
+
+fn hashed(r: &mut Reader<'_>) -> Result<Vec<u8>, DecodeError> {
+    let at = r.position();
+    let bytes = thing(r)?;
+    if bytes.len() < MIN_HASHED_BYTES {
+        return Err(DecodeError::OutOfBounds { at, what: "the length of a header, certificate or record" });
+    }
+    Ok(bytes)
 }
 
 fn number(r: &mut Reader<'_>, max: u64, what: &'static str) -> Result<u32, DecodeError> {
@@ -361,6 +373,13 @@ mod tests {
             longer.push(0);
             assert!(Chunk::from_bytes(&longer).is_err());
         }
+    }
+
+    #[test]
+    fn many_short_records_are_refused_before_they_take_more_memory_than_the_chunk() {
+        let mut short = block(1);
+        short.records = vec![(vec![3; MIN_HASHED_BYTES - 1], None); 2];
+        assert!(Chunk::from_bytes(&Chunk::Blocks(vec![short]).to_bytes()).is_err());
     }
 
     #[test]
