@@ -516,6 +516,7 @@ fn outcome_word(outcome: &Result<Accepted, Declined>) -> &'static str {
         Err(Declined::Refused(refusal)) => refusal.code.word(),
         Err(Declined::NoRoom(NoRoom::Full)) => "mempool-full",
         Err(Declined::NoRoom(NoRoom::Share)) => "author-quota",
+        Err(Declined::NoRoom(NoRoom::Behind(_))) => "behind",
         Err(Declined::Failed(_)) => "failed",
     }
 }

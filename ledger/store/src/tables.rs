@@ -24,7 +24,7 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `item_index` | first 16 bytes of the item hash, log index | nothing |
-//! | `tiles` | level (1 byte), tile (8 bytes) | up to 256 hashes; a full tile: C2SP's 8,192 bytes, then 16 inner nodes |
+//! | `tiles` | level (1 byte), tile (8 bytes) | up to 256 hashes, as in C2SP's tiles; then the roots over each 16 and each 64 of them |
 //! | `trails` | trail key, position | row: log index; the leaf hash is in the log's tile |
 //! | `trail_tiles` | trail key, level from 1 (1 byte), tile | as `tiles`; only of trails with 256 records or more |
 //! | `trail_frontiers` | trail key | hashes of the trail's perfect subtrees, the largest first |
@@ -50,7 +50,7 @@ use custos_proof::submission::Author;
 use crate::error::Mend;
 
 /// The version of this layout.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Keys of [`Table::Meta`].
 pub(crate) mod meta {
