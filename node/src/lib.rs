@@ -25,6 +25,7 @@ pub mod ledger;
 pub mod mempool;
 pub mod metrics;
 pub mod node;
+mod opening;
 pub mod pace;
 pub mod proofs;
 pub mod readers;

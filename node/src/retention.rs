@@ -1,7 +1,8 @@
 //! Keeping bytes no longer than the operator wants: old testimony is pruned while the node runs.
 //!
-//! Once an hour, off the path of blocks. What goes and what stays is the store's rule
-//! (`custos_store::prune`); here is only *when*: by block time, so many days back from this node's clock.
+//! Once a day, off the path of blocks. What goes and what stays is the store's rule
+//! (`custos_store::prune`); here is only *when*: by block time, so many days back from the last block's, which the
+//! validators agreed on. A clock that is years ahead takes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +11,13 @@ use custos_proof::ids::{Height, TimeMs};
 use custos_store::StoreError;
 use custos_store::prune::Pruned;
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::chain::{Chain, clock};
 use crate::config::RetentionConfig;
 
 /// How often the node looks.
-const EVERY: Duration = Duration::from_secs(3600);
+const EVERY: Duration = Duration::from_secs(86_400);
 const DAY_MS: u64 = 86_400_000;
 
 /// Prunes as configured until it is aborted; returns at once when everything is kept.
@@ -42,7 +43,7 @@ pub(crate) async fn keep(chain: Arc<Chain>, retention: Option<RetentionConfig>) 
             }
             Ok(Ok(None)) => {}
             Ok(Err(error)) => warn!(%error, "old testimony could not be pruned"),
-            Err(_) => return,
+            Err(error) => error!(%error, "pruning ended early; it is tried again"),
         }
     }
 }
@@ -52,7 +53,8 @@ fn prune(
     retention: RetentionConfig,
     done: Height,
 ) -> Result<Option<(Height, Pruned)>, StoreError> {
-    let oldest = TimeMs(clock().0.saturating_sub(u64::from(retention.testimony_days) * DAY_MS));
+    let newest = chain.store().head().time.min(clock());
+    let oldest = TimeMs(newest.0.saturating_sub(u64::from(retention.testimony_days) * DAY_MS));
     let before = chain.store().snapshot()?.height_at(oldest)?;
     if before <= done {
         return Ok(None);

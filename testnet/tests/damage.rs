@@ -164,6 +164,8 @@ fn table_files_with_a_flipped_bit_or_missing_are_named_and_mended() {
             continue;
         }
         fs::write(table, &bytes).unwrap();
+        // Once met, damage is not forgotten by a restart: a look at everything is needed, and enough.
+        custos(&network, 0, &["fsck", "--data", data.to_str().unwrap()]);
     }
     // A table file that is gone for good: restored.
     fs::remove_file(files(&ledger, "sst").first().unwrap()).unwrap();

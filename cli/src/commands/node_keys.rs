@@ -72,8 +72,9 @@ enum What {
 /// Give a validator whose machine is lost new keys, and put them to the vote
 ///
 /// Run it on the new machine. Makes consensus, transport and note keys, and proposes in one vote that the new
-/// ones take the place of the old: whoever finds the old machine can vote and connect no more. Then restore a
-/// snapshot, write the new files into the configuration, and start the node; it follows, and votes from the
+/// ones take the place of the old: whoever finds the old machine can vote and connect no more. The participant's
+/// signing key stays; if it lay on that machine too, add a new one and revoke it by `key.add` and `key.revoke`. Then
+/// restore a snapshot, write the new files into the configuration, and start the node; it follows, and votes from the
 /// block on that the vote decides.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  \
@@ -113,7 +114,9 @@ impl Rotate {
             self.tell(key, Some(&answer), screen);
             return Ok(Exit::Done);
         }
-        let old = live(participant(&registry, &owner)?, purpose).next().cloned().ok_or_else(|| {
+        // The one that lasts longest: another may be ending already, from an earlier rotation.
+        let live = live(participant(&registry, &owner)?, purpose);
+        let old = live.max_by_key(|key| key.not_after_ms).cloned().ok_or_else(|| {
             Failed::unable(format!("{owner} has no live {purpose} key to replace"))
                 .hint("add one with `custos item template key.add`")
         })?;

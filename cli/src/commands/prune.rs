@@ -90,7 +90,7 @@ impl Prune {
 
 fn failed(error: StoreError) -> Failed {
     match error {
-        StoreError::Damaged(_) => Failed::against(format!("DAMAGED: {error}")),
+        StoreError::Damaged(_) | StoreError::Marked(..) => Failed::against(format!("DAMAGED: {error}")),
         StoreError::Locked(_) => {
             Failed::unable(error).hint("or let the running node prune: `[retention]` in its configuration")
         }

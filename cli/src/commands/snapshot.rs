@@ -127,7 +127,7 @@ impl Create {
             Ok(store) => self.create(&store, screen)?,
             Err(StoreError::Locked(_)) => {
                 let copy = door::copy(&self.data).map_err(Failed::unable)?;
-                let store = Store::open(copy.dir()).map_err(|error| damaged(error))?;
+                let store = Store::open(copy.dir()).map_err(damaged)?;
                 let made = self.create(&store, screen)?;
                 drop(store);
                 made
@@ -171,7 +171,7 @@ impl Create {
 
     fn create(&self, store: &Store, screen: &Screen) -> Outcome<Created> {
         let bar = screen.bar(0, "copying");
-        let snapshot = store.snapshot().map_err(|error| damaged(error))?;
+        let snapshot = store.snapshot().map_err(damaged)?;
         let made = portable::create(&snapshot, &self.out, &mut |progress| show(&bar, &progress));
         bar.finish_and_clear();
         made.map_err(|error| match error {
@@ -283,7 +283,7 @@ fn failed(error: SnapshotError) -> Failed {
 /// What is wrong is the database that a snapshot was to be made of.
 fn damaged(error: StoreError) -> Failed {
     match error {
-        StoreError::Damaged(_) => Failed::against(format!("DAMAGED: {error}")),
+        StoreError::Damaged(_) | StoreError::Marked(..) => Failed::against(format!("DAMAGED: {error}")),
         other => Failed::unable(other),
     }
 }

@@ -28,6 +28,7 @@ pub mod tables;
 
 mod checkpoint;
 mod codec;
+mod damage;
 mod derive;
 mod entries;
 mod meter;

@@ -85,15 +85,22 @@ impl Store {
             from = to;
             progress(Progress { stage: "pruning", done: to - first, total: end - first });
         }
-        if pruned.items + pruned.envelopes > 0 {
-            // What was deleted is only hidden until its table file is written anew.
-            for table in [Table::Items, Table::Envelopes] {
+        let snapshot = self.snapshot()?;
+        pruned.whole_from = snapshot.whole_from()?;
+        if pruned.whole_from > Height(1) {
+            // What was deleted is only hidden until its table file is written anew. Also when nothing was deleted this
+            // time: an earlier pruning may have been interrupted here.
+            let records =
+                snapshot.header(Height(end.saturating_sub(1)))?.map_or(0, |header| header.log_size.0);
+            let items = tables::index_key(LogIndex(records)).to_vec();
+            let envelopes = tables::envelope_key(Height(end), 0).to_vec();
+            drop(snapshot);
+            for (table, to) in [(Table::Items, items), (Table::Envelopes, envelopes)] {
                 let family = self.family(table);
                 self.database().flush_cf(family).map_err(crate::store::io)?;
-                self.database().compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+                self.database().compact_range_cf(family, None::<&[u8]>, Some(to));
             }
         }
-        pruned.whole_from = self.snapshot()?.whole_from()?;
         Ok(pruned)
     }
 

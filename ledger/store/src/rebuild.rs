@@ -20,6 +20,7 @@ use custos_proof::ids::{LogIndex, ParticipantId};
 use custos_proof::registry;
 
 use crate::codec;
+use crate::damage;
 use crate::derive::{Derived, Deriver, Sink};
 use crate::error::StoreError;
 use crate::fsck::{Checks, DERIVED, Progress, Report, check};
@@ -42,6 +43,7 @@ pub fn rebuild(dir: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Report,
     let store = Store::open_unchecked(dir, &Limits::default())?;
     let report = rebuild_open(&store, progress)?;
     store.compact()?;
+    damage::unmark(dir)?;
     Ok(report)
 }
 

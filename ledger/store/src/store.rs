@@ -34,6 +34,7 @@ use custos_state::view::Head;
 use rocksdb::{ColumnFamily, DB, WriteBatch};
 
 use crate::codec;
+use crate::damage;
 use crate::entries::EntryCache;
 use crate::error::{Damage, StoreError};
 use crate::options::{self, Limits};
@@ -163,7 +164,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Locked`], [`StoreError::Format`], [`StoreError::RebuildInterrupted`],
-    /// [`StoreError::Damaged`] when the head does not fit the stored roots, and when the disk fails.
+    /// [`StoreError::Marked`], [`StoreError::Damaged`] when the head does not fit the stored roots, and when the disk fails.
     pub fn open(dir: &Path) -> Result<Store, StoreError> {
         Self::open_with(dir, &Limits::default())
     }
@@ -176,6 +177,9 @@ impl Store {
         let db = open_existing(dir, limits)?;
         if read(&db, Table::Meta, meta::REBUILDING)?.is_some() {
             return Err(StoreError::RebuildInterrupted);
+        }
+        if let Some(damage) = damage::marked(dir)? {
+            return Err(StoreError::Marked(dir.to_owned(), damage));
         }
         Self::check_and_assemble(db, dir, limits)
     }
@@ -346,7 +350,8 @@ impl Store {
         })
     }
 
-    /// The first damage that any reader met since the store was opened. Whoever sees some MUST NOT vote.
+    /// The first damage that any reader met since the store was opened. Whoever sees some MUST NOT vote. It outlives
+    /// the process: the store does not open again before [`crate::fsck`] found it whole.
     #[must_use]
     pub fn damage(&self) -> Option<&str> {
         self.damage.get().map(String::as_str)
@@ -355,7 +360,10 @@ impl Store {
     /// Remembers damage, and gives it back.
     pub(crate) fn noticed(&self, error: StoreError) -> StoreError {
         if let StoreError::Damaged(damage) = &error {
-            let _ = self.damage.set(damage.to_string());
+            let words = damage.to_string();
+            if self.damage.set(words.clone()).is_ok() {
+                damage::mark(&self.dir, &words);
+            }
         }
         error
     }

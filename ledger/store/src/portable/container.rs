@@ -22,6 +22,7 @@ use crate::store::hex;
 
 const CHUNKS: &str = "chunks";
 const MANIFEST_ENDING: &str = "manifest";
+const LOCK: &str = "lock";
 
 /// Whether a path stands for a folder of snapshots: one that is there, or one that is written with a slash at its end.
 fn is_folder(path: &Path) -> bool {
@@ -39,14 +40,15 @@ pub(crate) struct Writing {
 enum Place {
     /// The file beside `to`, until it is whole.
     File(File, PathBuf),
-    Folder,
+    /// With the lock on it.
+    Folder(File),
 }
 
 impl Writing {
     pub(crate) fn begin(to: &Path) -> Result<Self, SnapshotError> {
         let place = if is_folder(to) {
             fs::create_dir_all(to.join(CHUNKS)).map_err(io(to))?;
-            Place::Folder
+            Place::Folder(lock(to)?)
         } else {
             if to.exists() {
                 return Err(SnapshotError::Exists(to.to_owned()));
@@ -65,9 +67,12 @@ impl Writing {
         self.chunks.push(reference);
         match &mut self.place {
             Place::File(file, part) => file.write_all(&bytes).map_err(io(part))?,
-            Place::Folder => {
+            Place::Folder(_) => {
                 let path = chunk_path(&self.to, &reference.hash);
-                if fs::metadata(&path).is_ok_and(|known| known.len() == reference.bytes) {
+                // What lies there is read again: a copy that has rotted must not be built upon.
+                if fs::metadata(&path).is_ok_and(|known| known.len() == reference.bytes)
+                    && fs::read(&path).is_ok_and(|known| known == bytes)
+                {
                     return Ok(());
                 }
                 whole(&path, &bytes)?;
@@ -102,10 +107,14 @@ impl Writing {
                 sync_folder_of(&self.to)?;
                 Ok((manifest, self.to, self.written))
             }
-            Place::Folder => {
+            Place::Folder(_lock) => {
                 sync_folder(&self.to.join(CHUNKS))?;
                 bytes.extend(hash.0);
                 let path = manifest_path(&self.to, manifest.height);
+                // Of another chain, or of a node that pruned more or less: not this one's to replace.
+                if path.exists() && fs::read(&path).map_err(io(&path))? != bytes {
+                    return Err(SnapshotError::Exists(path));
+                }
                 whole(&path, &bytes)?;
                 sync_folder(&self.to)?;
                 Ok((manifest, path, self.written))
@@ -232,6 +241,7 @@ pub(crate) fn manifests(folder: &Path) -> Result<Vec<Height>, SnapshotError> {
 
 /// Removes all but the newest snapshots of a folder, and the chunks that none of these refers to. Returns how many went.
 pub(crate) fn thin_out(folder: &Path, keep: usize) -> Result<usize, SnapshotError> {
+    let _lock = lock(folder)?;
     let mut heights = manifests(folder)?;
     let kept = heights.split_off(heights.len().saturating_sub(keep.max(1)));
     // Read before anything goes: a manifest that does not read keeps every chunk.
@@ -252,6 +262,14 @@ pub(crate) fn thin_out(folder: &Path, keep: usize) -> Result<usize, SnapshotErro
         }
     }
     Ok(heights.len())
+}
+
+/// One writer at a time: chunks of a snapshot under way have no manifest yet, and would be taken for waste.
+fn lock(folder: &Path) -> Result<File, SnapshotError> {
+    let path = folder.join(LOCK);
+    let file = OpenOptions::new().create(true).append(true).open(&path).map_err(io(&path))?;
+    file.lock().map_err(io(&path))?;
+    Ok(file)
 }
 
 fn exactly(from: &mut impl Read, bytes: u64, path: &Path, number: usize) -> Result<Vec<u8>, SnapshotError> {
