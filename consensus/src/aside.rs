@@ -79,7 +79,7 @@ impl Aside {
 pub fn stand_aside(directory: &Path, now: TimeMs, reason: &str) -> io::Result<Option<PathBuf>> {
     let moved = directory.exists().then(|| {
         let mut name = directory.as_os_str().to_owned();
-        name.push(format!(".{now}"));
+        name.push(format!(".{}", now.0));
         PathBuf::from(name)
     });
     // The note first, where a crash leaves it: in the directory that is moved it does no harm.
@@ -199,7 +199,7 @@ fn height_of_log(path: &Path) -> io::Result<Option<Height>> {
 fn note(directory: &Path, since: TimeMs, reason: &str) -> io::Result<()> {
     let reason: String = reason.chars().filter(|c| !c.is_control()).collect();
     let reason = reason.get(..reason.floor_char_boundary(MAX_REASON_BYTES)).unwrap_or_default();
-    write(directory, NOTE, &format!("{since}\n{reason}\n"))
+    write(directory, NOTE, &format!("{}\n{reason}\n", since.0))
 }
 
 /// Since when and why. A note that cannot be understood counts from now, and is made anew so that it ends.
