@@ -319,6 +319,7 @@ fn rotate() {
     network.record(1, 2);
     let mut machine = Machine::of(&network, 4);
     machine.say("OTHER_KEYS", &sign_keys(&network, &[1, 2]));
+    machine.say("OTHER", &network.address(1));
     machine.wait_ready();
     machine.follow("rotate.md");
     machine.wait_for_log("a block put the other consensus key into the validator set");
