@@ -6,7 +6,7 @@
 //! threads that meet the same submission at the same moment check it once.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
@@ -37,6 +37,8 @@ pub struct Chain {
     store: Store,
     mempool: Mutex<Mempool>,
     pace: Mutex<Pace>,
+    /// Clients' submissions that the intake has not looked at.
+    coming: AtomicI64,
     begun: Instant,
     verifier: Verifier,
     waiting: Mutex<HashMap<SubmissionId, Vec<oneshot::Sender<Fate>>>>,
@@ -62,6 +64,7 @@ impl Chain {
             store,
             mempool: Mutex::new(Mempool::new(limits)),
             pace: Mutex::default(),
+            coming: AtomicI64::new(0),
             begun: Instant::now(),
             verifier: Verifier::default(),
             waiting: Mutex::default(),
@@ -90,6 +93,7 @@ impl Chain {
             let mempool = self.mempool();
             (mempool.len(), mempool.bytes())
         };
+        let count = count.saturating_add(usize::try_from(self.coming.load(Ordering::Relaxed)).unwrap_or(0));
         match lock(&self.pace).wait_ms(self.steady_ms(), count, bytes) {
             Some(wait) if wait > LONGEST_MS => Err(NoRoom::Behind(wait.div_ceil(1_000))),
             _ => Ok(()),
@@ -104,6 +108,16 @@ impl Chain {
         let (left, left_bytes) = (mempool.len(), mempool.bytes());
         drop(mempool);
         lock(&self.pace).recorded(self.steady_ms(), count - left, bytes - left_bytes, left);
+    }
+
+    /// Clients have handed these to the intake, which may be quicker than this call.
+    pub(crate) fn comes_in(&self, count: usize) {
+        self.coming.fetch_add(i64::try_from(count).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// The intake looks at these.
+    pub(crate) fn came_in(&self, count: usize) {
+        self.coming.fetch_sub(i64::try_from(count).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
     fn steady_ms(&self) -> u64 {

@@ -4,6 +4,7 @@
 //! crash leaves something that is refused, not something that looks like a chain. What is loaded is
 //! only put in its place here; [`super::restore`] has everything recomputed afterwards.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use custos_proof::cbor::Wire;
@@ -25,7 +26,7 @@ use super::{Progressed, SnapshotError};
 use crate::codec;
 use crate::options::Limits;
 use crate::rows::{BlockRow, SubmissionRow};
-use crate::store::{Batch, open_database};
+use crate::store::{Batch, open_database, read};
 use crate::tables::{self, FORMAT, Table, meta};
 
 /// Fills a new database in `dir` with what a snapshot holds.
@@ -72,8 +73,9 @@ impl Loading<'_> {
             (Chunk::Base { .. }, true) => return Err(content("the beginning")("it comes twice")),
             (_, false) => return Err(content("the beginning")("it does not come first")),
             (Chunk::Blocks(blocks), true) => {
+                let mut taken = BTreeSet::new();
                 for block in blocks {
-                    self.block(block, &mut batch)?;
+                    self.block(block, &mut taken, &mut batch)?;
                 }
             }
             (Chunk::State(entries), true) => {
@@ -90,7 +92,13 @@ impl Loading<'_> {
         Ok(batch.write_unsynced()?)
     }
 
-    fn block(&mut self, block: PortableBlock, batch: &mut Batch<'_>) -> Result<(), SnapshotError> {
+    /// `taken`: the short keys of submissions that are in the batch already.
+    fn block(
+        &mut self,
+        block: PortableBlock,
+        taken: &mut BTreeSet<Vec<u8>>,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), SnapshotError> {
         let header = Header::from_bytes(&block.header).map_err(content("a header"))?;
         let expected = self.last.as_ref().map_or(Height(0), |last| last.height).next();
         if header.height != expected {
@@ -128,7 +136,11 @@ impl Loading<'_> {
                 submission.items,
                 submission.before,
             );
-            batch.put(Table::Submissions, id, codec::encode(&row));
+            // As when the block was committed: the key is short unless another submission has it.
+            let prefix = tables::submission_prefix(&id);
+            let is_free =
+                taken.insert(prefix.to_vec()) && read(self.db, Table::Submissions, prefix)?.is_none();
+            batch.put(Table::Submissions, if is_free { prefix } else { &id.0[..] }, codec::encode(&row));
             batch.put(Table::Envelopes, tables::envelope_key(header.height, position), stored);
         }
         for (record, item) in block.records {
