@@ -60,6 +60,21 @@ fn last_words(network: &Network, from: u64) -> Option<String> {
     }
 }
 
+/// Waits until the victim stands aside no longer; in between it closes its API for a moment.
+fn settled(network: &Network) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let said = log(network);
+        let aside = said.rfind("this node stands aside").and_then(|at| said.get(at..));
+        let votes = aside.is_none_or(|since| since.contains("it starts again and votes"));
+        if votes && network.client(VICTIM).ready().is_ok_and(|answer| answer.ready) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it stands aside for ever");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 fn custos(network: &Network, expected: i32, arguments: &[&str]) -> String {
     let output = network.custos(arguments);
     let words = [output.stdout, output.stderr].concat();
@@ -173,6 +188,7 @@ fn table_files_with_a_flipped_bit_or_missing_are_named_and_mended() {
     assert!(words.contains("restore"), "{words}");
     restore(&network);
     network.start(VICTIM);
+    settled(&network);
     network.assert_equal_roots(&ALL);
     network.assert_kept(VICTIM, &acknowledged);
 }
@@ -198,6 +214,7 @@ fn a_log_of_the_database_that_lost_its_end_makes_the_node_stand_aside_and_catch_
             assert!(words.contains("stands aside") && words.contains("ahead of its ledger"), "{words}");
         }
     }
+    settled(&network);
     network.assert_equal_roots(&ALL);
     network.assert_kept(VICTIM, &acknowledged);
     network.down();
@@ -258,6 +275,7 @@ fn a_log_of_votes_that_is_missing_empty_or_changed_is_never_voted_with() {
         network.kill(3);
         acknowledged.push(network.record(1, 1));
         network.start(3);
+        settled(&network);
         network.assert_equal_roots(&ALL);
         network.assert_kept(VICTIM, &acknowledged);
         for index in [1, 2] {
@@ -284,6 +302,7 @@ fn damaged_undecided_bodies_stop_the_node_or_do_not_matter() {
             custos(&network, 0, &["node", "stand-aside", "--data", data.to_str().unwrap()]);
             network.start(VICTIM);
         }
+        settled(&network);
         network.assert_equal_roots(&ALL);
         network.assert_kept(VICTIM, &acknowledged);
     }

@@ -47,7 +47,7 @@ struct Machine {
 impl Machine {
     fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("custos-op").tempdir().unwrap();
-        for name in ["bin", "run", "etc", "backup"] {
+        for name in ["bin", "run", "etc", "etc/keys", "backup"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
         symlink(binary(), folder.path().join("bin/custos")).unwrap();
