@@ -18,10 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use custos_consensus::aside;
-use custos_consensus::{
-    CORRUPT_LOG, ConsensusConfig, ConsensusHandle, Gossiper, Health, State, Submissions, Timeouts,
-};
+use custos_consensus::{ConsensusConfig, ConsensusHandle, Gossiper, Health, State, Submissions, Timeouts};
 use custos_proof::hash::{ChainId, KeyId};
 use custos_proof::ids::ParticipantId;
 use custos_proof::submission::Verified;
@@ -164,8 +161,6 @@ pub async fn run(checked: Checked) -> Result<(), NodeError> {
             reason = node.halted() => End::Failed(NodeError::Halted(reason)),
             damage = node.damaged() => End::Failed(NodeError::Damaged(damage)),
             why = node.signs_otherwise() => End::Anew(why),
-            // Does not end: the node goes on reading.
-            never = node.remember_hang() => match never {},
         };
         match &end {
             End::Asked => info!("stopping"),
@@ -380,25 +375,6 @@ impl Node {
                 std::future::pending::<()>().await;
             }
         }
-    }
-
-    /// Sees to it that a log of votes that is damaged is not trusted after a restart either.
-    async fn remember_hang(&self) -> std::convert::Infallible {
-        let mut health = self.health.clone();
-        let corrupt =
-            |health: &Health| matches!(&health.state, State::SafetyHang(why) if why.starts_with(CORRUPT_LOG));
-        if health.wait_for(corrupt).await.is_ok() && self.signing.key.is_some() {
-            let data_dir = &self.signing.data_dir;
-            match aside::stand_aside(&consensus_dir(data_dir), clock(), "its log of votes was damaged") {
-                Ok(_) => error!(
-                    "the log of votes is damaged: restart this node, it then stands aside, follows, and votes once it is safe"
-                ),
-                Err(error) => {
-                    error!(%error, "the log of votes is damaged, and that cannot be noted: run `custos node stand-aside` before a restart")
-                }
-            }
-        }
-        std::future::pending().await
     }
 
     /// Stops: lets the last answers out, lets the commit in flight finish, closes the store.

@@ -39,13 +39,12 @@ pub(crate) struct Opened {
 /// What a node signs votes with, and what would change that.
 #[derive(Clone)]
 pub(crate) struct Signing {
-    pub(crate) data_dir: PathBuf,
     clock_bound_ms: u64,
     /// What it waits for before it votes, if it stands aside.
     pub(crate) aside: Option<Aside>,
     participant: Option<ParticipantId>,
     /// The key in use.
-    pub(crate) key: Option<PublicKey>,
+    key: Option<PublicKey>,
     /// The other key that is configured.
     other: Option<PublicKey>,
 }
@@ -107,7 +106,6 @@ pub(crate) fn open(checked: &Checked) -> Result<Opened, NodeError> {
         })?
     };
     let signing = Signing {
-        data_dir: config.data_dir.clone(),
         clock_bound_ms: config.consensus.clock_bound_ms,
         aside: None,
         participant: checked.participant.clone(),

@@ -751,6 +751,10 @@ pub(crate) fn failed(table: Table, key: &[u8], error: &rocksdb::Error) -> StoreE
         rocksdb::ErrorKind::Corruption => {
             damaged(table, hex(key), "a table file whose checksums hold", error.to_string())
         }
+        // A table file is opened when it is first read.
+        _ if error.as_ref().contains("No such file") => {
+            damaged(table, hex(key), "the table file that holds it", error.to_string())
+        }
         _ => io(error.clone()),
     }
 }
