@@ -397,7 +397,7 @@ impl Host {
             Stage::Gathering { .. } => State::WaitingForPeers,
             Stage::Halted { reason } => State::Halted(reason.clone()),
             _ if self.network_height().0 >= self.head.height.0.saturating_add(LAG_HEIGHTS) => State::Lagging,
-            Stage::Deciding { .. } if !self.is_quorate() => State::WaitingForPeers,
+            Stage::Deciding { .. } | Stage::Holding { .. } if !self.is_quorate() => State::WaitingForPeers,
             Stage::Deciding { .. } | Stage::Committing { .. } | Stage::Committed => State::Running,
             Stage::Holding { .. } => State::Idle,
         }
@@ -445,12 +445,15 @@ impl Host {
     /// of them is honest.
     #[must_use]
     pub fn network_height(&self) -> Height {
-        let mut tips: Vec<(Height, u64)> = self
-            .signs
-            .tips
-            .iter()
-            .filter_map(|(peer, tip)| self.power_of(peer).map(|power| (*tip, power)))
-            .collect();
+        // One claim per validator, its highest: while it rotates its transport key it may speak twice.
+        let mut claims: BTreeMap<&ParticipantId, (Height, u64)> = BTreeMap::new();
+        for (peer, tip) in &self.signs.tips {
+            if let Some((participant, power)) = self.validator(peer) {
+                let claim = claims.entry(participant).or_insert((*tip, power));
+                claim.0 = claim.0.max(*tip);
+            }
+        }
+        let mut tips: Vec<(Height, u64)> = claims.into_values().collect();
         tips.sort_unstable_by_key(|(tip, _)| std::cmp::Reverse(*tip));
         let mut power = 0u64;
         for (tip, of_peer) in tips {
@@ -493,9 +496,16 @@ impl Host {
     /// Whether we and the validators we can talk to are more than two thirds; for a follower,
     /// whether there is anybody to follow.
     fn is_quorate(&self) -> bool {
-        let others: u64 = self.peers.iter().filter_map(|peer| self.power_of(peer)).sum();
-        match self.own_power() {
-            Some(own) => self.head.validators.is_quorum(others.saturating_add(own)),
+        let own = self.config.key.and_then(|key| self.head.validators.by_key(&key)).map(|(_, own)| own);
+        let others: BTreeMap<_, _> = self
+            .peers
+            .iter()
+            .filter_map(|peer| self.validator(peer))
+            .filter(|(participant, _)| own.is_none_or(|own| own.participant != **participant))
+            .collect();
+        let others = others.into_values().fold(0u64, u64::saturating_add);
+        match own {
+            Some(own) => self.head.validators.is_quorum(others.saturating_add(own.power)),
             None => others > 0,
         }
     }
@@ -511,7 +521,7 @@ impl Host {
         // Only validators propose, and only for the height being decided or the one after it. Who will
         // be a validator then is not known yet; whoever is listed may be.
         let next = self.deciding();
-        let may_propose = self.power_of(&from).is_some()
+        let may_propose = self.validator(&from).is_some()
             || (part.height == next.next() && self.participant(&from).is_some());
         if !may_propose {
             return nothing(vec![Effect::Charge(from, "a part from a peer that is no validator")]);
@@ -989,14 +999,11 @@ impl Host {
         self.head.height.next()
     }
 
-    fn own_power(&self) -> Option<u64> {
-        self.config.key.and_then(|key| self.head.validators.by_key(&key)).map(|(_, own)| own.power)
-    }
-
-    /// The voting power behind a connection; nothing if it is no validator's.
-    fn power_of(&self, peer: &PeerKey) -> Option<u64> {
+    /// The validator behind a connection, and its voting power. One validator may have several connections.
+    fn validator(&self, peer: &PeerKey) -> Option<(&ParticipantId, u64)> {
         let participant = self.participant(peer)?;
-        self.head.validators.as_slice().iter().find(|v| v.participant == *participant).map(|v| v.power)
+        let validator = self.head.validators.as_slice().iter().find(|v| v.participant == *participant)?;
+        Some((participant, validator.power))
     }
 
     fn participant(&self, peer: &PeerKey) -> Option<&ParticipantId> {

@@ -647,6 +647,40 @@ fn the_first_height_waits_for_validators_and_not_for_ever() {
 }
 
 #[test]
+fn a_resting_validator_without_a_quorum_says_that_it_can_decide_nothing() {
+    let (mut play, _) = Play::holding();
+    play.on(Input::Peers(BTreeSet::from([peer(1)])));
+    assert_eq!(play.host.state(), State::WaitingForPeers);
+    play.on(Input::Peers(BTreeSet::from([peer(1), peer(3)])));
+    assert_eq!(play.host.state(), State::Idle);
+}
+
+#[test]
+fn two_connections_of_one_validator_are_one_vote() {
+    let mut play = Play::deciding();
+    let block = play.accept(0, play.now.wall);
+    let (decided, finalized) = (play.ticket(), play.ticket());
+    play.on(Input::Decided(decided, certificate(&block)));
+    // Validator 1 has a second transport key while it rotates.
+    let mut next = head(HEAD.next(), block.header.time, block.header.block_id());
+    next.peers.push(AllowedPeer { participant: name(1), transport: PublicKey(peer(6).0) });
+    play.on(Input::Committed(Ok(Box::new(next))));
+    play.on(Input::Finalized(finalized, HEAD.next(), Vec::new()));
+    play.on(Input::Work(false));
+    play.on(Input::Peers(BTreeSet::from([peer(1), peer(6)])));
+    assert_eq!(play.host.state(), State::WaitingForPeers);
+    let ahead = Height(HEAD.0 + 50);
+    let claims = |peers: &[PeerKey]| {
+        Input::Signs(Signs { tips: peers.iter().map(|peer| (*peer, ahead)).collect(), ..Signs::default() })
+    };
+    play.on(claims(&[peer(1), peer(6)]));
+    assert!(play.host.network_height() < ahead, "one validator of four is not more than a third");
+    play.on(Input::Peers(BTreeSet::from([peer(1), peer(6), peer(2)])));
+    play.on(claims(&[peer(1), peer(6), peer(2)]));
+    assert_eq!(play.host.network_height(), ahead);
+}
+
+#[test]
 fn nobody_waits_long_for_a_proposer_that_is_not_connected() {
     let usual = crate::handle::engine_timeouts(crate::Timeouts::default());
     let mut play = Play::new();

@@ -6,9 +6,10 @@
 //! threads that meet the same submission at the same moment check it once.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use custos_proof::batch::verify_batch;
 use custos_proof::hash::{Digest, SubmissionId, sha256};
@@ -20,7 +21,8 @@ use custos_store::Store;
 use tokio::sync::{oneshot, watch};
 
 use crate::intake::Job;
-use crate::mempool::{Limits, Mempool};
+use crate::mempool::{Limits, Mempool, NoRoom};
+use crate::pace::{LONGEST_MS, Pace};
 
 /// How many bytes of verified submissions are remembered beside the mempool.
 const REMEMBERED_BYTES: usize = 32 * 1024 * 1024;
@@ -34,6 +36,10 @@ const MAX_WAITERS_EACH: usize = 64;
 pub struct Chain {
     store: Store,
     mempool: Mutex<Mempool>,
+    pace: Mutex<Pace>,
+    /// Clients' submissions that the intake has not looked at.
+    coming: AtomicI64,
+    begun: Instant,
     verifier: Verifier,
     waiting: Mutex<HashMap<SubmissionId, Vec<oneshot::Sender<Fate>>>>,
     committed: watch::Sender<u64>,
@@ -57,6 +63,9 @@ impl Chain {
         Self {
             store,
             mempool: Mutex::new(Mempool::new(limits)),
+            pace: Mutex::default(),
+            coming: AtomicI64::new(0),
+            begun: Instant::now(),
             verifier: Verifier::default(),
             waiting: Mutex::default(),
             committed: watch::Sender::new(height),
@@ -73,6 +82,46 @@ impl Chain {
     /// What waits.
     pub fn mempool(&self) -> MutexGuard<'_, Mempool> {
         lock(&self.mempool)
+    }
+
+    /// Whether what waits leaves room for what clients hand in.
+    ///
+    /// # Errors
+    /// [`NoRoom::Behind`] when it takes longer than [`pace::LONGEST_MS`](crate::pace::LONGEST_MS) to record.
+    pub fn room_for_clients(&self) -> Result<(), NoRoom> {
+        let (count, bytes) = {
+            let mempool = self.mempool();
+            (mempool.len(), mempool.bytes())
+        };
+        let count = count.saturating_add(usize::try_from(self.coming.load(Ordering::Relaxed)).unwrap_or(0));
+        match lock(&self.pace).wait_ms(self.steady_ms(), count, bytes) {
+            Some(wait) if wait > LONGEST_MS => Err(NoRoom::Behind(wait.div_ceil(1_000))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes what a block recorded out of the waiting room.
+    pub(crate) fn recorded(&self, ids: &[SubmissionId]) {
+        let mut mempool = self.mempool();
+        let (count, bytes) = (mempool.len(), mempool.bytes());
+        mempool.committed(ids);
+        let (left, left_bytes) = (mempool.len(), mempool.bytes());
+        drop(mempool);
+        lock(&self.pace).recorded(self.steady_ms(), count - left, bytes - left_bytes, left);
+    }
+
+    /// Clients have handed these to the intake, which may be quicker than this call.
+    pub(crate) fn comes_in(&self, count: usize) {
+        self.coming.fetch_add(i64::try_from(count).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// The intake looks at these.
+    pub(crate) fn came_in(&self, count: usize) {
+        self.coming.fetch_sub(i64::try_from(count).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    fn steady_ms(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Where signatures are checked.

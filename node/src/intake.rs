@@ -164,6 +164,7 @@ pub trait Peers: Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub struct Intake {
     jobs: SyncSender<Job>,
+    chain: Arc<Chain>,
 }
 
 impl Intake {
@@ -178,9 +179,9 @@ impl Intake {
     ) -> std::io::Result<(Self, IntakeThread)> {
         let (jobs, queue) = sync_channel(QUEUE);
         chain.set_intake(jobs.clone());
-        let worker = Worker { chain, peers, metrics };
+        let worker = Worker { chain: Arc::clone(&chain), peers, metrics };
         let thread = std::thread::Builder::new().name("intake".into()).spawn(move || worker.run(&queue))?;
-        Ok((Self { jobs }, IntakeThread(thread)))
+        Ok((Self { jobs, chain }, IntakeThread(thread)))
     }
 
     /// Lets the thread end once it has worked off what waits.
@@ -196,7 +197,9 @@ impl Intake {
     pub fn submit(&self, bytes: Bytes) -> Result<oneshot::Receiver<Answer>, NoRoom> {
         let (answer, receiver) = oneshot::channel();
         let incoming = Incoming { bytes, origin: Origin::Client(answer) };
-        self.jobs.try_send(Job::Submission(incoming)).map(|()| receiver).map_err(|_| NoRoom::Full)
+        self.jobs.try_send(Job::Submission(incoming)).map_err(|_| NoRoom::Full)?;
+        self.chain.comes_in(1);
+        Ok(receiver)
     }
 
     /// Hands in what a client sent together, at least one; the answers come through the receiver, in the same order.
@@ -205,7 +208,10 @@ impl Intake {
     /// [`NoRoom::Full`] when too many wait.
     pub fn submit_together(&self, all: Vec<Bytes>) -> Result<oneshot::Receiver<Vec<Answer>>, NoRoom> {
         let (answer, receiver) = oneshot::channel();
-        self.jobs.try_send(Job::Together(all, answer)).map(|()| receiver).map_err(|_| NoRoom::Full)
+        let count = all.len();
+        self.jobs.try_send(Job::Together(all, answer)).map_err(|_| NoRoom::Full)?;
+        self.chain.comes_in(count);
+        Ok(receiver)
     }
 
     /// Hands in what a peer passed on together.
@@ -256,10 +262,12 @@ impl<P: Peers> Worker<P> {
             while let Some(job) = next {
                 match job {
                     Job::Submission(incoming) => {
+                        self.chain.came_in(1);
                         size += incoming.bytes.len();
                         batch.push(incoming);
                     }
                     Job::Together(all, client) => {
+                        self.chain.came_in(all.len());
                         let together = Together::new(all.len(), client);
                         for (place, bytes) in all.into_iter().enumerate() {
                             size += bytes.len();
@@ -516,6 +524,7 @@ fn outcome_word(outcome: &Result<Accepted, Declined>) -> &'static str {
         Err(Declined::Refused(refusal)) => refusal.code.word(),
         Err(Declined::NoRoom(NoRoom::Full)) => "mempool-full",
         Err(Declined::NoRoom(NoRoom::Share)) => "author-quota",
+        Err(Declined::NoRoom(NoRoom::Behind(_))) => "behind",
         Err(Declined::Failed(_)) => "failed",
     }
 }

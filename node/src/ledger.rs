@@ -190,16 +190,10 @@ impl NodeLedger {
         let Executed { changes, mut acted, .. } = executed;
         self.room.decided(changes.head.height, changes.block_id, Limits::default().max_bytes);
         let ids: Vec<SubmissionId> = changes.submissions.iter().map(|submission| submission.id).collect();
-        let expired = {
-            let mut mempool = self.chain.mempool();
-            mempool.committed(&ids);
-            mempool.expire(changes.head.time, |not_after| {
-                Refusal::new(
-                    RefusalCode::Expired,
-                    format!("expired at {not_after} before a block recorded it"),
-                )
-            })
-        };
+        self.chain.recorded(&ids);
+        let expired = self.chain.mempool().expire(changes.head.time, |not_after| {
+            Refusal::new(RefusalCode::Expired, format!("expired at {not_after} before a block recorded it"))
+        });
         for (id, refusal) in &expired {
             self.chain.tell_rejected(id, refusal);
         }

@@ -24,6 +24,7 @@ pub mod ledger;
 pub mod mempool;
 pub mod metrics;
 pub mod node;
+pub mod pace;
 pub mod proofs;
 pub mod readers;
 mod reports;

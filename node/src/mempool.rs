@@ -87,6 +87,8 @@ pub enum NoRoom {
     Full,
     /// For this author: it has its whole share.
     Share,
+    /// For clients: what waits takes so many seconds to be recorded.
+    Behind(u64),
 }
 
 /// Where a submission stands.

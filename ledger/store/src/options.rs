@@ -103,7 +103,7 @@ fn family(table: Table, cache: &Cache) -> Options {
             // The same for rows that are not yet in table files, where what is not there costs the most.
             options.set_memtable_whole_key_filtering(true);
             options.set_memtable_prefix_bloom_ratio(MEMORY_FILTER_RATIO);
-            (4 << 10, DBCompressionType::None)
+            (8 << 10, DBCompressionType::Lz4)
         }
     };
     blocks.set_block_size(block_bytes);

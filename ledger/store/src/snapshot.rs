@@ -686,8 +686,32 @@ impl<'a> Snapshot<'a> {
     }
 
     fn submission_row(&self, id: &SubmissionId) -> Result<Option<SubmissionRow>, StoreError> {
-        let Some(bytes) = self.pinned(Table::Submissions, &id.0)? else { return Ok(None) };
-        decode_row(Table::Submissions, &id.0, &bytes).map(Some)
+        self.find_submission(id, |row| {
+            let (height, position) = (Height(row.height), row.position);
+            Ok(self.stored_envelope(height, position)?.id(height, position)? == *id)
+        })
+    }
+
+    /// The row of a submission among those that its key may stand for: at most two.
+    pub(crate) fn find_submission(
+        &self,
+        id: &SubmissionId,
+        is_it: impl Fn(&SubmissionRow) -> Result<bool, StoreError>,
+    ) -> Result<Option<SubmissionRow>, StoreError> {
+        for key in [tables::submission_prefix(id), &id.0] {
+            // Nobody has the whole id for a key while the prefix is free.
+            let Some(bytes) = self.pinned(Table::Submissions, key)? else { return Ok(None) };
+            let row = decode_row(Table::Submissions, key, &bytes)?;
+            if is_it(&row)? {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a submission has the prefix of this id for its key.
+    pub(crate) fn has_submission_prefix(&self, id: &SubmissionId) -> Result<bool, StoreError> {
+        Ok(self.pinned(Table::Submissions, tables::submission_prefix(id))?.is_some())
     }
 
     fn state_entry(&self, key: &StateKey) -> Result<Option<Vec<u8>>, StoreError> {

@@ -14,6 +14,7 @@
 //! A failed write leaves unknown what reached the disk. The store then refuses everything further:
 //! the node has to stop, and opening finds out.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -270,7 +271,7 @@ impl Store {
         let mut batch = Batch::new(&self.db);
         batch.records(&head, changes);
         batch.log_tiles(&tiles);
-        batch.submissions(changes)?;
+        batch.submissions(&self.snapshot()?, changes)?;
         batch.block(&head, changes, certificate);
         batch.entries(changes.entries.iter().map(|(key, value)| (key, value.as_ref())));
         batch.pages(changes.pages.iter().map(|(path, page)| (path, page.as_ref())));
@@ -498,8 +499,9 @@ impl<'db> Batch<'db> {
         }
     }
 
-    fn submissions(&mut self, changes: &Changes) -> Result<(), StoreError> {
+    fn submissions(&mut self, before: &Snapshot<'_>, changes: &Changes) -> Result<(), StoreError> {
         let height = changes.header.height;
+        let mut taken = BTreeSet::new();
         for (position, submission) in (0u32..).zip(&changes.submissions) {
             let row = SubmissionRow::of(height, position, &submission.items).ok_or_else(|| {
                 let id = submission.id;
@@ -507,7 +509,10 @@ impl<'db> Batch<'db> {
                     "block {height}: the records of submission {id} are scattered"
                 ))
             })?;
-            self.put(Table::Submissions, submission.id, codec::encode(&row));
+            let prefix = tables::submission_prefix(&submission.id);
+            let is_free = taken.insert(prefix) && !before.has_submission_prefix(&submission.id)?;
+            let key = if is_free { prefix } else { &submission.id.0[..] };
+            self.put(Table::Submissions, key, codec::encode(&row));
             self.put(Table::Envelopes, tables::envelope_key(height, position), &submission.envelope);
         }
         Ok(())

@@ -13,7 +13,7 @@
 //! | `records` | log index | CBOR of the record: the leaf of the log |
 //! | `items` | log index | CBOR of the item; no row: pruned, or a record of no item |
 //! | `envelopes` | height, position (4 bytes) | COSE_Sign1 of the submission; pruned: its id |
-//! | `submissions` | submission id | row: height, position, where the items are recorded |
+//! | `submissions` | first 8 bytes of the submission id; all of it when these are taken | row: height, position, where the items are recorded |
 //! | `blocks` | height | row: first log index, number of submissions, CBOR of the header |
 //! | `certificates` | height | CBOR of the certificate |
 //! | `validators` | hash of the set | CBOR of a validator set that decides or decided blocks |
@@ -23,8 +23,8 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `item_index` | first 16 bytes of the item hash, log index | nothing |
-//! | `tiles` | level (1 byte), tile (8 bytes) | up to 256 hashes; a full tile: C2SP's 8,192 bytes, then 16 inner nodes |
+//! | `item_index` | first 8 bytes of the item hash, log index | nothing |
+//! | `tiles` | level (1 byte), tile (8 bytes) | up to 256 hashes, as in C2SP's tiles; then the roots over each 16 and each 64 of them |
 //! | `trails` | trail key, position | row: log index; the leaf hash is in the log's tile |
 //! | `trail_tiles` | trail key, level from 1 (1 byte), tile | as `tiles`; only of trails with 256 records or more |
 //! | `trail_frontiers` | trail key | hashes of the trail's perfect subtrees, the largest first |
@@ -42,7 +42,7 @@
 //! The layout is the format: whoever changes it MUST raise [`FORMAT`].
 
 use custos_proof::cbor::Wire;
-use custos_proof::hash::{Digest, ItemHash, KeyId, TrailKey};
+use custos_proof::hash::{Digest, ItemHash, KeyId, SubmissionId, TrailKey};
 use custos_proof::ids::{Height, LogIndex, ParticipantId, Random16, TimeMs};
 use custos_proof::registry::DuePlace;
 use custos_proof::submission::Author;
@@ -50,7 +50,7 @@ use custos_proof::submission::Author;
 use crate::error::Mend;
 
 /// The version of this layout.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Keys of [`Table::Meta`].
 pub(crate) mod meta {
@@ -143,13 +143,23 @@ pub(crate) fn envelope_key(height: Height, position: u32) -> [u8; 12] {
 
 /// The part of an item's hash that the index keeps.
 ///
-/// Half a hash is enough, because whoever looks an item up compares the whole hash with its record.
+/// A quarter is enough, because whoever looks an item up compares the whole hash with its record.
 pub(crate) fn item_prefix(item: &ItemHash) -> &[u8] {
     &item.0[..ITEM_PREFIX]
 }
 
 /// The length of [`item_prefix`].
-pub(crate) const ITEM_PREFIX: usize = 16;
+pub(crate) const ITEM_PREFIX: usize = 8;
+
+/// The part of a submission's id that is its key, unless another submission has that key.
+///
+/// A quarter is enough, because whoever looks a submission up compares the whole id with its envelope. Two with one
+/// prefix can be made on purpose: the second has all of its id for a key.
+pub(crate) fn submission_prefix(id: &SubmissionId) -> &[u8] {
+    &id.0[..SUBMISSION_PREFIX]
+}
+
+const SUBMISSION_PREFIX: usize = 8;
 
 pub(crate) fn item_index_key(item: &ItemHash, index: LogIndex) -> [u8; ITEM_PREFIX + 8] {
     let mut key = [0; ITEM_PREFIX + 8];

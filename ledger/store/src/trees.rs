@@ -140,5 +140,10 @@ pub(crate) fn no_proof(error: ProveError<StoreError>) -> StoreError {
 
 /// A tile that does not decode.
 pub(crate) fn bad_tile(table: Table, key: &[u8], found: usize) -> StoreError {
-    damaged(table, hex(key), "1 to 255 hashes, or 256 and 16 inner nodes", format!("{found} bytes"))
+    damaged(
+        table,
+        hex(key),
+        "1 to 256 hashes, then the roots over each 16 and each 64 of them",
+        format!("{found} bytes"),
+    )
 }

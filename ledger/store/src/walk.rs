@@ -33,7 +33,6 @@ use custos_state::changes::Placed;
 use crate::error::StoreError;
 use crate::fsck::Report;
 use crate::meter::Meter;
-use crate::rows::SubmissionRow;
 use crate::snapshot::{Row, Snapshot, decode_header, decode_row};
 use crate::store::{damaged, hex};
 use crate::tables::{self, Table};
@@ -265,11 +264,10 @@ impl Walk<'_> {
             let expected = format!("where the items of block {height}, position {position} are recorded");
             damaged(Table::Submissions, id.to_string(), expected, found)
         };
-        let bytes = self.snapshot.get(Table::Submissions, &id.0)?.ok_or_else(|| not("nothing".into()))?;
-        let row: SubmissionRow = decode_row(Table::Submissions, &id.0, &bytes)?;
-        if (row.height, row.position) != (height.0, position) {
-            return Err(not(format!("block {}, position {}", row.height, row.position)));
-        }
+        let row = self
+            .snapshot
+            .find_submission(&id, |row| Ok((row.height, row.position) == (height.0, position)))?
+            .ok_or_else(|| not("nothing that names this place".into()))?;
         row.placed().ok_or_else(|| not("a list that contradicts itself".into()))
     }
 

@@ -312,3 +312,38 @@ fn pruned_bodies_leave_every_proof_as_it_was() {
     rebuild(dir, &mut |_| {}).unwrap();
     assert_eq!(fsck(dir, &CHECKS, &mut |_| {}).unwrap().items_pruned, 1);
 }
+
+/// Eight bytes alike are made with 2^32 hashes; here the row of one submission is put where another's would be.
+#[test]
+fn submissions_whose_ids_begin_alike_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let mut network = Network::new();
+    let store = Store::create(dir, &network.genesis, &network.start).unwrap();
+    let earlier = network.accesses(&store.snapshot().unwrap(), "hospital-a", 2);
+    let first = network.decide(&store.snapshot().unwrap(), vec![earlier]);
+    store.commit(&first.changes, &first.certificate).unwrap();
+    let later = network.accesses(&store.snapshot().unwrap(), "hospital-b", 3);
+    let second = network.decide(&store.snapshot().unwrap(), vec![later]);
+    let (one, two) = (first.changes.submissions[0].id, second.changes.submissions[0].id);
+    drop(store);
+
+    let db = raw(dir);
+    let row = db.get_cf(db.cf_handle("submissions").unwrap(), &one.0[..8]).unwrap().unwrap();
+    drop(db);
+    put(dir, Table::Submissions, &two.0[..8], Some(&row));
+    let store = Store::open(dir).unwrap();
+    assert_eq!(store.snapshot().unwrap().submission(&two).unwrap(), None, "that row is not its own");
+    store.commit(&second.changes, &second.certificate).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    assert_eq!(snapshot.submission(&one).unwrap().unwrap().height.0, 1);
+    assert_eq!(snapshot.submission(&two).unwrap().unwrap().height.0, 2);
+    assert_eq!(snapshot.block(second.block.header.height).unwrap(), Some(second.block));
+    drop(snapshot);
+    drop(store);
+
+    // Nothing but the row too many is wrong: both are found where they are.
+    assert_eq!(damage(fsck(dir, &CHECKS, &mut |_| {})).key, "(all)");
+    let db = raw(dir);
+    assert!(db.get_cf(db.cf_handle("submissions").unwrap(), two.0).unwrap().is_some());
+}

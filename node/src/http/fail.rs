@@ -17,6 +17,9 @@ use crate::mempool::NoRoom;
 use crate::proofs::ProofError;
 use crate::readers::Stranger;
 
+/// The longest that a client is asked to wait.
+const MAX_RETRY_S: u64 = 30;
+
 /// An answer that is a problem.
 #[derive(Debug)]
 pub(crate) struct Fail(Box<Problem>);
@@ -187,6 +190,13 @@ impl From<NoRoom> for Fail {
             NoRoom::Full => Fail::problem(429, codes::MEMPOOL_FULL, "more waits than this node holds")
                 .hint("try again, or ask another node")
                 .retry_after(1),
+            NoRoom::Behind(seconds) => Fail::problem(
+                429,
+                codes::MEMPOOL_FULL,
+                format!("what waits on this node takes about {seconds} s to be recorded"),
+            )
+            .hint("send less at a time, or ask another node")
+            .retry_after(seconds.clamp(1, MAX_RETRY_S)),
             NoRoom::Share => {
                 Fail::problem(429, codes::AUTHOR_QUOTA, "this author has its whole share of the waiting room")
                     .hint("wait for what was sent to be recorded")

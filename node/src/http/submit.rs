@@ -69,6 +69,7 @@ pub(super) async fn submit(State(api): State<Arc<Api>>, request: Request<Body>) 
     if let Some(reason) = api.not_ready() {
         return Err(Fail::not_ready(reason));
     }
+    api.chain.room_for_clients()?;
     let answer = api.intake.submit(bytes)?;
     let accepted = answer.await.map_err(|_| Fail::internal(&"the intake has stopped"))??;
     let Some(WaitFor::Committed) = options.wait else {
@@ -128,6 +129,7 @@ pub(super) async fn submit_many(
     if let Some(reason) = api.not_ready() {
         return Err(Fail::not_ready(reason));
     }
+    api.chain.room_for_clients()?;
     let answers = api.intake.submit_together(all)?;
     let answers = answers.await.map_err(|_| Fail::internal(&"the intake has stopped"))?;
     let no_room = |answer: &Answer| match answer {
