@@ -17,7 +17,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod aside;
+pub mod aside;
 mod assembly;
 mod bodies;
 mod config;
@@ -31,7 +31,7 @@ mod ledger;
 
 pub use bodies::StoredBody;
 pub use config::{ConsensusConfig, PeerConfig, Timeouts};
-pub use custos_engine::{Evidence, EvidenceKind, SignedChoice, select_proposer};
+pub use custos_engine::{CORRUPT_LOG, Evidence, EvidenceKind, SignedChoice, select_proposer};
 pub use custos_network::Counters;
 pub use handle::{ConsensusHandle, Gossiped, Gossiper, StartError, Submissions, start};
 pub use health::{Health, State};

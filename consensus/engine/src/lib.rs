@@ -529,6 +529,9 @@ impl NodeConfig for Settings {
     }
 }
 
+/// What the reason of a [`Stopped::SafetyHang`] begins with when votes may be forgotten.
+pub const CORRUPT_LOG: &str = "the write-ahead log is corrupt";
+
 /// Remembers what the engine says about its log, and counts what it said too fast.
 async fn watch_trouble(
     mut events: arc_malachitebft_app_channel::app::events::RxEvent<Custos>,
@@ -538,7 +541,7 @@ async fn watch_trouble(
     use tokio::sync::broadcast::error::RecvError;
     loop {
         let what = match events.recv().await {
-            Ok(Trace::WalCorrupted(e)) => format!("the write-ahead log is corrupt: {e}"),
+            Ok(Trace::WalCorrupted(e)) => format!("{CORRUPT_LOG}: {e}"),
             Ok(Trace::WalReplayError(e)) => format!("the write-ahead log does not replay: {e}"),
             Ok(Trace::WalResetError(e)) => format!("the write-ahead log could not be opened: {e}"),
             Ok(_) => continue,
