@@ -36,7 +36,10 @@ mod words;
 fn main() -> ExitCode {
     // Before the arguments: an age such as 30d among them is counted from this clock.
     let ahead = time::set_ahead();
-    let arguments = commands::Arguments::parse();
+    let arguments = match commands::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(said) => return not_understood(&said),
+    };
     let json = arguments.json;
     let (speaker, failed) = match arguments.language.speaker() {
         Ok(speaker) => (speaker, None),
@@ -49,4 +52,17 @@ fn main() -> ExitCode {
         None => arguments.run(&screen).unwrap_or_else(|failed| screen.failed(&failed)),
     };
     exit.into()
+}
+
+/// Help that was asked for, or a command line that is none. Which it is says clap; `--json` is looked for as it stands.
+fn not_understood(said: &clap::Error) -> ExitCode {
+    if said.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        let screen = screen::Screen::new(true, Box::leak(Box::new(language::english())));
+        let words = said.render().to_string();
+        let words = words.trim().trim_start_matches("error: ");
+        return screen.failed(&exit::Failed::unable(words)).into();
+    }
+    // A terminal that went away is no reason for another code.
+    let _ = said.print();
+    if said.use_stderr() { exit::Exit::Unable.into() } else { exit::Exit::Done.into() }
 }

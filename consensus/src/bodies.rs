@@ -64,14 +64,7 @@ impl Bodies {
 
     /// Writes a body; when this returns it survives a crash.
     pub(crate) fn store(&self, body: &StoredBody) -> io::Result<()> {
-        let mut bytes = Vec::with_capacity(HEADER_BYTES + body.block.len() + CHECKSUM_BYTES);
-        bytes.extend_from_slice(MAGIC);
-        bytes.push(u8::from(body.own));
-        bytes.extend_from_slice(&body.height.0.to_be_bytes());
-        bytes.extend_from_slice(&body.block_id.0);
-        bytes.extend_from_slice(&body.block);
-        let checksum = sha256(&bytes);
-        bytes.extend_from_slice(&checksum.0);
+        let bytes = write(body);
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -125,7 +118,21 @@ fn read(path: &Path) -> io::Result<Option<StoredBody>> {
     Ok(parse(bytes))
 }
 
-fn parse(bytes: Vec<u8>) -> Option<StoredBody> {
+/// The bytes of a body's file.
+pub(crate) fn write(body: &StoredBody) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + body.block.len() + CHECKSUM_BYTES);
+    bytes.extend_from_slice(MAGIC);
+    bytes.push(u8::from(body.own));
+    bytes.extend_from_slice(&body.height.0.to_be_bytes());
+    bytes.extend_from_slice(&body.block_id.0);
+    bytes.extend_from_slice(&body.block);
+    let checksum = sha256(&bytes);
+    bytes.extend_from_slice(&checksum.0);
+    bytes
+}
+
+/// The body of these bytes, which are all of a file.
+pub(crate) fn parse(bytes: Vec<u8>) -> Option<StoredBody> {
     let (content, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_BYTES)?)?;
     if sha256(content).0 != *checksum {
         return None;
@@ -134,10 +141,15 @@ fn parse(bytes: Vec<u8>) -> Option<StoredBody> {
     let (own, rest) = rest.split_first()?;
     let (height, rest) = rest.split_first_chunk::<8>()?;
     let (id, block) = rest.split_first_chunk::<32>()?;
+    let own = match own {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
     Some(StoredBody {
         height: Height(u64::from_be_bytes(*height)),
         block_id: BlockId(*id),
-        own: *own == 1,
+        own,
         block: Bytes::copy_from_slice(block),
     })
 }

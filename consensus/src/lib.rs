@@ -22,6 +22,8 @@ mod assembly;
 mod bodies;
 mod config;
 mod driver;
+#[doc(hidden)]
+pub mod fuzz;
 mod handle;
 mod health;
 pub mod host;

@@ -8,7 +8,7 @@
 //! # Correctness
 //! Who may not read something gets the answer that it would get if the thing did not exist.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Mutex;
 
 use custos_api::signature::{Claim, Request, SignatureError};
@@ -32,6 +32,9 @@ use crate::proofs::{ProofError, name_of};
 
 /// The most request nonces that are remembered at a time.
 const MAX_NONCES: usize = 262_144;
+
+/// How many of them one key may fill: a member that asks without end keeps no other from asking.
+const MAX_NONCES_OF_A_KEY: usize = MAX_NONCES / 16;
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -179,6 +182,7 @@ pub struct Gate {
 struct Nonces {
     seen: HashSet<(KeyId, String)>,
     by_time: BTreeSet<(u64, KeyId, String)>,
+    of_key: HashMap<KeyId, usize>,
 }
 
 impl Gate {
@@ -230,14 +234,21 @@ impl Gate {
         while nonces.by_time.first().is_some_and(|(created, ..)| *created < forgotten_before) {
             if let Some((_, key, nonce)) = nonces.by_time.pop_first() {
                 nonces.seen.remove(&(key, nonce));
+                let left = nonces.of_key.get(&key).copied().unwrap_or(1) - 1;
+                match left {
+                    0 => nonces.of_key.remove(&key),
+                    left => nonces.of_key.insert(key, left),
+                };
             }
         }
         if nonces.seen.contains(&(key, nonce.clone())) {
             return Err(Stranger::Replayed);
         }
-        if nonces.seen.len() >= MAX_NONCES {
+        let of_key = nonces.of_key.get(&key).copied().unwrap_or(0);
+        if nonces.seen.len() >= MAX_NONCES || of_key >= MAX_NONCES_OF_A_KEY {
             return Err(Stranger::TooMany);
         }
+        nonces.of_key.insert(key, of_key + 1);
         nonces.seen.insert((key, nonce.clone()));
         nonces.by_time.insert((created_ms, key, nonce));
         Ok(())
@@ -309,5 +320,21 @@ mod tests {
         assert!(nonce(&gate, 1_200_000, 1_200_000, "a").is_ok());
         assert_eq!(lock(&gate.nonces).seen.len(), 1);
         assert_eq!(lock(&gate.nonces).by_time.len(), 1);
+        assert_eq!(lock(&gate.nonces).of_key.len(), 1);
+    }
+
+    #[test]
+    fn a_member_that_asks_without_end_keeps_no_other_from_asking() {
+        let gate = Gate::new(60_000, Vec::new());
+        let ask = |key: u8, number: usize, now: u64| {
+            gate.use_nonce(TimeMs(now), now, KeyId([key; 32]), number.to_string())
+        };
+        for number in 0..MAX_NONCES_OF_A_KEY {
+            ask(1, number, 1_000_000).unwrap();
+        }
+        assert!(matches!(ask(1, MAX_NONCES_OF_A_KEY, 1_000_000), Err(Stranger::TooMany)));
+        ask(2, 0, 1_000_000).unwrap();
+        // Its requests are forgotten when they are no longer good, and it may ask again.
+        ask(1, 0, 1_100_000).unwrap();
     }
 }

@@ -356,12 +356,17 @@ async fn requests_are_bounded_and_errors_are_problems() {
     world.stop().await;
 }
 
+/// Room for one submission; or for many, and for one of each author.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_mempool_says_429_and_when_to_try_again() {
-    // A share so small that the second submission of an author does not fit.
+    no_room(1, 1, "mempool-full").await;
+    no_room(64, 64, "author-quota").await;
+}
+
+async fn no_room(max_count: usize, author_share: usize, code: &str) {
     let mut world = World::start_with(|config| {
-        config.mempool.max_count = 1;
-        config.mempool.author_share = 1;
+        config.mempool.max_count = max_count;
+        config.mempool.author_share = author_share;
     })
     .await;
     let mut refused = 0;
@@ -374,7 +379,7 @@ async fn a_full_mempool_says_429_and_when_to_try_again() {
     }
     while let Some(answer) = waiting.join_next().await {
         if let Err(error) = answer.unwrap() {
-            assert_eq!(error.code(), Some("mempool-full"), "{error}");
+            assert_eq!(error.code(), Some(code), "{error}");
             let custos_api::client::ClientError::Problem(problem) = error else { panic!() };
             assert_eq!((problem.status, problem.retry_after_s), (429, Some(1)));
             refused += 1;

@@ -65,7 +65,20 @@ const ALLOWED: [(&str, &[&str]); 18] = [
     ),
     ("custos-scenarios", &["custos-proof", "custos-api", "custos-network", "custos-ports", "custos-testnet"]),
     ("custos-ports", &[]),
-    ("custos-fuzz", &["custos-proof", "custos-api", "custos-custodian"]),
+    (
+        "custos-fuzz",
+        &[
+            "custos-proof",
+            "custos-store",
+            "custos-network",
+            "custos-engine",
+            "custos-consensus",
+            "custos-api",
+            "custos-custodian",
+            "custos-feed",
+            "custos-node",
+        ],
+    ),
     // The oracle names the formats only; the scheduler drives the rules and the engine.
     ("custos-sim", &["custos-proof", "custos-state", "custos-network", "custos-engine", "custos-consensus"]),
 ];

@@ -16,6 +16,8 @@
 mod codec;
 mod context;
 pub mod core;
+#[doc(hidden)]
+pub mod fuzz;
 mod mesh;
 mod signing;
 

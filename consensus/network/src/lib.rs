@@ -21,6 +21,8 @@
 
 mod bundle;
 mod frame;
+#[doc(hidden)]
+pub mod fuzz;
 mod gate;
 mod peer;
 mod shared;

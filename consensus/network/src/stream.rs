@@ -145,7 +145,8 @@ pub(crate) async fn read(
     }
 }
 
-enum Received {
+/// What a frame came to.
+pub(crate) enum Received {
     Nothing,
     Vote(Frame),
     Part(Frame),
@@ -154,7 +155,8 @@ enum Received {
     Breach(&'static str),
 }
 
-async fn payload(
+/// Reads the payload of a frame whose header was judged.
+pub(crate) async fn payload(
     stream: &mut (impl AsyncRead + Unpin),
     peer: PeerKey,
     header: FrameHeader,

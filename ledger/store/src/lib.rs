@@ -18,6 +18,8 @@
 
 pub mod error;
 pub mod fsck;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod options;
 pub mod portable;
 pub mod prune;

@@ -111,4 +111,24 @@ pub mod codes {
     pub const PRUNED: &str = "pruned";
     /// The node failed; its log says why.
     pub const INTERNAL: &str = "internal";
+
+    /// All of them, each with the statuses that it comes with.
+    pub const ALL: [(&str, &[u16]); 16] = [
+        (NOT_FOUND, &[404]),
+        (METHOD_NOT_ALLOWED, &[405]),
+        (BAD_REQUEST, &[400]),
+        (UNSUPPORTED_MEDIA_TYPE, &[415]),
+        (TOO_LARGE, &[413]),
+        (MEMPOOL_FULL, &[429]),
+        (AUTHOR_QUOTA, &[429]),
+        (OVERLOADED, &[429]),
+        (TIMEOUT, &[408, 504]),
+        (NOT_READY, &[503]),
+        (UNAUTHENTICATED, &[401]),
+        (BAD_REQUEST_SIGNATURE, &[401]),
+        (REQUEST_REPLAYED, &[401]),
+        (FORBIDDEN, &[403]),
+        (PRUNED, &[410]),
+        (INTERNAL, &[500]),
+    ];
 }

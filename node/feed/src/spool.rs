@@ -24,6 +24,8 @@
 //! Deliberately absent: deciding what a duplicate is answered, batching, and threads ([`crate::spooler`]).
 
 pub mod frame;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod segment;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};

@@ -1,5 +1,7 @@
 //! From every error of the node to a problem with a status, a stable code and a hint.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use custos_api::PROBLEM_JSON;
@@ -113,6 +115,19 @@ impl From<Refusal> for Fail {
         }
         Self(Box::new(problem))
     }
+}
+
+/// Every code with the statuses that it comes with, and what to do about it when that is always the same.
+pub(super) fn problems() -> BTreeMap<&'static str, (BTreeSet<u16>, Option<&'static str>)> {
+    let mut problems: BTreeMap<_, (BTreeSet<u16>, Option<&str>)> = BTreeMap::new();
+    for code in RefusalCode::ALL {
+        let (status, hint) = answer_to(*code);
+        problems.insert(code.word(), (BTreeSet::from([status]), Some(hint)));
+    }
+    for (code, statuses) in codes::ALL {
+        problems.entry(code).or_default().0.extend(statuses);
+    }
+    problems
 }
 
 /// Status and hint of every refusal.
@@ -253,6 +268,26 @@ mod tests {
             assert!((400..500).contains(&problem.status), "{code:?}");
             assert!(problem.hint.is_some_and(|hint| !hint.is_empty()), "{code:?}");
             assert_eq!(problem.code, code.word());
+        }
+    }
+
+    #[test]
+    fn whoever_is_told_to_wait_is_told_how_long_in_the_header_too() {
+        let quota = Refusal::new(RefusalCode::QuotaExceeded, "detail");
+        for fail in [
+            Fail::overloaded(),
+            Fail::not_ready("starting".into()),
+            NoRoom::Full.into(),
+            NoRoom::Share.into(),
+            quota.into(),
+        ] {
+            let seconds = fail.0.retry_after_s;
+            let response = fail.into_response();
+            assert!([429, 503].contains(&response.status().as_u16()));
+            let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+            assert_eq!(header(header::RETRY_AFTER).and_then(|text| text.parse().ok()), seconds);
+            assert!(seconds.is_some_and(|seconds| seconds > 0));
+            assert_eq!(header(header::CONTENT_TYPE), Some(PROBLEM_JSON));
         }
     }
 }

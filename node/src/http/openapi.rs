@@ -4,8 +4,10 @@
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
+use super::fail::problems;
 use super::{Fail, members, permits, public, submit};
 
 #[derive(OpenApi)]
@@ -18,7 +20,8 @@ use super::{Fail, members, permits, public, submit};
             `sign` key of the registry (RFC 9421): components @method, @authority, @path, @query and, with a body, \
             content-digest; parameters created, nonce, keyid (the key id in hexadecimal digits) and alg=\"ed25519\". \
             Subjects show the preimage of a trail's reader hash in the header Custos-Reader. Errors are problems \
-            (RFC 9457) with a stable `code`; 429 and 503 carry Retry-After.",
+            (RFC 9457) with a stable `code` (the schema of a problem names all of them, with status and hint); 429 and 503 \
+            carry Retry-After.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     paths(
@@ -68,9 +71,25 @@ struct Document;
 /// # Errors
 /// When it cannot be written as JSON, which would be a mistake in this module.
 pub fn text() -> Result<String, String> {
-    let mut text = Document::openapi().to_pretty_json().map_err(|error| error.to_string())?;
+    let mut document = serde_json::to_value(Document::openapi()).map_err(|error| error.to_string())?;
+    name_the_codes(&mut document).ok_or("the document has no schema of a problem with a code")?;
+    let mut text = serde_json::to_string_pretty(&document).map_err(|error| error.to_string())?;
     text.push('\n');
     Ok(text)
+}
+
+/// Says which codes a problem can have, each with its statuses and what to do about it. The codes of refusals
+/// belong to the rules and those of the API to `custos-api`; neither knows OpenAPI's types.
+fn name_the_codes(document: &mut Value) -> Option<()> {
+    let code = document.pointer_mut("/components/schemas/Problem/properties/code")?.as_object_mut()?;
+    let problems = problems();
+    code.insert("enum".into(), problems.keys().copied().collect::<Vec<_>>().into());
+    let about = problems.into_iter().map(|(code, (statuses, hint))| match hint {
+        Some(hint) => (code.to_owned(), json!({ "status": statuses, "hint": hint })),
+        None => (code.to_owned(), json!({ "status": statuses })),
+    });
+    code.insert("x-problems".into(), about.collect::<Map<_, _>>().into());
+    Some(())
 }
 
 /// This document.
@@ -104,5 +123,21 @@ mod tests {
         let described = Document::openapi().paths.paths.len();
         let source = include_str!("../http.rs");
         assert_eq!(described, source.matches(".route(\"").count());
+    }
+
+    #[test]
+    fn every_code_is_named_with_its_status() {
+        let document: Value = serde_json::from_str(&text().unwrap()).unwrap();
+        let code = document.pointer("/components/schemas/Problem/properties/code").unwrap();
+        let named: Vec<&str> = code["enum"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        let refusals = custos_state::error::RefusalCode::ALL.iter().map(|code| code.word());
+        let of_the_api = custos_api::problem::codes::ALL.iter().map(|(code, _)| *code);
+        for word in refusals.chain(of_the_api) {
+            assert!(named.contains(&word), "{word}");
+            assert!(code["x-problems"][word]["status"][0].is_u64(), "{word}");
+        }
+        // Every code of the API's own module is in its list.
+        let source = include_str!("../../api/src/problem.rs");
+        assert_eq!(source.matches(": &str = \"").count(), custos_api::problem::codes::ALL.len());
     }
 }

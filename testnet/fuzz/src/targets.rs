@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!   formats      what is signed, hashed and handed around: ledger/proof
-//!   interfaces   what people and programs write: HTTP headers, JSON, codes
-//!   health       what hospitals' systems send: FHIR
-//!   disks        what was written here before: vaults
+//!   interfaces   what people and programs write: HTTP headers, JSON, TOML, codes
+//!   health       what hospitals' systems send: FHIR, DICOM audit XML, syslog
+//!   peers        what validators send each other: frames, bundles of submissions, engine messages
+//!   disks        what was written here before: rows, bodies, vaults, spools
 //! ```
 
 use crate::target::Target;
@@ -13,11 +14,26 @@ mod disks;
 mod formats;
 mod health;
 mod interfaces;
+#[cfg(feature = "node")]
+mod peers;
 
 /// All targets.
 #[must_use]
 pub fn all() -> Vec<Target> {
-    let groups: &[&[Target]] = &[formats::TARGETS, interfaces::TARGETS, health::TARGETS, disks::VAULT];
+    let groups: &[&[Target]] = &[
+        formats::TARGETS,
+        interfaces::TARGETS,
+        health::TARGETS,
+        disks::VAULT,
+        #[cfg(feature = "node")]
+        interfaces::CONFIGS,
+        #[cfg(feature = "node")]
+        health::FEED,
+        #[cfg(feature = "node")]
+        peers::TARGETS,
+        #[cfg(feature = "node")]
+        disks::TARGETS,
+    ];
     groups.concat()
 }
 

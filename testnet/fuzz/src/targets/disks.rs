@@ -10,3 +10,28 @@ pub(super) const VAULT: &[Target] = &[Target {
     run: |bytes| Outcome::of(custos_custodian::vault::fuzz::bytes(bytes)),
     seeds: custos_custodian::vault::fuzz::samples,
 }];
+
+#[cfg(feature = "node")]
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        name: "store_row",
+        reads: "rows of the database: the first byte is the kind",
+        text: Text::Bytes,
+        run: |bytes| Outcome::of(custos_store::fuzz::row(bytes)),
+        seeds: custos_store::fuzz::rows,
+    },
+    Target {
+        name: "stored_body",
+        reads: "bodies of blocks that are not decided yet",
+        text: Text::Bytes,
+        run: |bytes| Outcome::of(custos_consensus::fuzz::body(bytes)),
+        seeds: custos_consensus::fuzz::bodies,
+    },
+    Target {
+        name: "spool",
+        reads: "a feed's spool: frames, and a segment of them",
+        text: Text::Bytes,
+        run: |bytes| Outcome::of(custos_feed::spool::fuzz::bytes(bytes)),
+        seeds: custos_feed::spool::fuzz::samples,
+    },
+];

@@ -1,6 +1,6 @@
-//! What hospitals' systems send: FHIR JSON.
+//! What hospitals' systems send: FHIR JSON, DICOM audit messages, syslog.
 //!
-//! FHIR has many spellings of one thing, so that there is no "same bytes again". Instead:
+//! These formats have many spellings of one thing, so that there is no "same bytes again". Instead:
 //! every refusal names an element; what is accepted can be sealed, is readable in its seal and in the
 //! vault, and goes out as FHIR that is taken again.
 
@@ -222,4 +222,122 @@ fn searches() -> Vec<Vec<u8>> {
     ]
     .map(|text| text.as_bytes().to_vec())
     .to_vec()
+}
+
+#[cfg(feature = "node")]
+pub(super) use feed::TARGETS as FEED;
+
+#[cfg(feature = "node")]
+mod feed {
+    use std::io::Cursor;
+
+    use custos_feed::dicom;
+    use custos_feed::document::Reader;
+    use custos_feed::input::frames::{is_buffered, message, next};
+
+    use super::takes;
+    use crate::corpus;
+    use crate::target::{Outcome, Target, Text};
+
+    /// The longest frame that the target takes.
+    const MAX_FRAME_BYTES: usize = 256 * 1024;
+
+    pub(in crate::targets) const TARGETS: &[Target] = &[
+        Target {
+            name: "dicom",
+            reads: "DICOM audit messages in XML",
+            text: Text::Xml,
+            run: audited,
+            seeds: messages,
+        },
+        Target {
+            name: "syslog",
+            reads: "a stream of syslog frames (RFC 5425) and the messages in them (RFC 5424)",
+            text: Text::Xml,
+            run: streamed,
+            seeds: streams,
+        },
+        Target {
+            name: "feed_document",
+            reads: "FHIR JSON as a feed takes it: what is accepted fits into the spool",
+            text: Text::Json,
+            run: fed,
+            seeds: corpus::ihe,
+        },
+    ];
+
+    fn audited(bytes: &[u8]) -> Outcome {
+        let Ok(text) = std::str::from_utf8(bytes) else { return Outcome::Refused("not UTF-8".into()) };
+        let event = match dicom::audit_event(text) {
+            Ok(event) => event,
+            Err(error) => return Outcome::Refused(error.to_string()),
+        };
+        assert_eq!(event["resourceType"], "AuditEvent");
+        document(Reader::new("https://hospital.example/fhir").dicom(bytes, text))
+    }
+
+    fn document(document: custos_feed::document::Document) -> Outcome {
+        match document.result {
+            Ok(drafts) => {
+                for draft in drafts {
+                    takes(&custos_custodian::fhir::Outcome::Event(Box::new(draft)));
+                }
+                Outcome::Accepted
+            }
+            Err(refusal) => super::named(&refusal),
+        }
+    }
+
+    fn fed(bytes: &[u8]) -> Outcome {
+        let mut outcome = Outcome::Refused("nothing in it".into());
+        for found in Reader::new("https://hospital.example/fhir").fhir("fuzz.json", bytes) {
+            outcome = document(found);
+        }
+        outcome
+    }
+
+    fn streamed(bytes: &[u8]) -> Outcome {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.expect("because a runtime without I/O needs nothing");
+        runtime.block_on(async {
+            let mut reader = Cursor::new(bytes);
+            let mut outcome = Outcome::Refused("no frame".into());
+            loop {
+                let rest =
+                    &bytes[usize::try_from(reader.position()).unwrap_or(usize::MAX).min(bytes.len())..];
+                let whole = is_buffered(rest);
+                match next(&mut reader, MAX_FRAME_BYTES).await {
+                    Ok(Some(frame)) => {
+                        assert!(frame.len() <= MAX_FRAME_BYTES, "a frame beyond its bound");
+                        assert!(whole, "a frame was read that was not there");
+                        outcome = match message(&frame) {
+                            Ok(text) => audited(text.as_bytes()),
+                            Err(error) => Outcome::Refused(error.to_string()),
+                        };
+                    }
+                    Ok(None) => return outcome,
+                    Err(error) => return Outcome::Refused(error.to_string()),
+                }
+            }
+        })
+    }
+
+    const ACCESSED: &str = include_str!("accessed.xml");
+
+    fn messages() -> Vec<Vec<u8>> {
+        let login = "<AuditMessage><EventIdentification EventActionCode=\"E\" \
+                     EventDateTime=\"2026-11-22T10:14:03Z\" EventOutcomeIndicator=\"0\"><EventID csd-code=\"110114\" \
+                     codeSystemName=\"DCM\"/></EventIdentification><ActiveParticipant UserID=\"a\"/>\
+                     <AuditSourceIdentification AuditSourceID=\"emr\"/></AuditMessage>";
+        vec![ACCESSED.into(), login.into()]
+    }
+
+    fn streams() -> Vec<Vec<u8>> {
+        let framed = |text: &str| format!("{} {text}", text.len());
+        let header = "<85>1 2026-11-22T10:00:00Z emr app 1 IHE+RFC-3881 - \u{feff}";
+        let data = "<85>1 - - - - - [x@1 a=\"b\"][y@1 c=\"\\]\\\"\"] ";
+        let one = framed(&format!("{header}{ACCESSED}"));
+        let two = framed(&format!("{data}{ACCESSED}"));
+        vec![one.clone().into(), [one, two, framed("<85>1 - - - - - -")].concat().into()]
+    }
 }

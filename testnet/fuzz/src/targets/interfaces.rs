@@ -1,4 +1,4 @@
-//! What people and programs write: HTTP headers, JSON, codes.
+//! What people and programs write: HTTP headers, JSON, TOML, codes.
 
 use std::str::FromStr;
 
@@ -296,4 +296,56 @@ fn example_names() -> Vec<Vec<u8>> {
         id,
     ];
     texts.map(String::into_bytes).to_vec()
+}
+
+#[cfg(feature = "node")]
+pub(super) use configs::TARGETS as CONFIGS;
+
+#[cfg(feature = "node")]
+mod configs {
+    use std::path::Path;
+
+    use crate::corpus;
+    use crate::target::{Outcome, Target, Text};
+
+    pub(in crate::targets) const TARGETS: &[Target] = &[
+        Target {
+            name: "node_config",
+            reads: "a node's configuration in TOML",
+            text: Text::Toml,
+            run: node,
+            seeds: nodes,
+        },
+        Target {
+            name: "feed_config",
+            reads: "a feed's configuration in TOML",
+            text: Text::Toml,
+            run: feed,
+            seeds: feeds,
+        },
+    ];
+
+    fn node(bytes: &[u8]) -> Outcome {
+        let text = String::from_utf8_lossy(bytes);
+        let path = Path::new("/etc/custos/node.toml");
+        Outcome::of(custos_node::config::Config::parse(&text, path).map(|checked| {
+            let written = checked.config.to_toml().expect("a configuration that cannot be written");
+            let again = custos_node::config::Config::parse(&written, path)
+                .expect("a configuration that cannot be read");
+            assert!(again == checked, "a configuration changes when it is written");
+        }))
+    }
+
+    fn nodes() -> Vec<Vec<u8>> {
+        vec![include_bytes!("node.toml").to_vec()]
+    }
+
+    fn feed(bytes: &[u8]) -> Outcome {
+        let text = String::from_utf8_lossy(bytes);
+        Outcome::of(custos_feed::config::Config::parse(&text, Path::new("/etc/custos/feed.toml")))
+    }
+
+    fn feeds() -> Vec<Vec<u8>> {
+        vec![corpus::project_file("node/feed/feed.example.toml")]
+    }
 }
