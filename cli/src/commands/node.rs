@@ -78,7 +78,7 @@ pub(crate) struct Run {
 ///
 /// Needed whenever a validator's key is used with anything but the files that it last voted with, and
 /// when a node says that the files of consensus do not fit. These are moved aside. Restoring a snapshot
-/// does the same, and a node does it by itself when it finds its log of votes missing or damaged. The
+/// does the same, and a node does it by itself when it finds its log of votes missing. The
 /// node votes again, by itself, once it has committed a block that was built after this moment.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  custos node stand-aside --data /var/lib/custos --reason \"a new disk\"")]
