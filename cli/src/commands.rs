@@ -26,15 +26,18 @@ mod import;
 mod item;
 mod keygen;
 mod node;
+mod node_keys;
 mod participant;
 mod permit;
 mod permits;
 mod proposal;
+mod prune;
 mod receipt;
 mod replay;
 mod report;
 mod roster;
 pub(crate) mod rule;
+mod snapshot;
 mod testnet;
 mod trail;
 pub(crate) mod verify;
@@ -71,6 +74,9 @@ pub(crate) struct Arguments {
 enum Command {
     Keygen(keygen::Keygen),
     Fsck(fsck::Fsck),
+    #[command(subcommand)]
+    Snapshot(snapshot::SnapshotOf),
+    Prune(prune::Prune),
     Bench(bench::Bench),
     Feed(feed::Feed),
     #[command(subcommand)]
@@ -126,6 +132,8 @@ impl Arguments {
         match &self.command {
             Command::Keygen(command) => command.run(screen),
             Command::Fsck(command) => command.run(screen),
+            Command::Snapshot(command) => command.run(screen),
+            Command::Prune(command) => command.run(screen),
             Command::Bench(command) => command.run(screen),
             Command::Feed(command) => command.run(screen),
             Command::Genesis(command) => command.run(screen),

@@ -1,72 +1,184 @@
 //! Votes that this node may have cast and no longer remembers: where it stands aside.
 //!
 //! The engine's log holds the votes of one height, the one after the ledger's head, and plays them back
-//! after a crash. Two accidents take that memory away:
+//! after a crash. Three accidents take that memory away:
 //!
 //! ```text
 //! the log is gone            the ledger is at h: votes may have been cast at h + 1, and nobody knows which
 //! the ledger lost blocks     up to d were decided here, and the ledger is at h before that: the engine would
 //!                            reset its log to h + 1 and vote a second time on everything up to d
+//! the ledger is a copy       votes may have been cast at any height above it, and nothing here says up to which
 //! ```
 //!
 //! A validator that votes there again may sign twice. So it follows without voting until the others have
-//! decided what it does not remember: up to h + 1 in the first case, up to d in the second, where it leaves
-//! its log alone and goes on with it at d + 1. In the first case the height is on disk before the engine
-//! starts, so that a crash meanwhile does not forget it; in the second the log itself says so, or the note
-//! of what was decided.
+//! decided what it does not remember. In the second case that is up to d: it leaves its log alone and goes on
+//! with it at d + 1. In the others nothing here bears witness, for a log may be gone *because* the ledger is a
+//! copy, and time has to:
+//!
+//! ```text
+//! began ----- votes that are forgotten are for heights up to here
+//!   ... blocks with times up to began + twice the clock bound: say nothing
+//! height h    its time is later: it was built afterwards, so h was undecided then, and nothing higher begun
+//! height h+1  votes
+//! ```
+//!
+//! What a restart must not forget is a note on disk before the engine starts. Nothing ends it but the rule, or
+//! an operator who knows that nobody else remembers either ([`vote_again`]): when more than a third of the
+//! validators stand aside, none of them would ever see a block.
 //!
 //! Deliberately absent: a data directory that is gone altogether, which looks like a new node's; an operator
-//! who begins again with nothing must use a new consensus key.
+//! who begins again with nothing must use a new consensus key, or say so first ([`stand_aside`]).
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use custos_proof::ids::Height;
+use custos_proof::ids::{Height, TimeMs};
 
-/// The file that says from which height on this node may vote.
-pub(crate) const FILE: &str = "votes-from";
+/// The note of when this node began to stand aside, and why. It outlives the block that ends it by a restart.
+const NOTE: &str = "stands-aside";
+/// An operator's word that this node votes at once; gone when it was heard.
+const WORD: &str = "votes-at-once";
 /// The file that says up to which height this node has seen heights decided. Written without waiting for the disk:
 /// it outlives the process, and what outlives a power failure is the ledger's to keep.
 const DECIDED: &str = "decided";
+/// The longest note that is read.
+const MAX_NOTE_BYTES: u64 = 4096;
+/// The longest reason that is kept, in bytes.
+const MAX_REASON_BYTES: usize = 1024;
 /// The engine's log begins with its version and the height whose votes it holds, big-endian.
 const LOG_HEADER_BYTES: usize = 12;
 const LOG_VERSION: [u8; 4] = 1u32.to_be_bytes();
 
+/// What a validator waits for that stands aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aside {
+    /// The first height at which it may vote, as far as its own files say.
+    pub from: Height,
+    /// When it began, if only a block that was built afterwards ends it.
+    pub since: Option<TimeMs>,
+    /// Why, for people.
+    pub reason: String,
+}
+
+impl Aside {
+    /// Whether a head of this height and time ends it, clocks of honest validators being at most `clock_bound_ms`
+    /// apart.
+    #[must_use]
+    pub fn ends_with(&self, head: Height, time: TimeMs, clock_bound_ms: u64) -> bool {
+        let later = |since: TimeMs| time.0 > since.0.saturating_add(clock_bound_ms.saturating_mul(2));
+        head.next() >= self.from && self.since.is_none_or(later)
+    }
+}
+
+/// Sees to it that a node stands aside from its next start on, whatever its files remember: they are moved
+/// away. The node MUST be stopped, or have stopped signing. Returns where the files went.
+///
+/// # Errors
+/// When the directory cannot be written.
+pub fn stand_aside(directory: &Path, now: TimeMs, reason: &str) -> io::Result<Option<PathBuf>> {
+    let moved = directory.exists().then(|| {
+        let mut name = directory.as_os_str().to_owned();
+        name.push(format!(".{}", now.0));
+        PathBuf::from(name)
+    });
+    // The note first, where a crash leaves it: in the directory that is moved it does no harm.
+    if let Some(moved) = &moved {
+        note(directory, now, reason)?;
+        fs::rename(directory, moved)?;
+    }
+    fs::create_dir_all(directory)?;
+    note(directory, now, reason)?;
+    if let Some(parent) = directory.parent() {
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(moved)
+}
+
+/// Why a node stands aside, by its note; nothing when it has none.
+///
+/// # Errors
+/// When the note cannot be read.
+pub fn noted(directory: &Path) -> io::Result<Option<String>> {
+    Ok(read_note(directory, TimeMs(0))?.map(|(_, reason)| reason))
+}
+
+/// An operator's word: the node votes from its next start on. It MUST be stopped.
+///
+/// # Errors
+/// When the directory cannot be written.
+pub fn vote_again(directory: &Path) -> io::Result<()> {
+    write(directory, WORD, "")
+}
+
 /// Where and how a node starts to vote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Memory {
-    /// The first height at which it may vote, if that is not the next one.
-    pub(crate) votes_from: Option<Height>,
+    /// What it waits for before it votes, if it stands aside.
+    pub(crate) aside: Option<Aside>,
     /// The log that the engine is given.
     pub(crate) log: PathBuf,
 }
 
-/// What a validator remembers of its votes. What it must not forget is durable when this returns.
-pub(crate) fn recall(directory: &Path, head: Height) -> io::Result<Memory> {
+/// What a validator with this head remembers of its votes. What it must not forget is durable when this returns.
+pub(crate) fn recall(
+    directory: &Path,
+    head: Height,
+    time: TimeMs,
+    clock_bound_ms: u64,
+    now: TimeMs,
+) -> io::Result<Memory> {
     let next = head.next();
     let log = directory.join("engine").join("votes.wal");
-    let note = directory.join(FILE);
-    let noted = read(&note)?;
+    if directory.join(WORD).exists() {
+        // In this order: a crash in between leaves the word, and it is heard again.
+        if height_of_log(&log)?.is_some_and(|at| at != next) {
+            fs::remove_file(&log)?;
+        }
+        for file in [DECIDED, NOTE, WORD] {
+            remove(&directory.join(file))?;
+        }
+        return Ok(Memory { aside: None, log });
+    }
     let at = height_of_log(&log)?;
     // A log at s says that s - 1 was decided here.
     let before_log = at.map(|at| Height(at.0.saturating_sub(1)));
-    let decided = before_log.max(read(&directory.join(DECIDED)).unwrap_or_default());
-    if let Some(decided) = decided.filter(|decided| *decided > head) {
-        let votes_from = noted.max(Some(decided.next()));
-        return Ok(Memory { votes_from, log: log.with_file_name("following.wal") });
+    let decided = before_log.max(decided_here(directory)?);
+    let ahead = decided.filter(|decided| *decided > head);
+    if at.is_none() && ahead.is_none() && head > Height(0) && !directory.join(NOTE).exists() {
+        note(directory, now, "its log of votes is lost")?;
     }
-    let lost = at.is_none() && head > Height(0);
-    let votes_from = noted.max(lost.then(|| next.next()));
-    if let Some(from) = votes_from.filter(|_| votes_from > noted) {
-        write(directory, &note, from)?;
-    }
-    Ok(Memory { votes_from: votes_from.filter(|from| *from > next), log })
+    let noted =
+        read_note(directory, now)?.map(|(since, reason)| Aside { from: next, since: Some(since), reason });
+    let noted = noted.filter(|aside| !aside.ends_with(head, time, clock_bound_ms));
+    let Some(decided) = ahead else {
+        if noted.is_none() {
+            remove(&directory.join(NOTE))?;
+        }
+        return Ok(Memory { aside: noted, log });
+    };
+    let aside = Aside {
+        from: decided.next(),
+        since: noted.and_then(|aside| aside.since),
+        reason: format!("its log of votes is ahead of its ledger: height {decided} was decided here"),
+    };
+    Ok(Memory { aside: Some(aside), log: log.with_file_name("following.wal") })
 }
 
 /// Notes that a height was decided here.
 pub(crate) fn decided(directory: &Path, height: Height) -> io::Result<()> {
     fs::write(directory.join(DECIDED), format!("{height}\n"))
+}
+
+/// A torn note of what was decided is none.
+fn decided_here(directory: &Path) -> io::Result<Option<Height>> {
+    match fs::read_to_string(directory.join(DECIDED)) {
+        Ok(text) => Ok(text.trim().parse().ok().map(Height)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The height whose votes the log holds; nothing when there is no log.
@@ -84,28 +196,60 @@ fn height_of_log(path: &Path) -> io::Result<Option<Height>> {
     Ok(([v0, v1, v2, v3] == LOG_VERSION).then(|| Height(u64::from_be_bytes(height))))
 }
 
-fn read(path: &Path) -> io::Result<Option<Height>> {
-    match fs::read_to_string(path) {
-        Ok(text) => text.trim().parse().map(|height| Some(Height(height))).map_err(|_| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("{} holds no height", path.display()))
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+fn note(directory: &Path, since: TimeMs, reason: &str) -> io::Result<()> {
+    let reason: String = reason.chars().filter(|c| !c.is_control()).collect();
+    let reason = reason.get(..reason.floor_char_boundary(MAX_REASON_BYTES)).unwrap_or_default();
+    write(directory, NOTE, &format!("{}\n{reason}\n", since.0))
+}
+
+/// Since when and why. A note that cannot be understood counts from now, and is made anew so that it ends.
+fn read_note(directory: &Path, now: TimeMs) -> io::Result<Option<(TimeMs, String)>> {
+    let mut text = Vec::new();
+    match File::open(directory.join(NOTE)).and_then(|file| file.take(MAX_NOTE_BYTES).read_to_end(&mut text)) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let text = String::from_utf8_lossy(&text);
+    let understood = text
+        .split_once('\n')
+        .and_then(|(since, reason)| Some((TimeMs(since.parse().ok()?), reason.trim().to_owned())));
+    match understood {
+        Some(note) => Ok(Some(note)),
+        None => {
+            let reason = "the note of why was damaged";
+            note(directory, now, reason)?;
+            Ok(Some((now, reason.to_owned())))
+        }
     }
 }
 
-fn write(directory: &Path, path: &Path, from: Height) -> io::Result<()> {
-    let fresh = path.with_extension("new");
+/// Durable when it returns, and never half there.
+fn write(directory: &Path, name: &str, text: &str) -> io::Result<()> {
+    let fresh = directory.join(format!("{name}.new"));
     let mut file = File::create(&fresh)?;
-    writeln!(file, "{from}")?;
+    file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    fs::rename(&fresh, path)?;
+    fs::rename(&fresh, directory.join(name))?;
     File::open(directory)?.sync_all()
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const BOUND_MS: u64 = 5_000;
+    const NOW: TimeMs = TimeMs(1_000_000);
+    /// A block's time that ends what began at [`NOW`], and one that does not.
+    const LATER: u64 = NOW.0 + 2 * BOUND_MS + 1;
+    const EARLIER: u64 = LATER - 1;
 
     fn log_at(directory: &Path, height: u64) {
         let path = directory.join("engine/votes.wal");
@@ -114,34 +258,43 @@ mod tests {
         fs::write(path, bytes).unwrap();
     }
 
-    fn votes_from(directory: &Path, head: u64) -> Option<u64> {
-        recall(directory, Height(head)).unwrap().votes_from.map(|from| from.0)
+    fn memory(directory: &Path, head: u64, time: u64) -> Memory {
+        recall(directory, Height(head), TimeMs(time), BOUND_MS, NOW).unwrap()
+    }
+
+    fn stands_aside(directory: &Path, head: u64, time: u64) -> bool {
+        memory(directory, head, time).aside.is_some()
     }
 
     #[test]
     fn a_new_node_and_an_ordinary_restart_vote_at_once() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(votes_from(folder.path(), 0), None);
+        assert!(!stands_aside(folder.path(), 0, 0));
         // In the next height, and between the commit of a height and the start of the next one.
         for log in [8, 7] {
             log_at(folder.path(), log);
-            assert_eq!(votes_from(folder.path(), 7), None);
+            assert!(!stands_aside(folder.path(), 7, 900_000));
         }
-        assert!(!folder.path().join(FILE).exists());
+        assert!(!folder.path().join(NOTE).exists());
     }
 
     #[test]
-    fn a_lost_log_costs_the_open_height_and_a_crash_does_not_forget_it() {
+    fn a_lost_log_costs_the_heights_begun_and_a_crash_does_not_forget_it() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(votes_from(folder.path(), 7), Some(9));
+        let aside = memory(folder.path(), 7, 900_000).aside.unwrap();
+        assert_eq!((aside.since, aside.from), (Some(NOW), Height(8)));
+        assert!(!aside.ends_with(Height(9), TimeMs(EARLIER), BOUND_MS));
+        assert!(aside.ends_with(Height(8), TimeMs(LATER), BOUND_MS));
         // It followed, the engine made a new log, and it crashed.
         log_at(folder.path(), 8);
-        assert_eq!(votes_from(folder.path(), 7), Some(9));
+        assert!(stands_aside(folder.path(), 7, 900_000));
         log_at(folder.path(), 9);
-        assert_eq!(votes_from(folder.path(), 8), None);
+        assert!(stands_aside(folder.path(), 8, EARLIER));
+        assert!(!stands_aside(folder.path(), 8, LATER));
+        assert!(!folder.path().join(NOTE).exists());
         // Lost once more, later.
         fs::remove_file(folder.path().join("engine/votes.wal")).unwrap();
-        assert_eq!(votes_from(folder.path(), 30), Some(32));
+        assert!(stands_aside(folder.path(), 30, EARLIER));
     }
 
     #[test]
@@ -149,13 +302,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         log_at(folder.path(), 20);
         for head in [11, 15, 18] {
-            let memory = recall(folder.path(), Height(head)).unwrap();
-            assert_eq!(memory.votes_from, Some(Height(20)));
-            assert!(memory.log.ends_with("engine/following.wal"));
+            let Memory { aside, log } = memory(folder.path(), head, 900_000);
+            let aside = aside.unwrap();
+            assert_eq!((aside.from, aside.since), (Height(20), None));
+            assert!(!aside.ends_with(Height(18), TimeMs(LATER), BOUND_MS));
+            assert!(aside.ends_with(Height(19), TimeMs(900_000), BOUND_MS));
+            assert!(log.ends_with("engine/following.wal"));
         }
-        let memory = recall(folder.path(), Height(19)).unwrap();
-        assert_eq!(memory.votes_from, None);
-        assert!(memory.log.ends_with("engine/votes.wal"));
+        let Memory { aside, log } = memory(folder.path(), 19, 900_000);
+        assert_eq!(aside, None);
+        assert!(log.ends_with("engine/votes.wal"));
     }
 
     #[test]
@@ -163,22 +319,42 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         log_at(folder.path(), 20);
         decided(folder.path(), Height(20)).unwrap();
-        let memory = recall(folder.path(), Height(19)).unwrap();
-        assert_eq!(memory.votes_from, Some(Height(21)));
-        assert!(memory.log.ends_with("engine/following.wal"));
-        assert_eq!(votes_from(folder.path(), 20), None);
+        let Memory { aside, log } = memory(folder.path(), 19, 900_000);
+        assert_eq!(aside.unwrap().from, Height(21));
+        assert!(log.ends_with("engine/following.wal"));
+        assert!(!stands_aside(folder.path(), 20, 900_000));
         // A torn note is none.
         fs::write(folder.path().join(DECIDED), "").unwrap();
-        assert_eq!(votes_from(folder.path(), 19), None);
+        assert!(!stands_aside(folder.path(), 19, 900_000));
     }
 
     #[test]
-    fn a_torn_log_is_a_lost_one_and_a_damaged_note_is_an_error() {
+    fn a_torn_log_is_a_lost_one_and_a_damaged_note_counts_from_now() {
         let folder = tempfile::tempdir().unwrap();
         log_at(folder.path(), 8);
         fs::write(folder.path().join("engine/votes.wal"), [0, 0, 0, 1, 0]).unwrap();
-        assert_eq!(votes_from(folder.path(), 7), Some(9));
-        fs::write(folder.path().join(FILE), "nine").unwrap();
-        assert!(recall(folder.path(), Height(7)).is_err());
+        assert!(stands_aside(folder.path(), 7, EARLIER));
+        log_at(folder.path(), 8);
+        fs::write(folder.path().join(NOTE), "nine").unwrap();
+        assert!(stands_aside(folder.path(), 7, EARLIER));
+        assert!(!stands_aside(folder.path(), 7, LATER));
+    }
+
+    #[test]
+    fn a_copy_stands_aside_whatever_lay_beside_it_and_an_operators_word_ends_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("consensus");
+        log_at(&directory, 8);
+        let moved = stand_aside(&directory, NOW, "it was restored\nfrom a snapshot").unwrap().unwrap();
+        assert!(moved.join("engine/votes.wal").exists() && !directory.join("engine").exists());
+        assert_eq!(noted(&directory).unwrap().unwrap(), "it was restoredfrom a snapshot");
+        // Also a node that has not yet read a block.
+        assert!(stands_aside(&directory, 0, 0));
+        assert!(stands_aside(&directory, 7, EARLIER));
+        log_at(&directory, 3);
+        vote_again(&directory).unwrap();
+        assert!(!stands_aside(&directory, 7, EARLIER));
+        log_at(&directory, 8);
+        assert!(!stands_aside(&directory, 7, EARLIER));
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use custos_engine::{Engine, EngineConfig, EngineError, EngineInbound, EngineTimeouts, Evidence};
 use custos_network::{Channel, Frame, Network, NetworkError, PeerKey};
-use custos_proof::ids::Height;
 use custos_proof::keys::PublicKey;
 use thiserror::Error;
 use tokio::runtime::Handle;
@@ -15,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::aside;
+use crate::aside::{self, Aside};
 use crate::bodies::Bodies;
 use crate::config::{ConsensusConfig, Timeouts};
 use crate::driver::{Driver, LedgerThread, allowed_at_start};
@@ -72,17 +71,17 @@ pub struct ConsensusHandle {
     health: watch::Receiver<Health>,
     submissions: Option<Submissions>,
     evidence: Option<mpsc::Receiver<Evidence>>,
-    votes_from: Option<Height>,
+    aside: Option<Aside>,
     shutdown: oneshot::Sender<()>,
     driver: JoinHandle<()>,
 }
 
 impl ConsensusHandle {
-    /// The height from which on this validator may vote, when its memory of votes was lost and it follows
-    /// without voting until then. It votes again when consensus is started anew at the height before.
+    /// What this validator waits for before it votes, when its memory of votes was lost and it follows without
+    /// voting until then. It votes again when consensus is started anew.
     #[must_use]
-    pub fn votes_from(&self) -> Option<Height> {
-        self.votes_from
+    pub fn aside(&self) -> Option<&Aside> {
+        self.aside.as_ref()
     }
 
     /// Sends submissions' bytes to every connected peer, in as few frames as they need. Never waits; a
@@ -211,20 +210,22 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
     let (bodies, durable) =
         Bodies::open(&config.data_dir.join("bodies"), head.height.next()).map_err(directory)?;
 
-    let memory = aside::recall(&config.data_dir, head.height).map_err(directory)?;
-    let votes_from = memory.votes_from.filter(|_| config.signer.is_some());
-    if let Some(from) = votes_from {
+    let memory =
+        aside::recall(&config.data_dir, head.height, head.time, config.clock_bound_ms, (config.clock)())
+            .map_err(directory)?;
+    let aside = memory.aside.filter(|_| config.signer.is_some());
+    if let Some(Aside { from, since, reason }) = &aside {
         warn!(
             head = head.height.0,
             votes_from = from.0,
-            "this node stands aside: its log of votes is lost, or ahead of its ledger, and voting again could sign \
-             twice; it follows, and votes again when the others have decided what it does not remember. If so many \
-             validators say this that nothing is decided, nobody remembers: stop all, and delete `{}` in \
-             consensus' directory of each",
-            aside::FILE
+            since_ms = since.map(|since| since.0),
+            reason,
+            "this node stands aside: what it may have signed it does not remember, and voting again could sign \
+             twice; it follows, and votes again when the others have decided that. If so many validators say \
+             this that nothing is decided, nobody remembers: see `custos node vote-again --help`"
         );
     }
-    let signer = config.signer.filter(|_| votes_from.is_none());
+    let signer = config.signer.filter(|_| aside.is_none());
 
     let bootstrap: BTreeSet<PeerKey> =
         config.peers.iter().filter(|peer| peer.bootstrap).map(|peer| PeerKey(peer.transport.0)).collect();
@@ -297,7 +298,7 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
         wake,
         health: health_seen,
         evidence: Some(evidence_out),
-        votes_from,
+        aside,
         shutdown,
         driver: tokio::spawn(driver.run(stop)),
     })

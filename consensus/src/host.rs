@@ -901,7 +901,8 @@ impl Host {
         let Some(body) = self.bodies.get(&certificate.block_id) else {
             return self.halt(format!(
                 "block {height} is decided and its body is not here; \
-                 was the consensus directory deleted or restored from elsewhere?"
+                 was the consensus directory deleted or restored from elsewhere? \
+                 run `custos node stand-aside`: the node then fetches the block, and votes once that is safe"
             ));
         };
         let block = Arc::clone(&body.block);

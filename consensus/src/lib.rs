@@ -17,7 +17,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod aside;
+pub mod aside;
 mod assembly;
 mod bodies;
 mod config;

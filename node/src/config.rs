@@ -19,6 +19,8 @@ use crate::custodian::config::{CheckedCustodian, CustodianSection};
 
 /// The longest configuration file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
+/// The least time that testimony is kept: a node that was away for less finds every block with its peers.
+const MIN_RETENTION_DAYS: u32 = 30;
 /// The most peers.
 const MAX_PEERS: usize = 512;
 
@@ -45,6 +47,9 @@ pub struct Config {
     /// Consensus.
     #[serde(default)]
     pub consensus: ConsensusSection,
+    /// How long bytes are kept that no proof needs; absent to keep them for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionConfig>,
     /// Logs.
     #[serde(default)]
     pub log: LogConfig,
@@ -114,6 +119,9 @@ pub struct KeysConfig {
     /// Signs votes and proposals; absent for a follower.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consensus: Option<PathBuf>,
+    /// The key that replaces it: used from the block on in which the validator set names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consensus_next: Option<PathBuf>,
     /// Signs checkpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<PathBuf>,
@@ -160,6 +168,17 @@ pub struct ConsensusSection {
     /// Before votes are sent again in a round that does not end.
     #[serde(default = "defaults::rebroadcast_ms")]
     pub rebroadcast_ms: u64,
+}
+
+/// How long bytes are kept that no proof needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Items of testimony (accesses and the like) go after this many days; records and proofs stay.
+    pub testimony_days: u32,
+    /// Whether their envelopes go too, with which the proof goes of who signed them.
+    #[serde(default)]
+    pub envelopes: bool,
 }
 
 /// Logs.
@@ -379,6 +398,7 @@ impl Config {
         for file in [&mut self.data_dir, &mut self.genesis, &mut self.keys.transport]
             .into_iter()
             .chain(self.keys.consensus.as_mut())
+            .chain(self.keys.consensus_next.as_mut())
             .chain(self.keys.note.as_mut())
             .chain(self.keys.sign.as_mut())
         {
@@ -401,6 +421,13 @@ impl Config {
                     .map_err(|error| refuse("participant", format!("is {id:?}: {error}"), NAME))
             })
             .transpose()?;
+        if self.keys.consensus_next.is_some() && self.keys.consensus.is_none() {
+            return Err(refuse(
+                "keys.consensus_next",
+                "is given without `keys.consensus`".into(),
+                "name the key that votes under `keys.consensus`",
+            ));
+        }
         if participant.is_none() && self.keys.consensus.is_some() {
             return Err(refuse(
                 "participant",
@@ -467,7 +494,9 @@ impl Config {
                 bootstrap: peer.bootstrap,
             });
         }
-        let bounds: [(&str, u64, u64, u64); 14] = [
+        let days = self.retention.map_or(MIN_RETENTION_DAYS, |retention| retention.testimony_days);
+        let bounds: [(&str, u64, u64, u64); 15] = [
+            ("retention.testimony_days", days.into(), MIN_RETENTION_DAYS.into(), 36_500),
             ("api.max_connections", self.api.max_connections as u64, 1, 65_536),
             ("api.max_requests", self.api.max_requests as u64, 1, 65_536),
             ("api.max_proofs", self.api.max_proofs as u64, 1, 256),
@@ -579,6 +608,7 @@ format = "json"
             ("/ip4/127.0.0.1/tcp/7703", "tcp/7703", "`p2p.peers[0].address`", "multiaddr"),
             ("hospital-b", "-b", "`p2p.peers[0].participant`", "a-z"),
             ("0101010101", "01", "`p2p.peers[0].transport_key`", "64 hexadecimal"),
+            ("[log]", "[retention]\ntestimony_days = 3\n[log]", "`retention.testimony_days`", "from 30"),
             ("format = \"json\"", "format = \"xml\"", "format", "--help"),
             ("[log]", "[consensus]\nmax_block_bytes = 1000\n[log]", "`consensus.max_block_bytes`", "from"),
             ("[log]", "[mempool]\nsize = 1\n[log]", "size", "--help"),

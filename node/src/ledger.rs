@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use custos_consensus::{AllowedPeer, BuildRequest, Decided, Head, Ledger, LedgerFault, Verdict};
 use custos_proof::cbor::Wire as _;
@@ -51,6 +52,8 @@ pub struct NodeLedger {
     /// The earliest deadline of what falls due by itself, at the head.
     next_due: Option<TimeMs>,
     room: Room,
+    /// Met when serving: see [`Ledger::earliest`].
+    whole_from: AtomicU64,
     metrics: Metrics,
     /// Hashes of the submissions of the last blocks, whose signatures are still remembered.
     recorded: VecDeque<Vec<Digest>>,
@@ -101,7 +104,8 @@ impl NodeLedger {
         };
         let room = Room::new(Limits::default().max_bytes);
         let (executed, recorded) = (VecDeque::new(), VecDeque::new());
-        Ok(Self { chain, executed, peers, next_due, room, metrics, recorded })
+        let whole_from = AtomicU64::new(1);
+        Ok(Self { chain, executed, peers, next_due, room, whole_from, metrics, recorded })
     }
 
     /// Decodes, verifies and applies a block.
@@ -370,8 +374,12 @@ impl Ledger for NodeLedger {
         let snapshot = self.chain.store().snapshot().map_err(fault)?;
         let block = match snapshot.block(height) {
             Ok(Some(block)) => block,
-            // What was pruned here is served by others.
-            Ok(None) | Err(StoreError::Pruned(_)) => return Ok(None),
+            Ok(None) => return Ok(None),
+            // What was pruned here is served by others; so is an item that a later block repeats.
+            Err(StoreError::Pruned(_)) => {
+                self.whole_from.fetch_max(height.next().0, Ordering::Relaxed);
+                return Ok(None);
+            }
             Err(error) => return Err(fault(error)),
         };
         let Some(certificate) = snapshot.certificate(height).map_err(fault)? else { return Ok(None) };
@@ -380,7 +388,8 @@ impl Ledger for NodeLedger {
     }
 
     fn earliest(&self) -> Height {
-        Height(1)
+        let stored = self.chain.store().snapshot().and_then(|snapshot| snapshot.whole_from());
+        Height(stored.unwrap_or(Height(1)).0.max(self.whole_from.load(Ordering::Relaxed)))
     }
 }
 

@@ -17,6 +17,7 @@
 pub mod chain;
 pub mod config;
 pub mod custodian;
+pub mod door;
 pub mod http;
 pub mod intake;
 pub mod keys;
@@ -24,9 +25,13 @@ pub mod ledger;
 pub mod mempool;
 pub mod metrics;
 pub mod node;
+mod opening;
 pub mod pace;
 pub mod proofs;
 pub mod readers;
 mod reports;
+mod retention;
 mod room;
 pub mod telemetry;
+
+pub use custos_consensus::aside;

@@ -5,26 +5,24 @@
 //! stop    API lets its last answers out -> gossip -> consensus finishes its commit -> intake -> store is closed
 //! ```
 //!
-//! A node stops by itself when consensus halts, and says why: a block that was decided and cannot be
-//! kept leaves nothing else to do. In a safety hang it goes on reading and says so in `/healthz`; it
-//! signs nothing until an operator has looked.
+//! A node stops by itself when consensus halts or its database shows damage, and says why: a block that
+//! was decided and cannot be kept leaves nothing else to do. In a safety hang it goes on reading and says
+//! so in `/healthz`; it signs nothing until an operator has looked.
+//!
+//! It starts itself anew, in the same process, when it is to sign with another key than it began with:
+//! when it need not stand aside any longer ([`custos_consensus::aside`]), or when a block put its next key into
+//! the validator set.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use custos_consensus::{ConsensusConfig, ConsensusHandle, Gossiper, Health, State, Submissions, Timeouts};
-use custos_proof::cbor::Wire as _;
-use custos_proof::genesis::Genesis;
 use custos_proof::hash::{ChainId, KeyId};
 use custos_proof::ids::ParticipantId;
-use custos_proof::keys::{KeyPurpose, Signer, key_id};
-use custos_proof::registry::{self, Policy};
 use custos_proof::submission::Verified;
-use custos_state::apply;
-use custos_state::view::View as _;
-use custos_store::{Store, StoreError};
+use custos_store::StoreError;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,21 +30,24 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-use crate::chain::Chain;
+use crate::chain::{Chain, clock};
 use crate::config::Checked;
 use crate::custodian::{Custodian, CustodianError, Ready};
+use crate::door;
 use crate::http::{self, Api, ApiParts};
 use crate::intake::{Intake, IntakeThread, Peers};
-use crate::keys::{FileSigner, KeyFileError};
-use crate::ledger::{NodeLedger, key_entry};
-use crate::mempool::Limits;
+use crate::keys::KeyFileError;
+use crate::ledger::NodeLedger;
 use crate::metrics::Metrics;
+use crate::opening::{Opened, Signing, open};
 use crate::reports::Reporter;
 
-/// The longest genesis file, in bytes.
-const MAX_GENESIS_BYTES: u64 = 16 * 1024 * 1024;
 /// How long peers' submissions wait when the intake is full.
 const FULL_PAUSE: Duration = Duration::from_millis(5);
+/// How often a node looks whether its database showed damage.
+const LOOK_FOR_DAMAGE: Duration = Duration::from_millis(500);
+/// How long they get when it starts anew: a pruning that is under way ends in between.
+const LAST_READERS_ANEW: Duration = Duration::from_secs(600);
 /// How long the last readers of the store get when the node stops.
 const LAST_READERS: Duration = Duration::from_secs(5);
 
@@ -64,6 +65,9 @@ pub struct Node {
     intake: Intake,
     intake_thread: IntakeThread,
     custodian: Option<Custodian>,
+    door: JoinHandle<()>,
+    pruning: JoinHandle<()>,
+    signing: Signing,
 }
 
 /// Why a node does not start, or stopped.
@@ -122,6 +126,9 @@ pub enum NodeError {
     /// Consensus halted.
     #[error("consensus halted: {0}")]
     Halted(String),
+    /// A reader of the database met damage.
+    #[error("the database is damaged, and this node neither votes nor runs with it: {0}")]
+    Damaged(String),
 }
 
 /// Runs a node until a signal or a halt.
@@ -135,28 +142,51 @@ pub async fn run(checked: Checked) -> Result<(), NodeError> {
     };
     let mut terminate = signal(SignalKind::terminate()).map_err(system("listening for SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("listening for SIGINT"))?;
+    let mut anew: Option<Instant> = None;
     loop {
-        let node = Node::start(checked.clone()).await?;
-        let halted = tokio::select! {
-            _ = terminate.recv() => None,
-            _ = interrupt.recv() => None,
-            reason = node.halted() => Some(reason),
-            () = node.may_vote_again() => {
-                info!("what this node may have voted on is decided: it starts again and votes");
-                node.stop().await;
+        let node = match Node::start(checked.clone()).await {
+            Ok(node) => node,
+            // A last reader of the run before still has the store.
+            Err(NodeError::Store(StoreError::Locked(_)))
+                if anew.is_some_and(|since| since.elapsed() < LAST_READERS_ANEW) =>
+            {
+                tokio::time::sleep(LOOK_FOR_DAMAGE).await;
                 continue;
             }
+            Err(error) => return Err(error),
         };
-        match &halted {
-            None => info!("stopping"),
-            Some(reason) => error!(reason, "consensus halted: the node stops"),
+        let end = tokio::select! {
+            _ = terminate.recv() => End::Asked,
+            _ = interrupt.recv() => End::Asked,
+            reason = node.halted() => End::Failed(NodeError::Halted(reason)),
+            damage = node.damaged() => End::Failed(NodeError::Damaged(damage)),
+            why = node.signs_otherwise() => End::Anew(why),
+        };
+        match &end {
+            End::Asked => info!("stopping"),
+            End::Failed(error) => error!(%error, "the node stops"),
+            End::Anew(why) => info!("{why}"),
         }
         node.stop().await;
-        return match halted {
-            None => Ok(()),
-            Some(reason) => Err(NodeError::Halted(reason)),
-        };
+        match end {
+            End::Asked => return Ok(()),
+            End::Failed(error) => return Err(error),
+            End::Anew(_) => anew = Some(Instant::now()),
+        }
     }
+}
+
+/// Where consensus keeps its own files, what it remembers of votes among them.
+#[must_use]
+pub fn consensus_dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("consensus")
+}
+
+/// How a run of a node ended.
+enum End {
+    Asked,
+    Failed(NodeError),
+    Anew(&'static str),
 }
 
 impl Node {
@@ -165,7 +195,7 @@ impl Node {
     /// # Errors
     /// [`NodeError`]; nothing is left running then.
     pub async fn start(checked: Checked) -> Result<Self, NodeError> {
-        let Opened { chain, keys, policy } = {
+        let Opened { chain, keys, policy, mut signing } = {
             let checked = checked.clone();
             tokio::task::spawn_blocking(move || open(&checked)).await.map_err(|panic| {
                 NodeError::System { what: "opening the store".into(), cause: std::io::Error::other(panic) }
@@ -181,6 +211,7 @@ impl Node {
             .local_addr()
             .map_err(|cause| NodeError::System { what: "the API's own address".into(), cause })?;
 
+        let door = door::open(&config.data_dir);
         let custodian = match config.custodian.clone().zip(custodian) {
             Some((section, checked)) => {
                 Some(Ready::open(section, checked, Arc::clone(&chain), participant.clone()).await?)
@@ -195,7 +226,7 @@ impl Node {
         let mut consensus = custos_consensus::start(
             ConsensusConfig {
                 name: participant.as_ref().map_or_else(|| "follower".to_owned(), ToString::to_string),
-                data_dir: config.data_dir.join("consensus"),
+                data_dir: consensus_dir(&config.data_dir),
                 listen: config.p2p.listen.clone(),
                 transport_seed: *keys.transport.seed(),
                 signer: keys.consensus,
@@ -210,12 +241,13 @@ impl Node {
                 heartbeat_ms: policy.heartbeat_ms,
                 max_block_bytes: section.max_block_bytes,
                 clock_bound_ms: section.clock_bound_ms,
-                clock: crate::chain::clock,
+                clock,
             },
             Box::new(ledger),
             &tokio::runtime::Handle::current(),
         )
         .await?;
+        signing.aside = consensus.aside().cloned();
         let health = consensus.health();
         let submissions = consensus.take_submissions();
 
@@ -240,6 +272,9 @@ impl Node {
         );
         let custodian = custodian
             .map(|ready| ready.run(intake.clone(), metrics.clone(), config.api.clone(), stopping.clone()));
+        let door =
+            tokio::spawn(door::answer(door, Arc::clone(&chain), config.data_dir.clone(), stopping.clone()));
+        let pruning = tokio::spawn(crate::retention::keep(Arc::clone(&chain), config.retention));
         let router = http::router(Arc::new(api));
         let server = tokio::spawn(async move { http::serve(listener, router, &config.api, stopping).await });
         info!(
@@ -263,6 +298,9 @@ impl Node {
             intake,
             intake_thread,
             custodian,
+            door,
+            pruning,
+            signing,
         })
     }
 
@@ -315,27 +353,52 @@ impl Node {
         }
     }
 
-    /// Ends when a validator that stood aside (see [`ConsensusHandle::votes_from`]) has what it waited for, and may
-    /// be started again to vote; does not end otherwise.
-    pub async fn may_vote_again(&self) {
-        let Some(from) = self.consensus.votes_from() else { return std::future::pending().await };
-        let mut health = self.health.clone();
-        if health.wait_for(|health| health.height.next() >= from).await.is_err() {
-            std::future::pending().await
+    /// What a reader of the database found damaged; does not end before.
+    async fn damaged(&self) -> String {
+        let mut look = tokio::time::interval(LOOK_FOR_DAMAGE);
+        loop {
+            look.tick().await;
+            if let Some(damage) = self.chain.store().damage() {
+                return damage.to_owned();
+            }
+        }
+    }
+
+    /// Why another key is to sign from the head on; does not end before.
+    async fn signs_otherwise(&self) -> &'static str {
+        let mut heights = self.chain.heights();
+        loop {
+            if let Some(why) = self.signing.otherwise(&self.chain.store().head()) {
+                return why;
+            }
+            if heights.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
         }
     }
 
     /// Stops: lets the last answers out, lets the commit in flight finish, closes the store.
     pub async fn stop(self) {
         let Self {
-            chain, stop, server, gossip, reports, consensus, intake, intake_thread, custodian, ..
+            chain,
+            stop,
+            server,
+            gossip,
+            reports,
+            consensus,
+            intake,
+            intake_thread,
+            custodian,
+            door,
+            pruning,
+            ..
         } = self;
         let _ = stop.send(true);
         let _ = server.await;
         if let Some(custodian) = custodian {
             custodian.stop().await;
         }
-        for task in [gossip, reports] {
+        for task in [gossip, reports, door, pruning] {
             task.abort();
             let _ = task.await;
         }
@@ -380,111 +443,6 @@ async fn relay(submissions: Option<Submissions>, intake: Intake) {
             submissions = back;
             tokio::time::sleep(FULL_PAUSE).await;
         }
-    }
-}
-
-struct Opened {
-    chain: Arc<Chain>,
-    keys: Keys,
-    policy: Policy,
-}
-
-struct Keys {
-    transport: FileSigner,
-    consensus: Option<Arc<dyn Signer>>,
-    note: Option<Arc<dyn Signer>>,
-    sign: Option<Arc<dyn Signer>>,
-}
-
-/// Genesis, keys and store.
-fn open(checked: &Checked) -> Result<Opened, NodeError> {
-    let config = &checked.config;
-    let genesis = read_genesis(&config.genesis)?;
-    let signer = |path: &Option<PathBuf>, purpose| {
-        path.as_deref()
-            .map(|path| FileSigner::read(path, purpose).map(|key| Arc::new(key) as Arc<dyn Signer>))
-            .transpose()
-    };
-    let keys = Keys {
-        transport: FileSigner::read(&config.keys.transport, KeyPurpose::Transport)?,
-        consensus: signer(&config.keys.consensus, KeyPurpose::Consensus)?,
-        note: signer(&config.keys.note, KeyPurpose::Note)?,
-        sign: signer(&config.keys.sign, KeyPurpose::Sign)?,
-    };
-    let store = open_store(&config.data_dir.join("ledger"), &genesis, &config.genesis)?;
-    let policy = {
-        let snapshot = store.snapshot()?;
-        let known = |signer: &dyn Signer| key_entry(&snapshot, &key_id(&signer.public_key()));
-        let live = |signer: &dyn Signer, purpose, owner: &ParticipantId| {
-            let entry = known(signer)?;
-            Ok::<_, StoreError>(entry.is_some_and(|e| {
-                e.purpose == purpose && e.owner.as_participant() == Some(owner) && e.revoked.is_none()
-            }))
-        };
-        if let (Some(key), Some(participant)) = (&keys.consensus, &checked.participant) {
-            let votes_already =
-                snapshot.head().next_validators.as_slice().iter().any(|v| v.participant == *participant);
-            if known(key.as_ref())?.is_none() && !votes_already {
-                // A validator that is to join has to follow the chain before the others vote it in.
-                warn!(
-                    "the consensus key is not in the registry yet: this node follows, and votes once validator.put names the key"
-                );
-            } else if !live(key.as_ref(), KeyPurpose::Consensus, participant)? {
-                return Err(NodeError::NotRegistered {
-                    key: key_id(&key.public_key()),
-                    participant: participant.clone(),
-                });
-            }
-            if !live(&keys.transport, KeyPurpose::Transport, participant)? {
-                warn!(
-                    "the transport key is not in the registry: only peers that list this node as a bootstrap peer will speak to it"
-                );
-            }
-        }
-        let bytes =
-            snapshot.entry(&registry::policy_key()).map_err(|error| StoreError::Io(error.to_string()))?;
-        bytes.and_then(|bytes| Policy::from_bytes(&bytes).ok()).ok_or_else(|| {
-            StoreError::Io("the policy is missing or not well formed; run `custos fsck`".into())
-        })?
-    };
-    let limits = Limits {
-        max_bytes: config.mempool.max_bytes,
-        max_count: config.mempool.max_count,
-        author_share: config.mempool.author_share,
-        ..Limits::default()
-    };
-    Ok(Opened { chain: Arc::new(Chain::new(store, limits)), keys, policy })
-}
-
-fn read_genesis(path: &Path) -> Result<Genesis, NodeError> {
-    let refuse = |cause: String| NodeError::Genesis { path: path.to_owned(), cause };
-    let length = std::fs::metadata(path).map_err(|error| refuse(error.to_string()))?.len();
-    if length > MAX_GENESIS_BYTES {
-        return Err(refuse(format!("longer than {MAX_GENESIS_BYTES} bytes")));
-    }
-    let bytes = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
-    let genesis = Genesis::from_bytes(&bytes).map_err(|error| refuse(error.to_string()))?;
-    genesis.check().map_err(|error| refuse(error.to_string()))?;
-    Ok(genesis)
-}
-
-fn open_store(dir: &Path, genesis: &Genesis, genesis_path: &Path) -> Result<Store, NodeError> {
-    let store = match Store::open(dir) {
-        Ok(store) => store,
-        Err(StoreError::NotFound(_)) => {
-            let start = apply::start(genesis).map_err(|error| NodeError::Genesis {
-                path: genesis_path.to_owned(),
-                cause: error.to_string(),
-            })?;
-            Store::create(dir, genesis, &start)?
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let (found, expected) = (store.head().chain, genesis.chain());
-    if found == expected {
-        Ok(store)
-    } else {
-        Err(NodeError::OtherChain { dir: dir.to_owned(), found, expected })
     }
 }
 

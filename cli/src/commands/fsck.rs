@@ -57,12 +57,12 @@ impl Fsck {
 }
 
 /// A node keeps the ledger in a folder of its data directory; either may be named.
-fn ledger_of(data: &Path) -> PathBuf {
+pub(super) fn ledger_of(data: &Path) -> PathBuf {
     let inside = data.join("ledger");
     if inside.is_dir() { inside } else { data.into() }
 }
 
-fn show(bar: &ProgressBar, progress: &Progress) {
+pub(super) fn show(bar: &ProgressBar, progress: &Progress) {
     bar.set_length(progress.total);
     bar.set_position(progress.done);
     bar.set_message(progress.stage);

@@ -723,9 +723,11 @@ impl MadeNode {
             keys: KeysConfig {
                 transport: key(KeyPurpose::Transport),
                 consensus: Some(key(KeyPurpose::Consensus)),
+                consensus_next: None,
                 note: Some(key(KeyPurpose::Note)),
                 sign: Some(key(KeyPurpose::Sign)),
             },
+            retention: None,
             mempool: MempoolConfig::default(),
             consensus: ConsensusSection::default(),
             log: LogConfig::default(),

@@ -4,13 +4,14 @@
 //! one adds a block to what is stored, this one starts from nothing. Memory grows with the number of
 //! trails (about 200 bytes each) and not with the log.
 //!
-//! Rows that follow from items can't be computed when the items were pruned; [`Derived`] says so.
+//! The ids of events whose items were pruned stand in `events` only; they are taken from there and proven by
+//! the running hash in the state map. What else followed from pruned items cannot be computed; [`Derived`] says so.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use custos_proof::cbor::Wire;
 use custos_proof::hash::{Digest, StateKey, TrailKey, sha256};
-use custos_proof::ids::TimeMs;
+use custos_proof::ids::{LogIndex, Random16, TimeMs};
 use custos_proof::item::Item;
 use custos_proof::keys::key_id;
 use custos_proof::kinds::Fields;
@@ -24,8 +25,8 @@ use custos_state::apply::NONCE_BUCKET_MS;
 use crate::codec;
 use crate::error::StoreError;
 use crate::meter::Meter;
-use crate::snapshot::Snapshot;
-use crate::store::{damaged, hex};
+use crate::snapshot::{Snapshot, decode_row};
+use crate::store::{beyond_rebuild, damaged, hex};
 use crate::tables::{self, Table};
 use crate::tiles::{Edge, HEIGHT, Written};
 use crate::walk::Follow;
@@ -42,7 +43,7 @@ pub(crate) trait Sink {
 /// What can be said about derived rows besides what they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Derived {
-    /// Items were pruned: rows of `events` and `registry` may exist that nothing here follows from.
+    /// Items were pruned: rows of `registry` may exist that nothing here follows from.
     pub(crate) incomplete: bool,
     /// Envelopes were pruned so early that their nonces may still be live.
     pub(crate) nonces_incomplete: bool,
@@ -59,6 +60,8 @@ pub(crate) struct Deriver<'s, S> {
     trails: HashMap<TrailKey, (Frontier, Edge)>,
     nonces: BTreeMap<(u64, Author), Bucket>,
     events: BTreeMap<(Author, u64), Bucket>,
+    /// Events whose items are gone, by log index; read when the first of them is met.
+    gone: Option<HashMap<u64, Random16>>,
     /// Rows of `registry`: several items can say the same.
     registry: BTreeSet<Vec<u8>>,
     derived: Derived,
@@ -68,7 +71,7 @@ impl Derived {
     /// Whether a table may have rows that nothing here follows from.
     pub(crate) fn leaves_open(&self, table: Table) -> bool {
         match table {
-            Table::Events | Table::Registry => self.incomplete,
+            Table::Registry => self.incomplete,
             Table::Nonces => self.nonces_incomplete,
             _ => false,
         }
@@ -84,6 +87,7 @@ impl<'s, S: Sink> Deriver<'s, S> {
             trails: HashMap::new(),
             nonces: BTreeMap::new(),
             events: BTreeMap::new(),
+            gone: None,
             registry: BTreeSet::new(),
             derived: Derived::default(),
         }
@@ -150,10 +154,19 @@ impl<'s, S: Sink> Deriver<'s, S> {
         let events =
             self.events.iter().map(|((author, year), hash)| (registry::event_key(author, *year), hash));
         let nonces = nonces.filter(|_| !self.derived.nonces_incomplete);
-        let events = events.filter(|_| !self.derived.incomplete);
-        for (key, expected) in nonces.chain(events) {
+        let events = events.map(|(key, hash)| (key, hash, self.derived.incomplete));
+        for (key, expected, from_rows) in nonces.map(|(key, hash)| (key, hash, false)).chain(events) {
             let found = self.snapshot.get(Table::State, &key.0)?;
             if found.as_deref() != Some(&expected.to_bytes()) {
+                if from_rows {
+                    let found = format!("{} with running hash {}", expected.count, expected.hash);
+                    return Err(beyond_rebuild(damaged(
+                        Table::Events,
+                        format!("state key {key}"),
+                        "the ids of an author's events, pruned ones included, as the state map has them",
+                        found,
+                    )));
+                }
                 let found = found.map_or("nothing".into(), |found| hex(&found));
                 let expected = format!("{} members with running hash {}", expected.count, expected.hash);
                 return Err(damaged(Table::State, key.to_string(), expected, found));
@@ -192,6 +205,9 @@ impl<'s, S: Sink> Deriver<'s, S> {
         self.sink.row(Table::ItemIndex, &tables::item_index_key(&entry.item, record.index), &[])?;
         let Some(bytes) = bytes else {
             self.derived.incomplete = true;
+            if let Some(event) = self.gone_event(record.index)? {
+                self.event(record, entry, &event)?;
+            }
             return Ok(());
         };
         let item = Item::from_bytes(bytes).map_err(|error| {
@@ -200,13 +216,7 @@ impl<'s, S: Sink> Deriver<'s, S> {
         if let Some(event) = item.fields.event_id()
             && !entry.verdict.codes.contains(&Code::EventReused)
         {
-            let mut member = event.0.to_vec();
-            member.extend(entry.item.0);
-            let bucket =
-                self.events.entry((entry.author.clone(), record.time.year())).or_insert(Bucket::EMPTY);
-            *bucket = bucket.with(&member);
-            let row = codec::encode(&record.index.0);
-            self.sink.row(Table::Events, &tables::event_key(&entry.author, event), &row)?;
+            self.event(record, entry, event)?;
         }
         match &item.fields {
             Fields::ParticipantRegister(_) | Fields::KeyAdd(_) | Fields::KeyRotate(_) => {
@@ -216,6 +226,33 @@ impl<'s, S: Sink> Deriver<'s, S> {
             Fields::ProposalOpen(f) => f.acts.iter().try_for_each(|act| self.registered(&act.item().fields)),
             _ => Ok(()),
         }
+    }
+
+    fn event(&mut self, record: &Record, entry: &ItemEntry, event: &Random16) -> Result<(), StoreError> {
+        let mut member = event.0.to_vec();
+        member.extend(entry.item.0);
+        let bucket = self.events.entry((entry.author.clone(), record.time.year())).or_insert(Bucket::EMPTY);
+        *bucket = bucket.with(&member);
+        let row = codec::encode(&record.index.0);
+        self.sink.row(Table::Events, &tables::event_key(&entry.author, event), &row)
+    }
+
+    /// The event whose item is gone and was recorded at `index` first, if there was one.
+    fn gone_event(&mut self, index: LogIndex) -> Result<Option<Random16>, StoreError> {
+        if self.gone.is_none() {
+            let mut gone = HashMap::new();
+            for row in self.snapshot.rows(Table::Events, &[], None) {
+                let (key, value) = row?;
+                let at: u64 = decode_row(Table::Events, &key, &value)?;
+                if let Some(event) = key.last_chunk::<16>()
+                    && self.snapshot.item(LogIndex(at))?.is_none()
+                {
+                    gone.insert(at, Random16(*event));
+                }
+            }
+            self.gone = Some(gone);
+        }
+        Ok(self.gone.as_ref().and_then(|gone| gone.get(&index.0).copied()))
     }
 
     /// What an act entered into the registry, if it was carried out.

@@ -16,6 +16,11 @@ pub enum StoreError {
     /// Something in the store cannot be what was written.
     #[error("{0}")]
     Damaged(Box<Damage>),
+    /// Something in the store did not fit when it was open before, and nobody has looked since.
+    #[error(
+        "the store in {0} was found damaged: {1}; run `custos fsck`, which opens it again if nothing is found"
+    )]
+    Marked(PathBuf, String),
     /// There is no store.
     #[error("no store in {0}; begin one from a genesis, or name the right data directory")]
     NotFound(PathBuf),

@@ -24,6 +24,7 @@ use custos_proof::submission::{Submission, Verified};
 use custos_state::apply;
 use custos_state::memory::MemoryStore;
 
+use crate::damage;
 use crate::derive::{Derived, Deriver, Sink};
 use crate::error::{Mend, StoreError};
 use crate::meter::Meter;
@@ -95,7 +96,9 @@ pub fn fsck(dir: &Path, checks: &Checks, progress: &mut dyn FnMut(Progress)) -> 
     if snapshot.get(Table::Meta, meta::REBUILDING)?.is_some() {
         return Err(StoreError::RebuildInterrupted);
     }
-    check(&snapshot, checks, progress)
+    let report = check(&snapshot, checks, progress)?;
+    damage::unmark(dir)?;
+    Ok(report)
 }
 
 /// Checks one version of a store that is open.

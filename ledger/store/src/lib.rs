@@ -21,12 +21,16 @@ pub mod fsck;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod options;
+pub mod portable;
+pub mod prune;
 pub mod rebuild;
 pub mod snapshot;
 pub mod store;
 pub mod tables;
 
+mod checkpoint;
 mod codec;
+mod damage;
 mod derive;
 mod entries;
 mod meter;
@@ -39,6 +43,7 @@ mod walk;
 pub use error::{Damage, Mend, StoreError};
 pub use fsck::{Checks, Progress, Report, fsck};
 pub use options::Limits;
+pub use prune::Pruned;
 pub use rebuild::rebuild;
 pub use snapshot::{BlockSummary, Snapshot, SubmissionStatus, TrailEntry};
 pub use store::{Stats, Store, TableStats};

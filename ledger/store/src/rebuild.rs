@@ -10,7 +10,7 @@
 //!
 //! If we die while the mark is there, opening and fsck refuse the store and say so, and the rebuild
 //! starts over: primary tables are only read. Rows that followed from items which have since been
-//! pruned cannot be computed again; they are kept, and only removed when they contradict the state.
+//! pruned cannot be computed again; they are kept, and proven by or removed for what the state says.
 
 use std::path::Path;
 
@@ -20,6 +20,7 @@ use custos_proof::ids::{LogIndex, ParticipantId};
 use custos_proof::registry;
 
 use crate::codec;
+use crate::damage;
 use crate::derive::{Derived, Deriver, Sink};
 use crate::error::StoreError;
 use crate::fsck::{Checks, DERIVED, Progress, Report, check};
@@ -40,24 +41,31 @@ const PART_BYTES: usize = 4 << 20;
 /// [`Store::open`].
 pub fn rebuild(dir: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
     let store = Store::open_unchecked(dir, &Limits::default())?;
-    let derived = {
+    let report = rebuild_open(&store, progress)?;
+    store.compact()?;
+    damage::unmark(dir)?;
+    Ok(report)
+}
+
+/// As [`rebuild`], of a store that nobody else has.
+pub(crate) fn rebuild_open(store: &Store, progress: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
+    let (derived, signatures) = {
         let snapshot = store.snapshot()?;
         let mut meter = Meter::new(snapshot.work(), progress);
         meter.stage("checking what the tables are made from");
         let mut deriver = Deriver::new(&snapshot, Nowhere);
-        walk(&snapshot, true, &mut meter, &mut deriver)?;
-        deriver.finish(&mut meter)?.0
+        let signatures = walk(&snapshot, true, &mut meter, &mut deriver)?.signatures;
+        (deriver.finish(&mut meter)?.0, signatures)
     };
     let mut mark = Batch::new(store.database());
     mark.put(Table::Meta, meta::REBUILDING, codec::encode(&true));
     mark.write()?;
     {
         let snapshot = store.snapshot()?;
-        clear(&store, &snapshot, derived)?;
+        clear(store, &snapshot, derived)?;
         let mut meter = Meter::new(snapshot.work(), progress);
         meter.stage("writing");
-        let mut deriver =
-            Deriver::new(&snapshot, Writing { store: &store, batch: Batch::new(store.database()) });
+        let mut deriver = Deriver::new(&snapshot, Writing { store, batch: Batch::new(store.database()) });
         walk(&snapshot, false, &mut meter, &mut deriver)?;
         let (_, writing) = deriver.finish(&mut meter)?;
         writing.batch.write()?;
@@ -67,8 +75,7 @@ pub fn rebuild(dir: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Report,
     let mut unmark = Batch::new(store.database());
     unmark.delete(Table::Meta, meta::REBUILDING);
     unmark.write()?;
-    store.compact()?;
-    Ok(report)
+    Ok(Report { signatures, ..report })
 }
 
 /// Empties the derived tables, but for what can no longer be computed.

@@ -115,6 +115,22 @@ impl SubmissionRow {
         Some(row)
     }
 
+    /// First log index, number of items, and those recorded earlier.
+    pub(crate) fn parts(&self) -> (u64, u32, &[(u32, u64)]) {
+        (self.first, self.items, &self.before)
+    }
+
+    /// The row of these parts, unchecked.
+    pub(crate) fn from_parts(
+        height: Height,
+        position: u32,
+        first: u64,
+        items: u32,
+        before: Vec<(u32, u64)>,
+    ) -> Self {
+        Self { height: height.0, position, first, items, before }
+    }
+
     /// Where the items are recorded; `None` if the row contradicts itself.
     pub(crate) fn placed(&self) -> Option<Vec<Placed>> {
         if self.items as usize > custos_proof::submission::MAX_ITEMS {

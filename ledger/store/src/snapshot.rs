@@ -552,6 +552,10 @@ impl<'a> Snapshot<'a> {
         self.store.genesis()
     }
 
+    pub(crate) fn genesis_bytes(&self) -> &'a [u8] {
+        self.store.genesis_bytes()
+    }
+
     /// How many rows a table has, counted.
     pub(crate) fn count(&self, table: Table) -> Result<u64, StoreError> {
         let mut rows = 0;
@@ -573,7 +577,9 @@ impl<'a> Snapshot<'a> {
     }
 
     fn pinned(&self, table: Table, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, StoreError> {
-        self.at.get_pinned_cf(self.store.family(table), key).map_err(|error| failed(table, key, &error))
+        self.at
+            .get_pinned_cf(self.store.family(table), key)
+            .map_err(|error| self.store.noticed(failed(table, key, &error)))
     }
 
     /// Rows in the order of their keys, from `from` on and before `to`.
@@ -589,7 +595,7 @@ impl<'a> Snapshot<'a> {
         }
         self.at
             .iterator_cf_opt(self.store.family(table), options, IteratorMode::From(from, Direction::Forward))
-            .map(move |row| row.map_err(|error| failed(table, b"", &error)))
+            .map(move |row| row.map_err(|error| self.store.noticed(failed(table, b"", &error))))
     }
 
     pub(crate) fn rows_with(
@@ -685,7 +691,7 @@ impl<'a> Snapshot<'a> {
         })
     }
 
-    fn submission_row(&self, id: &SubmissionId) -> Result<Option<SubmissionRow>, StoreError> {
+    pub(crate) fn submission_row(&self, id: &SubmissionId) -> Result<Option<SubmissionRow>, StoreError> {
         self.find_submission(id, |row| {
             let (height, position) = (Height(row.height), row.position);
             Ok(self.stored_envelope(height, position)?.id(height, position)? == *id)
@@ -771,7 +777,7 @@ impl StoredEnvelope {
         }
     }
 
-    fn id(&self, height: Height, position: u32) -> Result<SubmissionId, StoreError> {
+    pub(crate) fn id(&self, height: Height, position: u32) -> Result<SubmissionId, StoreError> {
         match self {
             StoredEnvelope::Pruned(id) => Ok(*id),
             StoredEnvelope::Kept(bytes) => {

@@ -17,7 +17,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use custos_proof::cbor::Wire;
 use custos_proof::certificate::Certificate;
@@ -35,6 +35,7 @@ use custos_state::view::Head;
 use rocksdb::{ColumnFamily, DB, WriteBatch};
 
 use crate::codec;
+use crate::damage;
 use crate::entries::EntryCache;
 use crate::error::{Damage, StoreError};
 use crate::options::{self, Limits};
@@ -59,11 +60,12 @@ pub struct Store {
     entries: EntryCache,
     writer: Mutex<Writer>,
     counters: Counters,
+    damage: OnceLock<String>,
 }
 
 /// What only the one who commits needs.
 #[derive(Debug)]
-struct Writer {
+pub(crate) struct Writer {
     /// The log's partial tiles.
     edge: Edge,
     /// A write failed: see the module's text.
@@ -137,6 +139,11 @@ impl Store {
         }
         std::fs::create_dir_all(dir)
             .map_err(|error| StoreError::Io(format!("{}: {error}", dir.display())))?;
+        if !dir.join("CURRENT").exists()
+            && let Some(damage) = remains(dir)
+        {
+            return Err(damage);
+        }
         let db = open_database(dir, limits, true)?;
         // A creation that died before its batch left a database without a format: begin again.
         if read(&db, Table::Meta, meta::FORMAT)?.is_some() {
@@ -158,7 +165,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Locked`], [`StoreError::Format`], [`StoreError::RebuildInterrupted`],
-    /// [`StoreError::Damaged`] when the head does not fit the stored roots, and when the disk fails.
+    /// [`StoreError::Marked`], [`StoreError::Damaged`] when the head does not fit the stored roots, and when the disk fails.
     pub fn open(dir: &Path) -> Result<Store, StoreError> {
         Self::open_with(dir, &Limits::default())
     }
@@ -171,6 +178,9 @@ impl Store {
         let db = open_existing(dir, limits)?;
         if read(&db, Table::Meta, meta::REBUILDING)?.is_some() {
             return Err(StoreError::RebuildInterrupted);
+        }
+        if let Some(damage) = damage::marked(dir)? {
+            return Err(StoreError::Marked(dir.to_owned(), damage));
         }
         Self::check_and_assemble(db, dir, limits)
     }
@@ -213,6 +223,7 @@ impl Store {
             tip: RwLock::new(Arc::new(head)),
             writer: Mutex::new(Writer { edge: Edge::default(), failed: false }),
             counters: Counters::default(),
+            damage: OnceLock::new(),
             db,
         };
         let edge = edge(&store.snapshot()?)?;
@@ -340,6 +351,24 @@ impl Store {
         })
     }
 
+    /// The first damage that any reader met since the store was opened. Whoever sees some MUST NOT vote. It outlives
+    /// the process: the store does not open again before [`crate::fsck`] found it whole.
+    #[must_use]
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.get().map(String::as_str)
+    }
+
+    /// Remembers damage, and gives it back.
+    pub(crate) fn noticed(&self, error: StoreError) -> StoreError {
+        if let StoreError::Damaged(damage) = &error {
+            let words = damage.to_string();
+            if self.damage.set(words.clone()).is_ok() {
+                damage::mark(&self.dir, &words);
+            }
+        }
+        error
+    }
+
     /// Flushes and compacts every table: to measure, or before a copy is taken. Takes a while.
     ///
     /// # Errors
@@ -354,6 +383,10 @@ impl Store {
 
     pub(crate) fn database(&self) -> &DB {
         &self.db
+    }
+
+    pub(crate) fn writer(&self) -> &Mutex<Writer> {
+        &self.writer
     }
 
     pub(crate) fn estimated_rows(&self, table: Table) -> u64 {
@@ -445,6 +478,11 @@ impl<'db> Batch<'db> {
         Self { db, batch: WriteBatch::default() }
     }
 
+    /// Whether there is nothing to write.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+
     /// The size of the batch, in bytes.
     pub(crate) fn len(&self) -> usize {
         self.batch.size_in_bytes()
@@ -453,6 +491,11 @@ impl<'db> Batch<'db> {
     /// Writes the batch and waits until it has reached the disk.
     pub(crate) fn write(self) -> Result<(), StoreError> {
         self.db.write_opt(self.batch, &options::synced()).map_err(io)
+    }
+
+    /// Writes the batch without waiting for the disk: for a database that nobody opens before it was synced.
+    pub(crate) fn write_unsynced(self) -> Result<(), StoreError> {
+        self.db.write(self.batch).map_err(io)
     }
 
     pub(crate) fn put(&mut self, table: Table, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
@@ -475,7 +518,7 @@ impl<'db> Batch<'db> {
         }
     }
 
-    fn head(&mut self, head: &Head) {
+    pub(crate) fn head(&mut self, head: &Head) {
         self.put(Table::Meta, meta::HEAD, codec::encode(&HeadRow::of(head)));
     }
 
@@ -615,6 +658,7 @@ impl<'db> Batch<'db> {
     /// Takes the items out that need not be kept any longer. `before` is enough to find them: what is erased is a month
     /// old at least. If we die before the batch, they are there, and the block is not; there is no third case.
     fn erase(&mut self, before: &Snapshot<'_>, erasure: &Erasure) -> Result<(), StoreError> {
+        let mut whole_from = Height(1);
         for listed in before.trail(&erasure.trail, erasure.from, erasure.to)? {
             let Some(bytes) = before.item(listed.index)? else { continue };
             let place = || listed.index.to_string();
@@ -625,7 +669,11 @@ impl<'db> Batch<'db> {
             })?;
             if erasure.covers(record.time, &item.fields) {
                 self.delete(Table::Items, tables::index_key(listed.index));
+                whole_from = whole_from.max(record.height.next());
             }
+        }
+        if whole_from > before.whole_from()? {
+            self.whole_from(whole_from);
         }
         Ok(())
     }
@@ -640,7 +688,7 @@ impl<'db> Batch<'db> {
     }
 }
 
-fn open_database(dir: &Path, limits: &Limits, create: bool) -> Result<DB, StoreError> {
+pub(crate) fn open_database(dir: &Path, limits: &Limits, create: bool) -> Result<DB, StoreError> {
     let mut options = options::database(limits);
     options.create_if_missing(create);
     DB::open_cf_descriptors(&options, dir, options::families(limits)).map_err(|error| {
@@ -648,7 +696,7 @@ fn open_database(dir: &Path, limits: &Limits, create: bool) -> Result<DB, StoreE
         // RocksDB has no error kind of its own for this.
         if message.contains("lock") && message.contains("LOCK") {
             StoreError::Locked(dir.to_owned())
-        } else if error.kind() == rocksdb::ErrorKind::Corruption {
+        } else if error.kind() == rocksdb::ErrorKind::Corruption || message.contains("No such file") {
             damaged(Table::Meta, "(the database itself)", "files that fit together", message)
         } else {
             StoreError::Io(message)
@@ -656,9 +704,21 @@ fn open_database(dir: &Path, limits: &Limits, create: bool) -> Result<DB, StoreE
     })
 }
 
+/// What is left of a database that lost the file by which it is found. Beginning one here would remove the rest.
+fn remains(dir: &Path) -> Option<StoreError> {
+    let left = std::fs::read_dir(dir).ok()?.filter_map(Result::ok).find(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        // A creation that died has its first manifest and nothing else.
+        name.starts_with("MANIFEST-") && name != "MANIFEST-000001" || name.ends_with(".sst")
+    })?;
+    let found = format!("none, and {} of a database", left.file_name().to_string_lossy());
+    Some(damaged(Table::Meta, "(the database itself)", "the file CURRENT", found))
+}
+
 fn open_existing(dir: &Path, limits: &Limits) -> Result<DB, StoreError> {
     if !dir.join("CURRENT").exists() {
-        return Err(StoreError::NotFound(dir.to_owned()));
+        return Err(remains(dir).unwrap_or_else(|| StoreError::NotFound(dir.to_owned())));
     }
     let db = open_database(dir, limits, false)?;
     // The only thing that a creation leaves behind which died before its batch.
@@ -691,6 +751,10 @@ pub(crate) fn failed(table: Table, key: &[u8], error: &rocksdb::Error) -> StoreE
         rocksdb::ErrorKind::Corruption => {
             damaged(table, hex(key), "a table file whose checksums hold", error.to_string())
         }
+        // A table file is opened when it is first read.
+        _ if error.as_ref().contains("No such file") => {
+            damaged(table, hex(key), "the table file that holds it", error.to_string())
+        }
         _ => io(error.clone()),
     }
 }
@@ -713,6 +777,16 @@ pub(crate) fn damaged(
         found: found.into(),
         mend: table.mend(),
     }))
+}
+
+/// The same damage, where a rebuild has nothing to make the table from.
+pub(crate) fn beyond_rebuild(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Damaged(damage) => {
+            StoreError::Damaged(Box::new(Damage { mend: crate::error::Mend::Restore, ..*damage }))
+        }
+        other => other,
+    }
 }
 
 fn missing(key: &str, what: &str) -> StoreError {

@@ -9,7 +9,7 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | `format`, `rebuilding`, `genesis`, `head` | row, row, CBOR, row |
+//! | `meta` | `format`, `rebuilding`, `genesis`, `head`, `whole_from` | row, row, CBOR, row, row |
 //! | `records` | log index | CBOR of the record: the leaf of the log |
 //! | `items` | log index | CBOR of the item; no row: pruned, or a record of no item |
 //! | `envelopes` | height, position (4 bytes) | COSE_Sign1 of the submission; pruned: its id |
@@ -58,6 +58,8 @@ pub(crate) mod meta {
     pub(crate) const REBUILDING: &[u8] = b"rebuilding";
     pub(crate) const GENESIS: &[u8] = b"genesis";
     pub(crate) const HEAD: &[u8] = b"head";
+    /// Absent when nothing was taken out of any block.
+    pub(crate) const WHOLE_FROM: &[u8] = b"whole_from";
 }
 
 /// How a table is used, which decides how RocksDB keeps it.

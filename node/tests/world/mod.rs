@@ -134,9 +134,11 @@ pub(crate) fn configure(dir: &Path, name: &str, genesis: &Genesis) -> Config {
         keys: KeysConfig {
             transport: write(KeyPurpose::Transport),
             consensus: Some(write(KeyPurpose::Consensus)),
+            consensus_next: None,
             note: Some(write(KeyPurpose::Note)),
             sign: Some(write(KeyPurpose::Sign)),
         },
+        retention: None,
         mempool: MempoolConfig::default(),
         consensus: ConsensusSection::default(),
         log: LogConfig::default(),
