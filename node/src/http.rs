@@ -181,7 +181,16 @@ impl Api {
         Ok(Caller { member, preimage })
     }
 
-    /// Whether this node takes submissions and answers from the present, and why not.
+    /// Why this node takes no submissions now. Without a quorum they wait: what is here when the others come back
+    /// is recorded first.
+    fn not_taking(&self) -> Option<String> {
+        if self.health.borrow().state == Consensus::WaitingForPeers {
+            return None;
+        }
+        self.not_ready()
+    }
+
+    /// Whether this node takes part and answers from the present, and why not.
     fn not_ready(&self) -> Option<String> {
         let health = self.health.borrow();
         let own = self.chain.store().head().height.0;

@@ -552,10 +552,11 @@ fn a_genesis_of_another_chain_and_a_foreign_key_are_refused_at_start() {
     let Err(error) = start() else { panic!("started with another genesis") };
     assert!(error.to_string().contains("data_dir"), "{error}");
     std::fs::write(&file, &bytes).unwrap();
-    // A consensus key that nobody registered.
+    // A key that was registered for something else. One that nobody registered would follow the chain.
     let consensus = dir.path().join("consensus.key");
     std::fs::remove_file(&consensus).unwrap();
-    FileSigner::from_seed(KeyPurpose::Consensus, &[77; 32]).write(&consensus).unwrap();
+    let seed = key("hospital", KeyPurpose::Note).seed();
+    FileSigner::from_seed(KeyPurpose::Consensus, &seed).write(&consensus).unwrap();
     let Err(error) = start() else { panic!("started with a foreign key") };
     assert!(error.to_string().contains("registry"), "{error}");
     drop(dir);

@@ -1,8 +1,11 @@
 //! `custos snapshot`: a chain as files to carry away, verified before anybody uses them.
 
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
+use custos_node::door::DoorError;
 use custos_node::node::consensus_dir;
 use custos_node::{aside, chain, door};
 use custos_proof::anchor::{Recency, TRUST_PERIOD_MS};
@@ -17,6 +20,11 @@ use crate::exit::{Exit, Failed, Outcome, While as _};
 use crate::render::table::table;
 use crate::screen::Screen;
 use crate::time;
+
+/// How long a node that starts or stops is waited for.
+const DOOR_PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is asked meanwhile.
+const DOOR_AGAIN: Duration = Duration::from_millis(100);
 
 /// Make a snapshot of a node's ledger, verify one, restore one
 #[derive(Debug, Subcommand)]
@@ -123,16 +131,24 @@ struct Basis {
 impl Create {
     fn run(&self, screen: &Screen) -> Outcome {
         let ledger = ledger_of(&self.data);
-        let made = match Store::open(&ledger) {
-            Ok(store) => self.create(&store, screen)?,
-            Err(StoreError::Locked(_)) => {
-                let copy = door::copy(&self.data).map_err(Failed::unable)?;
-                let store = Store::open(copy.dir()).map_err(damaged)?;
-                let made = self.create(&store, screen)?;
-                drop(store);
-                made
+        let begun = Instant::now();
+        let made = loop {
+            match Store::open(&ledger) {
+                Ok(store) => break self.create(&store, screen)?,
+                Err(StoreError::Locked(_)) => {}
+                Err(error) => return Err(damaged(error)),
             }
-            Err(error) => return Err(damaged(error)),
+            match door::copy(&self.data) {
+                Ok(copy) => {
+                    let store = Store::open(copy.dir()).map_err(damaged)?;
+                    let made = self.create(&store, screen)?;
+                    drop(store);
+                    break made;
+                }
+                // A node that starts or stops has its ledger open and no door for a moment.
+                Err(DoorError::Closed(..)) if begun.elapsed() < DOOR_PATIENCE => thread::sleep(DOOR_AGAIN),
+                Err(error) => return Err(Failed::unable(error)),
+            }
         };
         let removed = match (self.keep, made.path.parent()) {
             (Some(keep), Some(folder)) if self.out.is_dir() => {
