@@ -3,7 +3,7 @@
 # its drawings. Usage: testnet/bench.sh CUSTOS. Expects the workspace to be built, as `make bench` does.
 #
 #   RECORDS=n,n...   how full the log is when rates, proofs and restarts are measured (default 10000,100000,1000000)
-#   QUICK=1          shorter runs, each once, for a first look: half of the time
+#   QUICK=1          shorter runs, each once, for a first look
 set -eu
 custos=$1
 extent=whole
