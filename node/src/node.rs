@@ -44,10 +44,14 @@ use crate::reports::Reporter;
 
 /// How long peers' submissions wait when the intake is full.
 const FULL_PAUSE: Duration = Duration::from_millis(5);
+/// How often a start looks whether the store is free.
+const LOOK_FOR_STORE: Duration = Duration::from_millis(250);
 /// How often a node looks whether its database showed damage.
 const LOOK_FOR_DAMAGE: Duration = Duration::from_millis(500);
 /// How long they get when it starts anew: a pruning that is under way ends in between.
 const LAST_READERS_ANEW: Duration = Duration::from_secs(600);
+/// How long a start waits for a command that has the store open, such as one that looked whether a node runs.
+const OTHERS_HAVE_IT: Duration = Duration::from_secs(10);
 /// How long the last readers of the store get when the node stops.
 const LAST_READERS: Duration = Duration::from_secs(5);
 
@@ -142,15 +146,19 @@ pub async fn run(checked: Checked) -> Result<(), NodeError> {
     };
     let mut terminate = signal(SignalKind::terminate()).map_err(system("listening for SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("listening for SIGINT"))?;
-    let mut anew: Option<Instant> = None;
+    let mut patience = OTHERS_HAVE_IT;
+    let mut since = Instant::now();
     loop {
         let node = match Node::start(checked.clone()).await {
             Ok(node) => node,
-            // A last reader of the run before still has the store.
-            Err(NodeError::Store(StoreError::Locked(_)))
-                if anew.is_some_and(|since| since.elapsed() < LAST_READERS_ANEW) =>
-            {
-                tokio::time::sleep(LOOK_FOR_DAMAGE).await;
+            // A command has the store, or a last reader of the run before.
+            Err(NodeError::Store(error @ StoreError::Locked(_))) if since.elapsed() < patience => {
+                warn!(%error, "waiting for the store");
+                tokio::select! {
+                    _ = terminate.recv() => return Ok(()),
+                    _ = interrupt.recv() => return Ok(()),
+                    () = tokio::time::sleep(LOOK_FOR_STORE) => {}
+                }
                 continue;
             }
             Err(error) => return Err(error),
@@ -171,7 +179,7 @@ pub async fn run(checked: Checked) -> Result<(), NodeError> {
         match end {
             End::Asked => return Ok(()),
             End::Failed(error) => return Err(error),
-            End::Anew(_) => anew = Some(Instant::now()),
+            End::Anew(_) => (patience, since) = (LAST_READERS_ANEW, Instant::now()),
         }
     }
 }

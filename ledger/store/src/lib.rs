@@ -31,6 +31,7 @@ pub mod tables;
 mod checkpoint;
 mod codec;
 mod damage;
+mod database;
 mod derive;
 mod entries;
 mod meter;

@@ -36,6 +36,7 @@ use rocksdb::{ColumnFamily, DB, WriteBatch};
 
 use crate::codec;
 use crate::damage;
+use crate::database::Database;
 use crate::entries::EntryCache;
 use crate::error::{Damage, StoreError};
 use crate::options::{self, Limits};
@@ -51,7 +52,7 @@ pub(crate) type Tip = Arc<Head>;
 /// A chain on disk.
 #[derive(Debug)]
 pub struct Store {
-    db: DB,
+    db: Database,
     dir: PathBuf,
     genesis: Genesis,
     genesis_bytes: Vec<u8>,
@@ -137,14 +138,7 @@ impl Store {
         if head.chain != genesis.chain() || head.block_id != genesis.block_id() || head.height != Height(0) {
             return Err(StoreError::NotExtending("the start state is not that of the genesis".into()));
         }
-        std::fs::create_dir_all(dir)
-            .map_err(|error| StoreError::Io(format!("{}: {error}", dir.display())))?;
-        if !dir.join("CURRENT").exists()
-            && let Some(damage) = remains(dir)
-        {
-            return Err(damage);
-        }
-        let db = open_database(dir, limits, true)?;
+        let db = Database::create(dir, limits)?;
         // A creation that died before its batch left a database without a format: begin again.
         if read(&db, Table::Meta, meta::FORMAT)?.is_some() {
             return Err(StoreError::Exists(dir.to_owned()));
@@ -175,7 +169,7 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_with(dir: &Path, limits: &Limits) -> Result<Store, StoreError> {
-        let db = open_existing(dir, limits)?;
+        let db = Database::open(dir, limits)?;
         if read(&db, Table::Meta, meta::REBUILDING)?.is_some() {
             return Err(StoreError::RebuildInterrupted);
         }
@@ -187,11 +181,11 @@ impl Store {
 
     /// Opens without comparing the head with the roots: for fsck and rebuild, which say more about what is wrong.
     pub(crate) fn open_unchecked(dir: &Path, limits: &Limits) -> Result<Store, StoreError> {
-        let db = open_existing(dir, limits)?;
+        let db = Database::open(dir, limits)?;
         Self::assemble(db, dir, limits, |_| Ok(Edge::default()))
     }
 
-    fn check_and_assemble(db: DB, dir: &Path, limits: &Limits) -> Result<Store, StoreError> {
+    fn check_and_assemble(db: Database, dir: &Path, limits: &Limits) -> Result<Store, StoreError> {
         Self::assemble(db, dir, limits, |snapshot| {
             snapshot.check_head()?;
             snapshot.log_edge()
@@ -199,7 +193,7 @@ impl Store {
     }
 
     fn assemble(
-        db: DB,
+        db: Database,
         dir: &Path,
         limits: &Limits,
         edge: impl FnOnce(&Snapshot<'_>) -> Result<Edge, StoreError>,
@@ -685,48 +679,6 @@ impl<'db> Batch<'db> {
         for (owner, id) in keys {
             self.put(Table::Registry, tables::key_row(owner, id), []);
         }
-    }
-}
-
-pub(crate) fn open_database(dir: &Path, limits: &Limits, create: bool) -> Result<DB, StoreError> {
-    let mut options = options::database(limits);
-    options.create_if_missing(create);
-    DB::open_cf_descriptors(&options, dir, options::families(limits)).map_err(|error| {
-        let message = error.to_string();
-        // RocksDB has no error kind of its own for this.
-        if message.contains("lock") && message.contains("LOCK") {
-            StoreError::Locked(dir.to_owned())
-        } else if error.kind() == rocksdb::ErrorKind::Corruption || message.contains("No such file") {
-            damaged(Table::Meta, "(the database itself)", "files that fit together", message)
-        } else {
-            StoreError::Io(message)
-        }
-    })
-}
-
-/// What is left of a database that lost the file by which it is found. Beginning one here would remove the rest.
-fn remains(dir: &Path) -> Option<StoreError> {
-    let left = std::fs::read_dir(dir).ok()?.filter_map(Result::ok).find(|entry| {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        // A creation that died has its first manifest and nothing else.
-        name.starts_with("MANIFEST-") && name != "MANIFEST-000001" || name.ends_with(".sst")
-    })?;
-    let found = format!("none, and {} of a database", left.file_name().to_string_lossy());
-    Some(damaged(Table::Meta, "(the database itself)", "the file CURRENT", found))
-}
-
-fn open_existing(dir: &Path, limits: &Limits) -> Result<DB, StoreError> {
-    if !dir.join("CURRENT").exists() {
-        return Err(remains(dir).unwrap_or_else(|| StoreError::NotFound(dir.to_owned())));
-    }
-    let db = open_database(dir, limits, false)?;
-    // The only thing that a creation leaves behind which died before its batch.
-    let format = read(&db, Table::Meta, meta::FORMAT)?.ok_or_else(|| StoreError::NotFound(dir.to_owned()))?;
-    match codec::decode::<u32>(&format) {
-        Ok(FORMAT) => Ok(db),
-        Ok(found) => Err(StoreError::Format { found, expected: FORMAT }),
-        Err(error) => Err(damaged(Table::Meta, "format", "a format version", error.to_string())),
     }
 }
 

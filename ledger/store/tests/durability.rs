@@ -116,6 +116,40 @@ fn a_store_is_created_once_and_opened_by_one_process() {
     assert_eq!(Store::open(dir.path()).unwrap().head().height, Height(0));
 }
 
+/// RocksDB moves files before it takes its lock: whoever is refused must not have come so far.
+#[test]
+fn whoever_is_refused_disturbs_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = Network::new();
+    let names = || {
+        let files = std::fs::read_dir(dir.path()).unwrap();
+        files.map(|file| file.unwrap().file_name()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let store = Store::create(dir.path(), &network.genesis, &network.start).unwrap();
+    let before = names();
+    assert!(matches!(Store::open(dir.path()), Err(StoreError::Locked(_))));
+    assert!(matches!(
+        Store::create(dir.path(), &network.genesis, &network.start),
+        Err(StoreError::Locked(_))
+    ));
+    assert_eq!(names(), before);
+    drop(store);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut opened = 0;
+                while opened < 10 {
+                    match Store::open(dir.path()) {
+                        Ok(_) => opened += 1,
+                        Err(StoreError::Locked(_)) => std::thread::yield_now(),
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn a_creation_that_died_halfway_is_begun_again() {
     let dir = tempfile::tempdir().unwrap();

@@ -47,6 +47,9 @@ pub(crate) struct Plan {
     step: usize,
     /// Proposals that are being recorded, by the submission that opens them.
     opening: BTreeMap<SubmissionId, Random16>,
+    /// The height at which the proposed version would begin.
+    proposed_at: Option<Height>,
+    /// The same, once the validators agreed on it.
     upgrade_at: Option<Height>,
     stops: u64,
 }
@@ -60,7 +63,15 @@ impl Plan {
             3 => Course::Upgrades,
             _ => Course::Still,
         };
-        Self { course, heights, step: 0, opening: BTreeMap::new(), upgrade_at: None, stops: 0 }
+        Self {
+            course,
+            heights,
+            step: 0,
+            opening: BTreeMap::new(),
+            proposed_at: None,
+            upgrade_at: None,
+            stops: 0,
+        }
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -70,13 +81,6 @@ impl Plan {
             Course::Changes => "one joins, another leaves",
             Course::Upgrades => "a version begins that nobody has",
         }
-    }
-
-    /// Whether an honest node may stop with this reason.
-    pub(crate) fn expects_stop(&mut self, reason: &str) -> bool {
-        let expected = self.upgrade_at.is_some() && reason.contains("protocol version");
-        self.stops += u64::from(expected);
-        expected
     }
 
     /// The last height there can be, if the plan ends the chain.
@@ -94,9 +98,7 @@ impl Sim {
     /// Opens the next proposal of the plan when its height has come.
     pub(crate) fn govern(&mut self) {
         let height = self.watch.height();
-        if self.plan.course == Course::Upgrades && self.plan.upgrade_at.is_none() {
-            self.plan.upgrade_at = self.agreed_upgrade();
-        }
+        self.look_for_upgrade();
         let begins = |share: u64| height.0 >= self.plan.heights * share / 10 && height.0 > 1;
         let outside = self.nodes.len() - 1;
         let acts = match (self.plan.course, self.plan.step) {
@@ -107,6 +109,7 @@ impl Sim {
             }
             (Course::Upgrades, 0) if begins(3) => {
                 let at = Height(height.0 + UPGRADE_AHEAD);
+                self.plan.proposed_at = Some(at);
                 vec![Fields::ProtocolUpgrade(Upgrade { version: 2, height: at })]
             }
             _ => return,
@@ -123,7 +126,25 @@ impl Sim {
         self.errand(&submission, true);
     }
 
-    /// The height at which a version begins that the validators agreed on, as the first honest node has it.
+    /// Whether an honest node may stop at its height with this reason: the version begins right behind it.
+    pub(crate) fn expects_stop(&mut self, node: usize, reason: &str) -> bool {
+        // Another node may have carried the deciding vote since the last look.
+        self.look_for_upgrade();
+        let next = self.nodes[node].disk.height().next();
+        let expected = self.plan.upgrade_at == Some(next)
+            && self.plan.proposed_at == Some(next)
+            && reason.contains("protocol version");
+        self.plan.stops += u64::from(expected);
+        expected
+    }
+
+    fn look_for_upgrade(&mut self) {
+        if self.plan.course == Course::Upgrades && self.plan.upgrade_at.is_none() {
+            self.plan.upgrade_at = self.agreed_upgrade();
+        }
+    }
+
+    /// The height at which a version begins that the validators agreed on, as the furthest honest node has it.
     fn agreed_upgrade(&self) -> Option<Height> {
         let disks = self.nodes.iter().filter(|node| node.byzantine.is_none()).map(|node| &node.disk);
         let furthest = disks.max_by_key(|disk| disk.height())?;

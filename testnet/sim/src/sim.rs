@@ -428,7 +428,7 @@ impl Sim {
             // Its own fault; it comes back with what it has.
             self.nodes[node].stopped = None;
             self.at(2_000, Event::Restart(node));
-        } else if !self.plan.expects_stop(&reason) {
+        } else if !self.expects_stop(node, &reason) {
             self.watch.find("honest nodes go on", format!("{name} stops: {reason}"));
         }
     }

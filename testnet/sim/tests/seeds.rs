@@ -53,6 +53,12 @@ fn a_fixed_range_of_seeds_runs_clean() {
 }
 
 #[test]
+fn seeds_that_found_something_run_clean() {
+    // A node stops at a version it has not, one block after the vote that decided it.
+    clean(&Options::seed(257, 50));
+}
+
+#[test]
 fn seeds_of_the_day_run_clean() {
     let first = RandomState::new().hash_one(0u8) >> 16;
     println!("seeds {first} to {}", first + OF_THE_DAY - 1);

@@ -24,9 +24,10 @@ use super::create::event_row;
 use super::format::{Chunk, PortableBlock, PortableEnvelope};
 use super::{Progressed, SnapshotError};
 use crate::codec;
+use crate::database::Database;
 use crate::options::Limits;
 use crate::rows::{BlockRow, SubmissionRow};
-use crate::store::{Batch, open_database, read};
+use crate::store::{Batch, read};
 use crate::tables::{self, FORMAT, Table, meta};
 
 /// Fills a new database in `dir` with what a snapshot holds.
@@ -36,7 +37,7 @@ pub(super) fn load(
     limits: &Limits,
     progress: &mut dyn FnMut(Progressed),
 ) -> Result<(), SnapshotError> {
-    let db = open_database(dir, limits, true)?;
+    let db = Database::create(dir, limits)?;
     let mut mark = Batch::new(&db);
     mark.put(Table::Meta, meta::REBUILDING, codec::encode(&true));
     mark.write()?;
