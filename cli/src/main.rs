@@ -21,6 +21,8 @@ mod exit;
 mod files;
 mod gathered;
 mod hand_in;
+#[cfg(test)]
+mod hostile;
 mod keyfile;
 mod language;
 mod network;

@@ -72,11 +72,11 @@ pub struct Prover<'a> {
     keys: HashMap<KeyId, ProvenKey>,
 }
 
-/// An envelope with the hashes of the items that it signs.
+/// An envelope with the tree of the items that it signs.
 struct Signed {
     bytes: Vec<u8>,
     key: KeyId,
-    hashes: Vec<Digest>,
+    items: merkle::Tree,
 }
 
 impl<'a> Prover<'a> {
@@ -257,7 +257,8 @@ impl<'a> Prover<'a> {
                     Ok(self.item_record(*index)?.1.item.into())
                 })
                 .collect::<Result<Vec<Digest>, ProofError>>()?;
-            self.envelopes.insert(*id, Signed { key: envelope.key_id(), bytes, hashes });
+            let items = merkle::Tree::of(hashes);
+            self.envelopes.insert(*id, Signed { key: envelope.key_id(), bytes, items });
         }
         self.envelopes.get(id).ok_or(ProofError::NotFound)
     }
@@ -359,7 +360,7 @@ pub fn item_at(snapshot: &Snapshot<'_>, index: LogIndex) -> Result<Option<ItemHa
 }
 
 fn item_path(signed: &Signed, position: u32) -> Result<Path, ProofError> {
-    path(merkle::path_of(&signed.hashes, u64::from(position)).ok_or(ProofError::NotFound)?)
+    path(signed.items.path(u64::from(position)).ok_or(ProofError::NotFound)?)
 }
 
 fn path(hashes: Vec<Digest>) -> Result<Path, ProofError> {

@@ -247,6 +247,12 @@ async fn every_bad_submission_has_its_code_and_leaves_nothing_behind() {
     let answer: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!((answer["state"].as_str(), answer["duplicate"].as_bool()), (Some("committed"), Some(true)));
 
+    // Not even what is recorded already may be cut short.
+    for cut in [1, 40, good.bytes().len() / 2] {
+        let answer = submit(&world, &good.bytes()[..good.bytes().len() - cut]);
+        assert_eq!((answer.status, answer.problem().code.as_str()), (400, "truncated"), "{cut}");
+    }
+
     // A used nonce with other content.
     let replayed = Draft {
         nonce: good.payload().nonce,

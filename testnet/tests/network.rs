@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use custos_api::client::Submitted;
+use custos_api::answers::SubmissionState;
+use custos_api::client::{ClientError, Submitted};
+use custos_proof::submission::Submission;
 use custos_testnet::{Acknowledged, Network, binary};
 
 const ALL: [usize; 4] = [1, 2, 3, 4];
@@ -80,6 +82,44 @@ fn with_two_of_four_dead_nothing_is_acknowledged_until_one_is_back() {
         network.assert_kept(index, &acknowledged);
     }
     fsck(&network);
+}
+
+#[test]
+fn what_could_not_be_recorded_soon_is_refused_and_what_was_taken_is_recorded_later() {
+    /// As many may always wait.
+    const ALWAYS: usize = 1_024;
+    let mut network = Network::up(4);
+    network.record(1, 1);
+    network.kill(3);
+    network.kill(4);
+    let client = network.client(1);
+    let mut taken = Vec::new();
+    let refused = loop {
+        let submission = network.submission(1, 1);
+        match client.submit(submission.bytes()) {
+            Ok(_) => taken.push(submission),
+            Err(ClientError::Problem(problem)) => break problem,
+            Err(error) => panic!("{error}"),
+        }
+        assert!(taken.len() < 20 * ALWAYS, "nothing is ever refused");
+    };
+    assert!(taken.len() >= ALWAYS, "{} were taken, then: {refused:?}", taken.len());
+    assert_eq!((refused.status, refused.code.as_str()), (429, "mempool-full"), "{refused:?}");
+    assert!(refused.detail.contains("to be recorded"), "{refused:?}");
+    assert!(refused.retry_after_s.is_some_and(|seconds| seconds > 0), "{refused:?}");
+    network.start_without_waiting(3);
+    network.start(4);
+    let recorded = |submission: &Submission| {
+        let answer = client.submission(&submission.id());
+        answer.is_ok_and(|answer| answer.state == SubmissionState::Committed)
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !taken.iter().rev().all(recorded) {
+        assert!(Instant::now() < deadline, "what was taken is not recorded");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    network.record(1, 1);
+    network.assert_equal_roots(&ALL);
 }
 
 #[test]

@@ -432,9 +432,62 @@ impl NodeSource for [Digest] {
 }
 
 /// The inclusion path of leaf `index` in the tree of exactly these leaf hashes; nothing if there is no such leaf.
+///
+/// Hashes the whole tree: [`Tree`] is for more than one path.
 #[must_use]
 pub fn path_of(leaves: &[Digest], index: u64) -> Option<Vec<Digest>> {
-    prove_inclusion(leaves, index, leaves.len() as u64).ok()
+    Tree::of(leaves.to_vec()).path(index)
+}
+
+/// A tree with all its nodes in memory: twice its leaves, and every path without another hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    /// The leaves, and above them every level up to the root; none is empty. A node without a sibling stands on the
+    /// level above as it is, which makes the levels those of RFC 6962.
+    levels: Vec<Vec<Digest>>,
+}
+
+impl Tree {
+    /// The tree of these leaf hashes.
+    #[must_use]
+    pub fn of(leaves: Vec<Digest>) -> Self {
+        let mut levels = Vec::new();
+        let mut level = leaves;
+        while level.len() > 1 {
+            let above = level
+                .chunks(2)
+                .map(|pair| match pair {
+                    [left, right] => node_hash(left, right),
+                    alone => alone[0],
+                })
+                .collect();
+            levels.push(core::mem::replace(&mut level, above));
+        }
+        if !level.is_empty() {
+            levels.push(level);
+        }
+        Self { levels }
+    }
+
+    /// The root of the tree.
+    #[must_use]
+    pub fn root(&self) -> Digest {
+        self.levels.last().map_or(EMPTY_ROOT, |top| top[0])
+    }
+
+    /// The inclusion path of leaf `index`; nothing if there is no such leaf.
+    #[must_use]
+    pub fn path(&self, index: u64) -> Option<Vec<Digest>> {
+        let mut at = usize::try_from(index).ok()?;
+        self.levels.first()?.get(at)?;
+        let mut path = Vec::new();
+        for level in &self.levels {
+            // At the root, and where a node has no sibling, there is nothing to say.
+            path.extend(level.get(at ^ 1));
+            at >>= 1;
+        }
+        Some(path)
+    }
 }
 
 /// A tree that only grows, reduced to what its growth needs: the perfect subtrees it is made of.

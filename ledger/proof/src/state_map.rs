@@ -527,12 +527,9 @@ pub fn prove<S: PageSource + ?Sized>(source: &S, key: &StateKey) -> Result<Proof
     };
     let mut siblings = Vec::new();
     let mut path = NibblePath::ROOT;
-    let mut page = source.page(&path).map_err(PageError::Source)?.unwrap_or_else(Page::empty);
+    let top = source.page(&path).map_err(PageError::Source)?.unwrap_or_else(Page::empty);
+    let mut levels = levels_at(&path, &top)?;
     loop {
-        if !page.belongs_at(&path) {
-            return Err(PageError::Corrupt(path));
-        }
-        let levels = Levels::of(&page);
         let mut at = levels.top();
         for level in (0..4).rev() {
             if !matches!(at, Slot::Node(_)) {
@@ -550,13 +547,18 @@ pub fn prove<S: PageSource + ?Sized>(source: &S, key: &StateKey) -> Result<Proof
             }
             Slot::Node(hash) => {
                 path = path.child(path.slot(key));
-                page = child_page(source, path)?;
-                if Levels::of(&page).top() != Slot::Node(hash) {
+                levels = levels_at(&path, &child_page(source, path)?)?;
+                if levels.top() != Slot::Node(hash) {
                     return Err(PageError::Corrupt(path));
                 }
             }
         }
     }
+}
+
+/// The levels of a page that may stand at `path`.
+fn levels_at<E>(path: &NibblePath, page: &Page) -> Result<Levels, PageError<E>> {
+    if page.belongs_at(path) { Ok(Levels::of(page)) } else { Err(PageError::Corrupt(*path)) }
 }
 
 fn child_page<S: PageSource + ?Sized>(source: &S, path: NibblePath) -> Result<Page, PageError<S::Error>> {

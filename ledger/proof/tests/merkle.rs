@@ -5,8 +5,8 @@
 use custos_proof::hash::Digest;
 use custos_proof::merkle::{
     EMPTY_ROOT, Frontier, MAX_CONSISTENCY_PATH, MAX_INCLUSION_PATH, MAX_RANGE_PATH, MAX_SIZE, Node,
-    NodeSource, NotAFrontier, ProveError, leaf_hash, node_hash, path_of, prove_consistency, prove_inclusion,
-    prove_range, root, root_of, verify_consistency, verify_inclusion, verify_range,
+    NodeSource, NotAFrontier, ProveError, Tree, leaf_hash, node_hash, path_of, prove_consistency,
+    prove_inclusion, prove_range, root, root_of, verify_consistency, verify_inclusion, verify_range,
 };
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -146,11 +146,14 @@ fn every_inclusion_path_is_that_of_the_rfc_and_no_other_path_verifies() {
     let leaves = leaves(EXHAUSTIVE);
     for size in 1..=EXHAUSTIVE {
         let root = rfc::mth(&leaves[..size]);
+        let tree = Tree::of(leaves[..size].to_vec());
+        assert_eq!((tree.root(), tree.path(size as u64)), (root, None));
         for index in 0..size {
             let path = rfc::path(index, &leaves[..size]);
             let (at, of) = (index as u64, size as u64);
             assert_eq!(prove_inclusion(&leaves[..], at, of), Ok(path.clone()));
             assert_eq!(path_of(&leaves[..size], at), Some(path.clone()));
+            assert_eq!(tree.path(at), Some(path.clone()));
             assert!(verify_inclusion(&leaves[index], at, of, &path, &root));
             assert!(!verify_inclusion(&leaves[(index + 1) % EXHAUSTIVE], at, of, &path, &root));
             for other in (0..=of).filter(|other| *other != at) {
@@ -236,6 +239,7 @@ fn what_does_not_exist_is_not_proven() {
     assert_eq!(prove_range(&leaves[..], 2, 6, 5), Err(refused(2, 6, 5)));
     assert_eq!(prove_range(&leaves[..], 0, 0, 0), Ok(vec![]));
     assert_eq!(path_of(&leaves, 5), None);
+    assert_eq!((path_of(&[], 0), Tree::of(vec![]).root()), (None, rfc::mth(&[])));
     // The slice has fewer leaves than the tree that is asked about.
     assert!(matches!(prove_inclusion(&leaves[..], 0, 6), Err(ProveError::Source(_))));
     assert!(root(&leaves[..], u64::MAX).is_err());

@@ -37,6 +37,7 @@ mod entries;
 mod meter;
 mod pages;
 mod rows;
+mod tile_cache;
 mod tiles;
 mod trees;
 mod walk;

@@ -21,14 +21,16 @@ pub struct Limits {
     pub write_buffer_bytes: usize,
     /// For decoded pages of the state map, in pages of about a kilobyte.
     pub pages: usize,
+    /// For the log's tiles that proofs go through, in tiles of at most 18 kilobytes.
+    pub tiles: usize,
     /// How many table files are open at one time.
     pub open_files: i32,
 }
 
 impl Default for Limits {
-    /// About 70 MB: a node is to stay below 200 MB.
+    /// About 80 MB: a node is to stay below 200 MB.
     fn default() -> Self {
-        Self { cache_bytes: 32 << 20, write_buffer_bytes: 32 << 20, pages: 4096, open_files: 256 }
+        Self { cache_bytes: 32 << 20, write_buffer_bytes: 32 << 20, pages: 4096, tiles: 512, open_files: 256 }
     }
 }
 

@@ -71,6 +71,7 @@ pub(crate) fn rebuild_open(store: &Store, progress: &mut dyn FnMut(Progress)) ->
         writing.batch.write()?;
     }
     store.page_cache().forget();
+    store.tile_cache().forget();
     let report = check(&store.snapshot()?, &Checks { signatures: false, deep: false }, progress)?;
     let mut unmark = Batch::new(store.database());
     unmark.delete(Table::Meta, meta::REBUILDING);

@@ -28,6 +28,7 @@ use crate::error::StoreError;
 use crate::rows::{BlockRow, SubmissionRow};
 use crate::store::{Store, damaged, decode_head, failed, hex, io};
 use crate::tables::{self, Table, meta};
+use crate::tile_cache::TileCache;
 use crate::tiles::{Edge, HEIGHT, Tile};
 use crate::trees::{LogTree, TrailTree, bad_tile, no_proof};
 
@@ -604,6 +605,10 @@ impl<'a> Snapshot<'a> {
         prefix: &[u8],
     ) -> impl Iterator<Item = Result<Row, StoreError>> {
         self.rows(table, prefix, tables::behind(prefix))
+    }
+
+    pub(crate) fn tile_cache(&self) -> &TileCache {
+        self.store.tile_cache()
     }
 
     pub(crate) fn tile(&self, table: Table, key: &[u8]) -> Result<Option<Tile>, StoreError> {

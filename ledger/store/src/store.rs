@@ -44,6 +44,7 @@ use crate::pages::PageCache;
 use crate::rows::{BlockRow, HeadRow, SubmissionRow};
 use crate::snapshot::Snapshot;
 use crate::tables::{self, FORMAT, Table, meta};
+use crate::tile_cache::TileCache;
 use crate::tiles::{Edge, WIDTH, Written};
 
 /// The head of a store in memory; shared, never changed.
@@ -58,6 +59,7 @@ pub struct Store {
     genesis_bytes: Vec<u8>,
     tip: RwLock<Tip>,
     pages: PageCache,
+    tiles: TileCache,
     entries: EntryCache,
     writer: Mutex<Writer>,
     counters: Counters,
@@ -213,6 +215,7 @@ impl Store {
             genesis,
             genesis_bytes,
             pages: PageCache::new(head.height, limits.pages),
+            tiles: TileCache::new(limits.tiles),
             entries: EntryCache::new(head.height),
             tip: RwLock::new(Arc::new(head)),
             writer: Mutex::new(Writer { edge: Edge::default(), failed: false }),
@@ -389,6 +392,10 @@ impl Store {
             .ok()
             .flatten()
             .unwrap_or(0)
+    }
+
+    pub(crate) fn tile_cache(&self) -> &TileCache {
+        &self.tiles
     }
 
     pub(crate) fn page_cache(&self) -> &PageCache {

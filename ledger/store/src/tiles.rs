@@ -41,6 +41,16 @@ impl Tile {
         Self { hashes, inner: [small, large] }
     }
 
+    /// The roots over each complete 2, 4, 8 and so on of the hashes: everything that [`Tile::root`] would compute.
+    pub(crate) fn nodes(&self) -> Vec<Vec<Digest>> {
+        let mut rows: Vec<Vec<Digest>> = Vec::with_capacity(HEIGHT.into());
+        for _ in 0..HEIGHT {
+            let below = rows.last().unwrap_or(&self.hashes);
+            rows.push(below.chunks_exact(2).map(merkle::root_of).collect());
+        }
+        rows
+    }
+
     /// The tile's hashes.
     pub(crate) fn hashes(&self) -> &[Digest] {
         &self.hashes
@@ -105,6 +115,13 @@ impl Spot {
             count: 1 << within,
         })
     }
+}
+
+/// How many hashes tile number `tile` of `level` has in a tree of `size` leaves.
+pub(crate) fn length(level: u8, tile: u64, size: u64) -> usize {
+    let nodes = size.checked_shr(u32::from(level) * u32::from(HEIGHT)).unwrap_or(0);
+    let behind = nodes.saturating_sub(tile.saturating_mul(WIDTH as u64));
+    usize::try_from(behind).unwrap_or(WIDTH).min(WIDTH)
 }
 
 /// The last, partial tile of each level: what a log needs in memory to go on growing.
@@ -218,6 +235,11 @@ mod tests {
             let root = naive_root(&leaves[..stop as usize]);
             assert_eq!(merkle::root(&tiles, stop), Ok(root), "size {stop}");
             assert_eq!(frontier.root(), root);
+            for (level, tile) in tiles.0.keys() {
+                let own = Tile::from_bytes(&tiles.0[&(*level, *tile)]).unwrap().hashes.len();
+                assert_eq!(length(*level, *tile, stop), own, "tile {tile} of level {level}, size {stop}");
+            }
+            assert_eq!((length(0, stop, stop), length(9, 0, stop), length(255, 0, stop)), (0, 0, 0));
             for index in [0, stop / 3, stop / 2, stop - 1] {
                 let path = merkle::prove_inclusion(&tiles, index, stop).unwrap();
                 assert!(merkle::verify_inclusion(&leaves[index as usize], index, stop, &path, &root));
@@ -253,10 +275,14 @@ mod tests {
             let leaves: Vec<Digest> = (0..len as u64).map(leaf).collect();
             let tile = Tile::of(leaves.clone());
             assert_eq!(Tile::from_bytes(&tile.to_bytes()).as_ref(), Some(&tile), "{len}");
+            let nodes = tile.nodes();
             for count in (0..=HEIGHT).map(|level| 1usize << level) {
                 for offset in (0..WIDTH).step_by(count) {
                     let expected = leaves.get(offset..offset + count).map(naive_root);
                     assert_eq!(tile.root(offset, count), expected, "{count} from {offset} of {len}");
+                    if let Some(row) = count.ilog2().checked_sub(1) {
+                        assert_eq!(nodes[row as usize].get(offset / count).copied(), expected);
+                    }
                 }
             }
         }

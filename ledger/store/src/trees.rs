@@ -5,6 +5,7 @@
 //! frontier, which is in memory or one read away.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use custos_proof::hash::{Digest, TrailKey};
 use custos_proof::merkle::{self, NodeSource, ProveError};
@@ -13,7 +14,8 @@ use crate::error::StoreError;
 use crate::snapshot::Snapshot;
 use crate::store::{damaged, hex};
 use crate::tables::{self, Table};
-use crate::tiles::{HEIGHT, Spot, Tile};
+use crate::tile_cache::{Held, Place};
+use crate::tiles::{self, HEIGHT, Spot};
 
 /// How many tiles one proof keeps at hand: a path needs one for each level on both sides.
 const AT_HAND: usize = 8;
@@ -25,7 +27,7 @@ type Known = (u8, u64, Digest);
 pub(crate) struct LogTree<'s> {
     snapshot: &'s Snapshot<'s>,
     edge: Vec<Known>,
-    at_hand: RefCell<Vec<((u8, u64), Tile)>>,
+    at_hand: RefCell<Vec<(Place, Arc<Held>)>>,
 }
 
 impl<'s> LogTree<'s> {
@@ -49,13 +51,21 @@ impl NodeSource for LogTree<'_> {
         }
         let none = || damaged(Table::Tiles, format!("node {index} at level {level}"), "a hash", "nothing");
         let spot = Spot::of(level, index).ok_or_else(none)?;
-        let place = (spot.level, spot.tile);
+        let length = tiles::length(spot.level, spot.tile, self.snapshot.head().log_size.0);
+        let place = (spot.level, spot.tile, length);
         let mut at_hand = self.at_hand.borrow_mut();
         if let Some((_, tile)) = at_hand.iter().find(|(at, _)| *at == place) {
             return tile.root(spot.offset, spot.count).ok_or_else(none);
         }
-        let tile =
-            self.snapshot.tile(Table::Tiles, &tables::tile_key(spot.level, spot.tile))?.ok_or_else(none)?;
+        let cache = self.snapshot.tile_cache();
+        let tile = match cache.get(place) {
+            Some(tile) => tile,
+            None => {
+                let key = tables::tile_key(spot.level, spot.tile);
+                let tile = self.snapshot.tile(Table::Tiles, &key)?.ok_or_else(none)?;
+                cache.keep(place, tile)
+            }
+        };
         let hash = tile.root(spot.offset, spot.count).ok_or_else(none);
         if at_hand.len() == AT_HAND {
             at_hand.remove(0);

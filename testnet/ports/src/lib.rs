@@ -65,9 +65,15 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_passed_over() {
-        let before = free().unwrap();
-        let next = before + 1;
-        let Ok(_held) = TcpListener::bind((Ipv4Addr::LOCALHOST, next)) else { return };
-        assert!((0..20).all(|_| free().unwrap() != next));
+        // The first that nobody else holds; then it is ours, and it is in use.
+        let held = loop {
+            let next = free().unwrap() + 1;
+            match TcpListener::bind((Ipv4Addr::LOCALHOST, next)) {
+                Ok(held) => break held,
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::AddrInUse),
+            }
+        };
+        let port = held.local_addr().unwrap().port();
+        assert!((0..20).all(|_| free().unwrap() != port));
     }
 }

@@ -153,7 +153,7 @@ impl Reading {
                 return Err(form("its manifest is too long"));
             }
             let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).map_err(io(path))?;
+            file.take(MAX_MANIFEST_BYTES).read_to_end(&mut bytes).map_err(io(path))?;
             let (manifest, hash) =
                 bytes.split_last_chunk::<32>().ok_or_else(|| form("the manifest is cut off"))?;
             let folder = path.parent().unwrap_or(Path::new("")).to_owned();
