@@ -188,7 +188,8 @@ pub struct LogConfig {
     /// `text` or `json`.
     #[serde(default = "defaults::log_format")]
     pub format: LogFormat,
-    /// What is logged, as a filter: `info`, or `info,custos_node=debug`.
+    /// What is logged, as a filter: `info`, or `info,custos_node=debug`. The engine tells of every vote and is heard
+    /// from warnings on unless the filter names it: `info,arc_malachitebft=info`.
     #[serde(default = "defaults::log_level")]
     pub level: String,
 }

@@ -1,7 +1,7 @@
 //! The ledger under consensus: store, state rules and mempool behind the one trait it knows.
 //!
-//! Every block is executed once per node: what `build` or `check` computed is kept by block id *and*
-//! the hash of the body's bytes, and committed as it is. Bytes matter, because the block id does not
+//! Every block is executed once per node: what `build` or `check` computed is kept with block id *and*
+//! the body's bytes, and committed as it is. Bytes matter, because the block id does not
 //! cover signatures: the same id with other bytes is another body, and is judged anew.
 //!
 //! # Correctness
@@ -63,10 +63,21 @@ pub struct NodeLedger {
 #[derive(Debug)]
 struct Executed {
     block_id: BlockId,
-    body: Digest,
+    /// Its body: submissions that others hold too.
+    submissions: Vec<Arc<Verified>>,
+    /// The hash of all bytes of each.
+    hashes: Vec<Digest>,
     changes: Changes,
     /// Authors of acts in it: what they have waiting may no longer be admissible.
     acted: BTreeSet<Author>,
+}
+
+impl Executed {
+    /// Whether this is what `block` does: its header and, to the byte, its body.
+    fn is_of(&self, block_id: &BlockId, block: &Block) -> bool {
+        let bytes = self.submissions.iter().map(|submission| submission.bytes());
+        self.block_id == *block_id && bytes.eq(block.body.iter().map(Vec::as_slice))
+    }
 }
 
 /// How executing a block went.
@@ -109,10 +120,10 @@ impl NodeLedger {
     }
 
     /// Decodes, verifies and applies a block.
-    fn execute(&self, block: &Block, hashes: Vec<Digest>) -> Result<Execution, LedgerFault> {
+    fn execute(&self, block: &Block) -> Result<Execution, LedgerFault> {
         let wrong_body = |reason: String| Ok(Execution::Refused(Verdict::WrongBody(reason)));
         let invalid = |reason: String| Ok(Execution::Refused(Verdict::Invalid(reason)));
-        let body = body_hash(block, &hashes);
+        let hashes = hashes(block);
         // What was taken in before is neither taken apart nor checked again.
         let mut submissions: Vec<Taken> = Vec::with_capacity(block.body.len());
         for (position, (bytes, known)) in
@@ -134,7 +145,7 @@ impl NodeLedger {
         let snapshot = self.chain.store().snapshot().map_err(fault)?;
         let (mut candidates, mut places) = (Vec::new(), Vec::new());
         let mut verified: Vec<Option<Arc<Verified>>> = Vec::with_capacity(submissions.len());
-        for (taken, bytes) in submissions.into_iter().zip(hashes) {
+        for (taken, bytes) in submissions.into_iter().zip(hashes.iter().copied()) {
             let submission = match taken {
                 Taken::Before(known) => {
                     verified.push(Some(known));
@@ -156,11 +167,15 @@ impl NodeLedger {
                 Err(refusal) => return wrong_body(refusal.to_string()),
             }
         }
-        let verified: Vec<Arc<Verified>> = verified.into_iter().flatten().collect();
-        match apply::check_shared(&snapshot, block, &verified) {
-            Ok(changes) => {
-                Ok(Execution::Done(Box::new(Executed { block_id: changes.block_id, body, changes, acted })))
-            }
+        let submissions: Vec<Arc<Verified>> = verified.into_iter().flatten().collect();
+        match apply::check_shared(&snapshot, block, &submissions) {
+            Ok(changes) => Ok(Execution::Done(Box::new(Executed {
+                block_id: changes.block_id,
+                submissions,
+                hashes,
+                changes,
+                acted,
+            }))),
             Err(ApplyError::Invalid(reason)) => invalid(reason),
             Err(error @ ApplyError::UnknownVersion { .. }) => Err(LedgerFault(error.to_string())),
             Err(ApplyError::View(error)) => Err(fault(error)),
@@ -168,7 +183,6 @@ impl NodeLedger {
     }
 
     fn keep(&mut self, executed: Executed) {
-        self.executed.retain(|kept| (kept.block_id, kept.body) != (executed.block_id, executed.body));
         self.executed.push_back(executed);
         while self.executed.len() > MAX_EXECUTED {
             self.executed.pop_front();
@@ -185,8 +199,9 @@ impl NodeLedger {
         }
     }
 
-    fn position(&self, block_id: &BlockId, body: &Digest) -> Option<usize> {
-        self.executed.iter().position(|kept| kept.block_id == *block_id && kept.body == *body)
+    fn position(&self, block: &Block) -> Option<usize> {
+        let block_id = block.header.block_id();
+        self.executed.iter().position(|kept| kept.is_of(&block_id, block))
     }
 
     /// What has to be done once a block is on disk.
@@ -298,6 +313,7 @@ impl Ledger for NodeLedger {
         let limits = Limits { max_bytes: room, ..default };
         let snapshot = self.chain.store().snapshot().map_err(fault)?;
         let acted = acted(submissions.iter().map(|submission| &***submission));
+        let offered = submissions.clone();
         let built = apply::build_shared(&snapshot, &proposal, submissions, &limits)
             .map_err(|error| LedgerFault(error.to_string()))?;
         for (id, refusal) in &built.refused {
@@ -315,18 +331,23 @@ impl Ledger for NodeLedger {
         }
         drop(snapshot);
         let block = built.block;
-        let body = body_hash(&block, &hashes(&block));
-        self.room.proposed(request.height, built.changes.block_id);
-        self.keep(Executed { block_id: built.changes.block_id, body, changes: built.changes, acted });
+        // The body is what was offered without what was refused, in the same order.
+        let mut body = block.body.iter().peekable();
+        let submissions = offered
+            .into_iter()
+            .filter(|submission| body.next_if(|bytes| *bytes == submission.bytes()).is_some())
+            .collect();
+        let (block_id, hashes) = (built.changes.block_id, hashes(&block));
+        self.room.proposed(request.height, block_id);
+        self.keep(Executed { block_id, submissions, hashes, changes: built.changes, acted });
         Ok(block)
     }
 
     fn check(&mut self, block: &Block) -> Result<Verdict, LedgerFault> {
-        let hashes = hashes(block);
-        if self.position(&block.header.block_id(), &body_hash(block, &hashes)).is_some() {
+        if self.position(block).is_some() {
             return Ok(Verdict::Valid);
         }
-        match self.execute(block, hashes)? {
+        match self.execute(block)? {
             Execution::Done(executed) => {
                 self.keep(*executed);
                 Ok(Verdict::Valid)
@@ -343,13 +364,9 @@ impl Ledger for NodeLedger {
         if self.chain.store().head().block_id == block_id {
             return Ok(self.head());
         }
-        let recorded = hashes(block);
-        let executed = match self
-            .position(&block_id, &body_hash(block, &recorded))
-            .and_then(|at| self.executed.remove(at))
-        {
+        let mut executed = match self.position(block).and_then(|at| self.executed.remove(at)) {
             Some(executed) => executed,
-            None => match self.execute(block, recorded.clone())? {
+            None => match self.execute(block)? {
                 Execution::Done(executed) => *executed,
                 // A quorum decided what this program computes otherwise: a bug here or a broken quorum. Not the
                 // sender's fault, and nothing that goes away by asking somebody else.
@@ -365,7 +382,7 @@ impl Ledger for NodeLedger {
         };
         self.chain.store().commit(&executed.changes, certificate).map_err(fault)?;
         self.executed.clear();
-        self.forget_later(recorded);
+        self.forget_later(std::mem::take(&mut executed.hashes));
         self.after_commit(executed)?;
         Ok(self.head())
     }
@@ -441,16 +458,6 @@ fn acted<'a>(submissions: impl Iterator<Item = &'a Submission>) -> BTreeSet<Auth
 /// The hashes of all bytes of each submission.
 fn hashes(block: &Block) -> Vec<Digest> {
     block.body.iter().map(|bytes| sha256(bytes)).collect()
-}
-
-/// The hash of the body's bytes, each with its length; `hashes` are those of its submissions.
-fn body_hash(block: &Block, hashes: &[Digest]) -> Digest {
-    let mut bytes = Vec::with_capacity(block.body.len() * 40);
-    for (submission, hash) in block.body.iter().zip(hashes) {
-        bytes.extend_from_slice(&(submission.len() as u64).to_be_bytes());
-        bytes.extend_from_slice(&hash.0);
-    }
-    sha256(&bytes)
 }
 
 fn fault(error: impl std::fmt::Display) -> LedgerFault {

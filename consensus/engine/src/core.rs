@@ -14,8 +14,8 @@
 //! keeps the timers, loses what was not flushed, and hands over decided blocks. A validator never
 //! uses this module; [`crate::Engine`] is what it runs.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
@@ -28,22 +28,20 @@ use arc_malachitebft_app_channel::app::engine::wal::{decode_entry, encode_entry}
 use arc_malachitebft_app_channel::app::metrics::Metrics;
 use arc_malachitebft_app_channel::app::types::LocallyProposedValue;
 use arc_malachitebft_app_channel::app::types::core::{
-    NilOrVal, Round, SignedMessage, Timeout, TimeoutKind, ValidatorProof, ValueOrigin, ValueResponse,
-    VoteExtensionPolicy, VoteExtensionScope, VoteType,
+    NilOrVal, Round, SignedMessage, Timeout, TimeoutKind, ValueOrigin, ValueResponse,
+    VoteExtensionPolicy, VoteType,
 };
-use arc_malachitebft_signing::{
-    Error as SigningError, VerificationResult, Verifier as EngineVerifier, VerifierExt as _,
-};
-use async_trait::async_trait;
+use arc_malachitebft_signing::VerifierExt as _;
 use bytes::Bytes;
 use custos_network::PeerKey;
 use custos_proof::certificate::{Certificate, ValidatorSet};
-use custos_proof::hash::{BlockId, ChainId, sha256};
+use custos_proof::hash::{BlockId, ChainId};
 use custos_proof::ids::{Height, Round as RoundNumber};
 use custos_proof::keys::{PublicKey, Signature, Signer};
 
 use crate::codec::{self, Message as _, Wire};
 use crate::context::{self, Address, Custos, Proposal, Validators, Value, Vote};
+pub use crate::signing::Checked;
 use crate::signing::{self, Verifier};
 use crate::{
     DecidedBlock, Evidence, EvidenceKind, Proposed, StartHeight, commit_certificate, number, proposed,
@@ -66,10 +64,6 @@ pub struct CoreConfig {
     /// Answers of signature checks, shared by the cores of one process: a check is a pure function.
     pub checked: Checked,
 }
-
-/// Signature checks that were made before, by hash of everything that goes into them.
-#[derive(Debug, Clone, Default)]
-pub struct Checked(Arc<Mutex<BTreeMap<[u8; 32], bool>>>);
 
 /// What happens to the core.
 #[derive(Debug, Clone)]
@@ -184,7 +178,7 @@ pub struct Spoken {
 pub struct Core {
     config: CoreConfig,
     address: Address,
-    checker: Checker,
+    verifier: Verifier,
     metrics: Metrics,
     state: Option<State<Custos>>,
     started: Option<StartHeight>,
@@ -198,10 +192,9 @@ impl Core {
     #[must_use]
     pub fn new(config: CoreConfig) -> Self {
         let key = config.signer.as_ref().map_or(PublicKey([0; 32]), |signer| signer.public_key());
-        let verifier = Verifier { chain: config.chain };
         Self {
             address: Address(key),
-            checker: Checker { verifier, checked: config.checked.clone() },
+            verifier: Verifier { chain: config.chain, checked: config.checked.clone() },
             config,
             metrics: Metrics::new(),
             state: None,
@@ -245,7 +238,7 @@ impl Core {
         let set = &self.started.as_ref()?.validators;
         set.by_key(&message.key)?;
         let preimage = preimage(&self.config.chain, message);
-        self.checker.check(&message.key, &preimage, &message.signature).then_some(message.height)
+        self.verifier.checked.check(&message.key, &preimage, &message.signature).then_some(message.height)
     }
 
     fn start(&mut self, start: StartHeight, log: Vec<Bytes>, effects: &mut Vec<CoreEffect>) {
@@ -313,11 +306,11 @@ impl Core {
     }
 
     fn process(&mut self, input: Input<Custos>, effects: &mut Vec<CoreEffect>) -> Result<(), String> {
-        let Self { state, metrics, config, checker, started, is_validator, is_replaying, .. } = self;
+        let Self { state, metrics, config, verifier, started, is_validator, is_replaying, .. } = self;
         let Some(state) = state.as_mut() else { return Ok(()) };
         let Some(started) = started.as_ref() else { return Ok(()) };
         let logs = *is_validator && !*is_replaying;
-        let mut world = World { config, checker, started, logs, effects };
+        let mut world = World { config, verifier, started, logs, effects };
         let done: Result<(), consensus::Error<Custos>> = consensus::process!(
             input: input,
             state: state,
@@ -369,7 +362,7 @@ fn translate(input: CoreInput) -> Option<Input<Custos>> {
 /// What the core's effects act on.
 struct World<'a> {
     config: &'a CoreConfig,
-    checker: &'a Checker,
+    verifier: &'a Verifier,
     started: &'a StartHeight,
     /// Whether the log is written: not by followers, and not while it is read.
     logs: bool,
@@ -408,19 +401,19 @@ impl World<'_> {
             }
             Effect::VerifySignature(message, key, r) => {
                 let valid = match &message.message {
-                    ConsensusMsg::Vote(vote) => self.checker.vote(vote, &message.signature, &key),
+                    ConsensusMsg::Vote(vote) => self.verifier.vote(vote, &message.signature, &key),
                     ConsensusMsg::Proposal(proposal) => {
-                        self.checker.proposal(proposal, &message.signature, &key)
+                        self.verifier.proposal(proposal, &message.signature, &key)
                     }
                 };
                 r.resume_with(valid)
             }
             Effect::VerifyCommitCertificate(certificate, set, thresholds, r) => {
-                let verify = self.checker.verify_commit_certificate(&Custos, &certificate, &set, thresholds);
+                let verify = self.verifier.verify_commit_certificate(&Custos, &certificate, &set, thresholds);
                 r.resume_with(now(verify)?)
             }
             Effect::VerifyExtendedCommitCertificate(certificate, set, thresholds, policy, r) => {
-                let verify = self.checker.verify_extended_commit_certificate(
+                let verify = self.verifier.verify_extended_commit_certificate(
                     &Custos,
                     &certificate,
                     &set,
@@ -430,11 +423,11 @@ impl World<'_> {
                 r.resume_with(now(verify)?)
             }
             Effect::VerifyPolkaCertificate(certificate, set, thresholds, r) => {
-                let verify = self.checker.verify_polka_certificate(&Custos, &certificate, &set, thresholds);
+                let verify = self.verifier.verify_polka_certificate(&Custos, &certificate, &set, thresholds);
                 r.resume_with(now(verify)?)
             }
             Effect::VerifyRoundCertificate(certificate, set, thresholds, r) => {
-                let verify = self.checker.verify_round_certificate(&Custos, &certificate, &set, thresholds);
+                let verify = self.verifier.verify_round_certificate(&Custos, &certificate, &set, thresholds);
                 r.resume_with(now(verify)?)
             }
             Effect::WalAppend(height, entry, r) => {
@@ -480,7 +473,7 @@ impl World<'_> {
             }
             Effect::Finalize(certificate, _, evidence, r) => {
                 let set = Some(&self.started.validators);
-                let evidence = verified_evidence(&evidence, &self.checker.verifier, set);
+                let evidence = verified_evidence(&evidence, self.verifier, set);
                 self.effects.push(CoreEffect::Finalized(Height(certificate.height.0), evidence));
                 r.resume_with(())
             }
@@ -527,68 +520,6 @@ fn now<T>(future: impl Future<Output = T>) -> Result<T, String> {
     match future.as_mut().poll(&mut TaskContext::from_waker(Waker::noop())) {
         Poll::Ready(value) => Ok(value),
         Poll::Pending => Err("a check of signatures waited for something".into()),
-    }
-}
-
-/// Verifies, and remembers.
-struct Checker {
-    verifier: Verifier,
-    checked: Checked,
-}
-
-impl Checker {
-    fn check(&self, key: &PublicKey, preimage: &[u8], signature: &Signature) -> bool {
-        let name = sha256(&[&key.0[..], &signature.0, preimage].concat()).0;
-        let mut checked = self.checked.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *checked.entry(name).or_insert_with(|| custos_proof::keys::verify_zip215(key, preimage, signature))
-    }
-
-    fn vote(&self, vote: &Vote, signature: &Signature, key: &PublicKey) -> bool {
-        signing::vote_bytes(&self.verifier.chain, vote)
-            .is_some_and(|bytes| self.check(key, &bytes, signature))
-    }
-
-    fn proposal(&self, proposal: &Proposal, signature: &Signature, key: &PublicKey) -> bool {
-        signing::proposal_bytes(&self.verifier.chain, proposal)
-            .is_some_and(|bytes| self.check(key, &bytes, signature))
-    }
-}
-
-#[async_trait]
-impl EngineVerifier<Custos> for Checker {
-    async fn verify_signed_vote(
-        &self,
-        vote: &Vote,
-        signature: &Signature,
-        key: &PublicKey,
-    ) -> Result<VerificationResult, SigningError> {
-        Ok(signing::result(self.vote(vote, signature, key)))
-    }
-
-    async fn verify_signed_proposal(
-        &self,
-        proposal: &Proposal,
-        signature: &Signature,
-        key: &PublicKey,
-    ) -> Result<VerificationResult, SigningError> {
-        Ok(signing::result(self.proposal(proposal, signature, key)))
-    }
-
-    async fn verify_signed_vote_extension(
-        &self,
-        _scope: &VoteExtensionScope<Custos>,
-        _extension: &(),
-        _signature: &Signature,
-        _key: &PublicKey,
-    ) -> Result<VerificationResult, SigningError> {
-        Ok(VerificationResult::Invalid)
-    }
-
-    async fn verify_validator_proof(
-        &self,
-        _proof: &ValidatorProof<Custos>,
-    ) -> Result<VerificationResult, SigningError> {
-        Ok(VerificationResult::Invalid)
     }
 }
 

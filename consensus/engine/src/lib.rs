@@ -64,7 +64,7 @@ pub use signing::proposal_preimage;
 use codec::Wire;
 use context::{Address, Custos, Validators, Value};
 use mesh::{Arguments, MeshActor};
-use signing::{Verifier, VoteSigner};
+use signing::{Checked, Verifier, VoteSigner};
 
 /// The piece of a block in one part.
 pub const PART_BYTES: usize = 512 * 1024;
@@ -408,7 +408,7 @@ pub async fn start(
         return Err(EngineError::BlockBytes { configured: config.max_block_bytes });
     }
     let failed = |reason: String| EngineError::Start(reason);
-    let verifier = Verifier { chain: config.chain };
+    let verifier = Verifier { chain: config.chain, checked: Checked::default() };
     let (signs, signs_seen) = watch::channel(Signs::default());
     let (actor_stopped, actor_has_stopped) = oneshot::channel();
     let (ending, is_ending) = watch::channel(false);

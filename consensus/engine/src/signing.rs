@@ -5,7 +5,8 @@
 //! under a tag of its own. Validator proofs and vote extensions are not used: nothing here signs
 //! one, and none verifies.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_malachitebft_app_channel::app::types::core::{
     NilOrVal, Round, SignedMessage, ValidatorProof, VoteExtensionScope, VoteType,
@@ -16,7 +17,7 @@ use arc_malachitebft_signing::{
 use async_trait::async_trait;
 use custos_proof::cbor::{Wire, Writer};
 use custos_proof::certificate::{self, vote_preimage};
-use custos_proof::hash::{BlockId, ChainId, Tag};
+use custos_proof::hash::{BlockId, ChainId, Digest, Tag, sha256};
 use custos_proof::ids;
 use custos_proof::keys::{PublicKey, Signature, Signer, verify_zip215};
 
@@ -72,19 +73,61 @@ fn defined(round: Round) -> Option<ids::Round> {
     round.as_u32().map(ids::Round)
 }
 
-/// Verifies votes and proposals of one chain.
+/// How many checks are remembered: those of some hundred heights of a small network, in about a megabyte.
+const MAX_CHECKS: usize = 8192;
+
+/// Signature checks that were made before, by hash of everything that goes into them. A check is a pure function, so
+/// whoever verifies for the same process may share them. The engine asks of each vote when it comes, again when it is
+/// part of a certificate, and whenever a peer sends it once more.
+#[derive(Debug, Clone, Default)]
+pub struct Checked(Arc<Mutex<Checks>>);
+
+#[derive(Debug, Default)]
+struct Checks {
+    answers: BTreeMap<Digest, bool>,
+    /// In the order in which they were made; the oldest is forgotten first.
+    order: VecDeque<Digest>,
+}
+
+impl Checked {
+    pub(crate) fn check(&self, key: &PublicKey, preimage: &[u8], signature: &Signature) -> bool {
+        // Key and signature have fixed lengths, so different questions have different names.
+        let name = sha256(&[&key.0[..], &signature.0, preimage].concat());
+        if let Some(answer) = self.checks().answers.get(&name) {
+            return *answer;
+        }
+        let answer = verify_zip215(key, preimage, signature);
+        let mut checks = self.checks();
+        if checks.answers.insert(name, answer).is_none() {
+            checks.order.push_back(name);
+        }
+        if checks.order.len() > MAX_CHECKS
+            && let Some(oldest) = checks.order.pop_front()
+        {
+            checks.answers.remove(&oldest);
+        }
+        answer
+    }
+
+    fn checks(&self) -> std::sync::MutexGuard<'_, Checks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Verifies votes and proposals of one chain, and remembers.
 #[derive(Debug, Clone)]
 pub(crate) struct Verifier {
     pub(crate) chain: ChainId,
+    pub(crate) checked: Checked,
 }
 
 impl Verifier {
     pub(crate) fn vote(&self, vote: &Vote, signature: &Signature, key: &PublicKey) -> bool {
-        vote_bytes(&self.chain, vote).is_some_and(|bytes| verify_zip215(key, &bytes, signature))
+        vote_bytes(&self.chain, vote).is_some_and(|bytes| self.checked.check(key, &bytes, signature))
     }
 
     pub(crate) fn proposal(&self, proposal: &Proposal, signature: &Signature, key: &PublicKey) -> bool {
-        proposal_bytes(&self.chain, proposal).is_some_and(|bytes| verify_zip215(key, &bytes, signature))
+        proposal_bytes(&self.chain, proposal).is_some_and(|bytes| self.checked.check(key, &bytes, signature))
     }
 }
 
@@ -126,7 +169,7 @@ impl EngineVerifier<Custos> for Verifier {
     }
 }
 
-pub(crate) fn result(valid: bool) -> VerificationResult {
+fn result(valid: bool) -> VerificationResult {
     if valid { VerificationResult::Valid } else { VerificationResult::Invalid }
 }
 
@@ -174,5 +217,48 @@ impl EngineSigner<Custos> for VoteSigner {
         _peer_id: Vec<u8>,
     ) -> Result<ValidatorProof<Custos>, Error> {
         Err(Error::from_source("validator proofs are not used"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::{Signer as _, SigningKey};
+
+    use super::*;
+
+    fn signed(n: u8) -> (PublicKey, Vec<u8>, Signature) {
+        let key = SigningKey::from_bytes(&[n; 32]);
+        let message = vec![n; 40];
+        (PublicKey(key.verifying_key().to_bytes()), message.clone(), Signature(key.sign(&message).to_bytes()))
+    }
+
+    #[test]
+    fn an_answer_that_is_remembered_is_the_answer_of_that_question_only() {
+        let checked = Checked::default();
+        let (key, message, signature) = signed(1);
+        let (other_key, other_message, other_signature) = signed(2);
+        for _ in 0..2 {
+            assert!(checked.check(&key, &message, &signature));
+            assert!(!checked.check(&other_key, &message, &signature));
+            assert!(!checked.check(&key, &other_message, &signature));
+            assert!(!checked.check(&key, &message, &other_signature));
+        }
+        assert_eq!(checked.checks().answers.len(), 4);
+    }
+
+    #[test]
+    fn it_does_not_grow_without_end() {
+        let checked = Checked::default();
+        let (key, message, signature) = signed(1);
+        assert!(checked.check(&key, &message, &signature));
+        for n in 0..MAX_CHECKS as u32 + 5 {
+            // No point of the curve has this encoding with so large an s: refused at once.
+            let mut wrong = Signature([0xff; 64]);
+            wrong.0[..4].copy_from_slice(&n.to_be_bytes());
+            assert!(!checked.check(&key, &message, &wrong));
+        }
+        let held = (checked.checks().answers.len(), checked.checks().order.len());
+        assert_eq!(held, (MAX_CHECKS, MAX_CHECKS));
+        assert!(checked.check(&key, &message, &signature));
     }
 }

@@ -21,7 +21,6 @@ use custos_proof::record::{DueEntry, Entry, ItemEntry, Record};
 use custos_proof::registry::{self, DuePlace, KeyEntry, Protocol};
 use custos_proof::state_map::{NibblePath, Page};
 use custos_proof::submission::{Author, Submission, Verified};
-use custos_proof::trail::TrailName;
 use thiserror::Error;
 
 use crate::changes::{Changes, NewSubmission, Placed};
@@ -503,7 +502,7 @@ fn submit(
         match outcome.map_err(at)? {
             Outcome::Before(index) => placed.push(Placed::Before(index)),
             Outcome::Recorded { verdict, trails } => {
-                let keys: Vec<TrailKey> = trails.iter().map(TrailName::key).collect();
+                let keys: Vec<TrailKey> = trails.iter().map(|name| overlay.trail_key(name)).collect();
                 let listings = overlay.places(&keys)?;
                 let record = Record {
                     index,

@@ -5,7 +5,7 @@
 //! submission first, then the block, then the view.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use custos_proof::cbor::Wire;
@@ -19,6 +19,7 @@ use custos_proof::registry::{
 };
 use custos_proof::state_map::{self, NibblePath, Page, PageError, PageSource, Update};
 use custos_proof::submission::Author;
+use custos_proof::trail::TrailName;
 
 use crate::changes::{Erasure, NewListing, NewRecord};
 use crate::view::{Head, View, ViewError, decode_entry};
@@ -27,6 +28,8 @@ mod life;
 
 /// The most keys of buckets that are remembered; more than this many would be found no faster than computed.
 const MAX_BUCKETS_REMEMBERED: usize = 32;
+/// The most keys of trails that are remembered. An item is listed in few, and the next one in some of them again.
+const MAX_TRAILS_REMEMBERED: usize = 8;
 
 /// What one layer changes.
 #[derive(Debug, Default, Clone)]
@@ -67,6 +70,8 @@ pub struct Overlay<'v> {
     submission: Layer,
     /// Keys of buckets that were computed before: a block is mostly a few authors'.
     buckets: RefCell<Vec<(Author, u64, BucketOf, StateKey)>>,
+    /// Keys of trails that were computed last.
+    trail_keys: VecDeque<(TrailName, TrailKey)>,
 }
 
 /// What a bucket counts.
@@ -106,6 +111,7 @@ impl<'v> Overlay<'v> {
             block: Layer::default(),
             submission: Layer::default(),
             buckets: RefCell::default(),
+            trail_keys: VecDeque::new(),
         })
     }
 
@@ -396,6 +402,17 @@ impl<'v> Overlay<'v> {
             buckets.clear();
         }
         buckets.push((author.clone(), number, of, key));
+        key
+    }
+
+    /// The key of a trail.
+    pub(crate) fn trail_key(&mut self, name: &TrailName) -> TrailKey {
+        if let Some((_, key)) = self.trail_keys.iter().find(|(known, _)| known == name) {
+            return *key;
+        }
+        let key = name.key();
+        self.trail_keys.truncate(MAX_TRAILS_REMEMBERED - 1);
+        self.trail_keys.push_front((name.clone(), key));
         key
     }
 

@@ -2,7 +2,9 @@
 //! participants, keys, buckets of nonces.
 //!
 //! There are few of them and they change seldom, but each submission reads about five, at intake and
-//! again in its block; from the database that costs more than everything else that admission does.
+//! again in its block; from the database that costs more than everything else that admission does. They are
+//! found by what they are about: their keys of the state map are hashes, and cost as much to compute as all
+//! the rest of a look.
 //!
 //! # Correctness
 //! The cache belongs to one height. A block's changes name every entry that it replaces or removes, and
@@ -18,11 +20,38 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
-use custos_proof::hash::StateKey;
-use custos_proof::ids::Height;
+use custos_proof::hash::{KeyId, StateKey};
+use custos_proof::ids::{Height, ParticipantId};
+use custos_proof::registry;
+use custos_proof::submission::Author;
 
 /// The most entries that are held: participants and their keys of a large network, in about two megabytes.
 const MAX_ENTRIES: usize = 4096;
+
+/// What an entry is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum EntryName {
+    /// The policy.
+    Policy,
+    /// A participant.
+    Participant(ParticipantId),
+    /// A key.
+    Key(KeyId),
+    /// An author's nonces of one bucket.
+    Nonces(Author, u64),
+}
+
+impl EntryName {
+    /// Where it stands in the state map.
+    pub(crate) fn key(&self) -> StateKey {
+        match self {
+            EntryName::Policy => registry::policy_key(),
+            EntryName::Participant(id) => registry::participant_key(id),
+            EntryName::Key(id) => registry::key_key(id),
+            EntryName::Nonces(author, bucket) => registry::nonce_key(author, *bucket),
+        }
+    }
+}
 
 /// A bounded cache of decoded entries at the head.
 #[derive(Debug)]
@@ -33,24 +62,32 @@ pub(crate) struct EntryCache {
 #[derive(Debug)]
 struct Held {
     height: Height,
-    entries: HashMap<StateKey, Arc<dyn Any + Send + Sync>>,
+    entries: HashMap<EntryName, Arc<dyn Any + Send + Sync>>,
+    /// The names of what is held, by key: a block's changes are told by key.
+    names: HashMap<StateKey, EntryName>,
 }
 
 impl EntryCache {
     pub(crate) fn new(height: Height) -> Self {
-        Self { held: RwLock::new(Held { height, entries: HashMap::new() }) }
+        Self { held: RwLock::new(Held { height, entries: HashMap::new(), names: HashMap::new() }) }
     }
 
-    /// The entry, if it is held and the cache is of this height. A key is of one type.
-    pub(crate) fn entry<T: Send + Sync + 'static>(&self, height: Height, key: &StateKey) -> Option<Arc<T>> {
+    /// The entry, if it is held and the cache is of this height. A name is of one type.
+    pub(crate) fn entry<T: Send + Sync + 'static>(&self, height: Height, name: &EntryName) -> Option<Arc<T>> {
         // A panic while the lock was held leaves it poisoned, and the cache out of use: here and below.
         let held = self.held.read().ok()?;
-        let entry = held.entries.get(key).filter(|_| held.height == height)?;
+        let entry = held.entries.get(name).filter(|_| held.height == height)?;
         Arc::clone(entry).downcast().ok()
     }
 
-    /// Keeps an entry that was read at `height`, if that is still current.
-    pub(crate) fn keep<T: Send + Sync + 'static>(&self, height: Height, key: &StateKey, entry: &Arc<T>) {
+    /// Keeps an entry that was read at `height` under `key`, if that is still current.
+    pub(crate) fn keep<T: Send + Sync + 'static>(
+        &self,
+        height: Height,
+        name: EntryName,
+        key: StateKey,
+        entry: &Arc<T>,
+    ) {
         let Ok(mut held) = self.held.write() else { return };
         if held.height != height {
             return;
@@ -58,8 +95,10 @@ impl EntryCache {
         // Begin anew rather than hold on to what was asked for first.
         if held.entries.len() >= MAX_ENTRIES {
             held.entries.clear();
+            held.names.clear();
         }
-        held.entries.insert(*key, Arc::clone(entry) as _);
+        held.names.insert(key, name.clone());
+        held.entries.insert(name, Arc::clone(entry) as _);
     }
 
     /// Moves on to `height`, whose block changed these entries. MUST be called for every committed block.
@@ -67,7 +106,9 @@ impl EntryCache {
         let Ok(mut held) = self.held.write() else { return };
         held.height = height;
         for (key, _) in changed {
-            held.entries.remove(key);
+            if let Some(name) = held.names.remove(key) {
+                held.entries.remove(&name);
+            }
         }
     }
 }
@@ -76,48 +117,75 @@ impl EntryCache {
 mod tests {
     use super::*;
 
-    const KEY: StateKey = StateKey([1; 32]);
-    const OTHER: StateKey = StateKey([2; 32]);
+    const ONE: EntryName = EntryName::Policy;
+    const OTHER: EntryName = EntryName::Key(KeyId([2; 32]));
 
-    fn read(cache: &EntryCache, height: u64, key: &StateKey) -> Option<u64> {
-        cache.entry::<u64>(Height(height), key).map(|entry| *entry)
+    fn keep(cache: &EntryCache, height: u64, name: &EntryName, value: u64) {
+        cache.keep(Height(height), name.clone(), name.key(), &Arc::new(value));
+    }
+
+    fn read(cache: &EntryCache, height: u64, name: &EntryName) -> Option<u64> {
+        cache.entry::<u64>(Height(height), name).map(|entry| *entry)
     }
 
     #[test]
     fn an_entry_is_seen_at_its_own_height_only_and_goes_when_its_block_changes_it() {
         let cache = EntryCache::new(Height(5));
-        cache.keep(Height(5), &KEY, &Arc::new(7u64));
-        cache.keep(Height(5), &OTHER, &Arc::new(8u64));
-        assert_eq!([4, 5, 6].map(|height| read(&cache, height, &KEY)), [None, Some(7), None]);
-        cache.advance(Height(6), &[(KEY, Some(vec![1]))]);
-        assert_eq!((read(&cache, 6, &KEY), read(&cache, 5, &KEY)), (None, None));
+        keep(&cache, 5, &ONE, 7);
+        keep(&cache, 5, &OTHER, 8);
+        assert_eq!([4, 5, 6].map(|height| read(&cache, height, &ONE)), [None, Some(7), None]);
+        cache.advance(Height(6), &[(ONE.key(), Some(vec![1]))]);
+        assert_eq!((read(&cache, 6, &ONE), read(&cache, 5, &ONE)), (None, None));
         assert_eq!((read(&cache, 6, &OTHER), read(&cache, 5, &OTHER)), (Some(8), None));
         // A reader that is still at height 5 finishes what it began: too late to be kept.
-        cache.keep(Height(5), &KEY, &Arc::new(7u64));
-        assert_eq!(read(&cache, 6, &KEY), None);
+        keep(&cache, 5, &ONE, 7);
+        assert_eq!(read(&cache, 6, &ONE), None);
         // One that is ahead of the cache: too early.
-        cache.keep(Height(7), &KEY, &Arc::new(9u64));
-        assert_eq!((read(&cache, 6, &KEY), read(&cache, 7, &KEY)), (None, None));
-        cache.advance(Height(7), &[(OTHER, None)]);
-        assert_eq!((read(&cache, 7, &KEY), read(&cache, 7, &OTHER)), (None, None));
+        keep(&cache, 7, &ONE, 9);
+        assert_eq!((read(&cache, 6, &ONE), read(&cache, 7, &ONE)), (None, None));
+        cache.advance(Height(7), &[(OTHER.key(), None)]);
+        assert_eq!((read(&cache, 7, &ONE), read(&cache, 7, &OTHER)), (None, None));
     }
 
     #[test]
-    fn a_key_asked_for_as_another_type_is_not_there() {
+    fn names_of_different_things_have_different_keys_and_a_block_tells_them_apart() {
+        let author = Author::Participant("hospital.example".parse().unwrap());
+        let names = [
+            EntryName::Policy,
+            EntryName::Participant("hospital.example".parse().unwrap()),
+            EntryName::Participant("clinic.example".parse().unwrap()),
+            EntryName::Key(KeyId([1; 32])),
+            EntryName::Nonces(author.clone(), 1),
+            EntryName::Nonces(author, 2),
+        ];
+        for (gone, changed) in names.iter().enumerate() {
+            let cache = EntryCache::new(Height(1));
+            (0..).zip(&names).for_each(|(n, name)| keep(&cache, 1, name, n));
+            cache.advance(Height(2), &[(changed.key(), None)]);
+            for (n, name) in (0..).zip(&names) {
+                let expected = (n != gone as u64).then_some(n);
+                assert_eq!(read(&cache, 2, name), expected, "{name:?} after {changed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_asked_for_as_another_type_is_not_there() {
         let cache = EntryCache::new(Height(1));
-        cache.keep(Height(1), &KEY, &Arc::new(7u64));
-        assert_eq!(cache.entry::<u32>(Height(1), &KEY), None);
+        keep(&cache, 1, &ONE, 7);
+        assert_eq!(cache.entry::<u32>(Height(1), &ONE), None);
     }
 
     #[test]
     fn it_does_not_grow_without_end() {
         let cache = EntryCache::new(Height(1));
         for n in 0..3 * MAX_ENTRIES as u64 {
-            let mut key = StateKey([0; 32]);
-            key.0[..8].copy_from_slice(&n.to_be_bytes());
-            cache.keep(Height(1), &key, &Arc::new(n));
-            assert_eq!(read(&cache, 1, &key), Some(n));
-            assert!(cache.held.read().unwrap().entries.len() <= MAX_ENTRIES);
+            let mut id = KeyId([0; 32]);
+            id.0[..8].copy_from_slice(&n.to_be_bytes());
+            keep(&cache, 1, &EntryName::Key(id), n);
+            assert_eq!(read(&cache, 1, &EntryName::Key(id)), Some(n));
+            let held = cache.held.read().unwrap();
+            assert!(held.entries.len() <= MAX_ENTRIES && held.names.len() == held.entries.len());
         }
     }
 }

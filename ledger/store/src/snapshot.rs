@@ -24,6 +24,7 @@ use custos_state::view::{Head, View, ViewError, decode_entry};
 use rocksdb::{DBPinnableSlice, Direction, IteratorMode, ReadOptions};
 
 use crate::codec;
+use crate::entries::EntryName;
 use crate::error::StoreError;
 use crate::rows::{BlockRow, SubmissionRow};
 use crate::store::{Store, damaged, decode_head, failed, hex, io};
@@ -744,16 +745,17 @@ impl<'a> Snapshot<'a> {
     /// An entry of the state map, decoded, from memory if it is there.
     fn decoded_entry<T: Wire + Send + Sync + 'static>(
         &self,
-        key: &StateKey,
+        name: EntryName,
         what: &str,
     ) -> Result<Option<Arc<T>>, ViewError> {
         let (cache, height) = (self.store.entry_cache(), self.head.height);
-        if let Some(entry) = cache.entry(height, key) {
+        if let Some(entry) = cache.entry(height, &name) {
             return Ok(Some(entry));
         }
+        let key = name.key();
         let Some(bytes) = self.pinned(Table::State, &key.0)? else { return Ok(None) };
         let entry = Arc::new(decode_entry(&bytes, what)?);
-        cache.keep(height, key, &entry);
+        cache.keep(height, name, key, &entry);
         Ok(Some(entry))
     }
 
@@ -909,19 +911,19 @@ impl View for Snapshot<'_> {
     }
 
     fn policy(&self) -> Result<Option<Arc<Policy>>, ViewError> {
-        self.decoded_entry(&registry::policy_key(), "policy")
+        self.decoded_entry(EntryName::Policy, "policy")
     }
 
     fn participant(&self, id: &ParticipantId) -> Result<Option<Arc<Participant>>, ViewError> {
-        self.decoded_entry(&registry::participant_key(id), "participant")
+        self.decoded_entry(EntryName::Participant(id.clone()), "participant")
     }
 
     fn key(&self, id: &KeyId) -> Result<Option<Arc<KeyEntry>>, ViewError> {
-        self.decoded_entry(&registry::key_key(id), "key")
+        self.decoded_entry(EntryName::Key(*id), "key")
     }
 
     fn nonce_bucket(&self, author: &Author, bucket: u64) -> Result<Option<Arc<Bucket>>, ViewError> {
-        self.decoded_entry(&registry::nonce_key(author, bucket), "nonce bucket")
+        self.decoded_entry(EntryName::Nonces(author.clone(), bucket), "nonce bucket")
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn event(overlay: &mut Overlay<'_>, saying: &Saying<'_>, f: &Event) -
     sequence(overlay, saying, f, &mut found)?;
     let decided = decided_at(overlay, f, &mut found)?;
     let name = f.local_id.map(|local_id| TrailName::subject(&f.custodian, local_id));
-    let key = name.as_ref().map(TrailName::key);
+    let key = name.as_ref().map(|name| overlay.trail_key(name));
     let subject = key.as_ref().map(|key| overlay.subject(key)).transpose()?.flatten();
     if key.is_some() {
         found.check(Check::Trail, trail(overlay, f, subject.as_ref(), decided)?);
