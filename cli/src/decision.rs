@@ -29,6 +29,8 @@ use crate::files;
 
 /// The largest request or policy, in bytes.
 const MAX_DOCUMENT: usize = 4 * 1024 * 1024;
+/// Where the form of these documents is written down.
+const FORM: &str = "docs/spec/decision-request.md has the form, with examples";
 
 /// Which policy decides.
 #[derive(Debug, Clone, Args)]
@@ -146,21 +148,25 @@ impl PolicyArgs {
     }
 }
 
-/// A JSON document of bounded size.
+/// A JSON document in a file.
 pub(crate) fn document(path: &Path) -> Outcome<Given> {
     let bytes = files::read(path)?;
+    given_in(&bytes).map_err(|error| Failed::unable(format!("{}: {error}", path.display())).hint(FORM))
+}
+
+/// What a JSON document of bounded size says.
+pub(crate) fn given_in(bytes: &[u8]) -> Result<Given, String> {
     if bytes.len() > MAX_DOCUMENT {
-        return Err(Failed::unable(format!("{} is longer than {} MiB", path.display(), MAX_DOCUMENT >> 20)));
+        return Err(format!("longer than {} MiB", MAX_DOCUMENT >> 20));
     }
     let value: serde_json::Value =
-        serde_json::from_slice(&bytes).could_not(|| format!("read {} as JSON", path.display()))?;
-    given(&value).map_err(|error| in_file(path, &error))
+        serde_json::from_slice(bytes).map_err(|error| format!("not read as JSON: {error}"))?;
+    given(&value).map_err(|error| error.to_string())
 }
 
 /// An error in a document that somebody wrote.
 pub(crate) fn in_file(path: &Path, error: &GivenError) -> Failed {
-    Failed::unable(format!("{}: {error}", path.display()))
-        .hint("docs/spec/decision-request.md has the form, with examples")
+    Failed::unable(format!("{}: {error}", path.display())).hint(FORM)
 }
 
 /// The first policy with what a document says otherwise.

@@ -28,11 +28,10 @@ const TARGETS: [Target; 2] = [
 ];
 
 fn read<T>(bytes: &[u8], of: fn(&Given) -> Result<T, GivenError>) -> Outcome {
-    let value: serde_json::Value = match serde_json::from_slice(bytes) {
-        Ok(value) => value,
-        Err(error) => return Outcome::Refused(error.to_string()),
-    };
-    Outcome::of(custos_api::view::given(&value).and_then(|given| of(&given)))
+    match decision::given_in(bytes) {
+        Ok(given) => Outcome::of(of(&given)),
+        Err(error) => Outcome::Refused(error),
+    }
 }
 
 /// The examples of the request's page, which begin with this line.
