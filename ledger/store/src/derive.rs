@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use custos_proof::cbor::Wire;
 use custos_proof::hash::{Digest, StateKey, TrailKey, sha256};
 use custos_proof::ids::{LogIndex, Random16, TimeMs};
-use custos_proof::item::Item;
 use custos_proof::keys::key_id;
 use custos_proof::kinds::Fields;
 use custos_proof::merkle::{Frontier, Node};
@@ -25,6 +24,7 @@ use custos_state::apply::NONCE_BUCKET_MS;
 use crate::codec;
 use crate::error::StoreError;
 use crate::meter::Meter;
+use crate::piece::Facts;
 use crate::snapshot::{Snapshot, decode_row};
 use crate::store::{beyond_rebuild, damaged, hex};
 use crate::tables::{self, Table};
@@ -49,7 +49,6 @@ pub(crate) struct Derived {
     pub(crate) nonces_incomplete: bool,
     pub(crate) trails: u64,
     pub(crate) listings: u64,
-    pub(crate) entries: u64,
 }
 
 /// Computes derived rows while the primary tables are walked.
@@ -93,16 +92,19 @@ impl<'s, S: Sink> Deriver<'s, S> {
         }
     }
 
-    /// What is only known at the end: partial tiles, frontiers, the genesis' registry, the state's pages.
+    /// What is only known at the end: partial tiles, frontiers, the genesis' registry. The pages of the state are not
+    /// among it: [`derive_pages`].
     ///
     /// # Errors
-    /// The first thing that does not fit the state or its root.
+    /// The first thing that does not fit the state.
     pub(crate) fn finish(mut self, meter: &mut Meter<'_>) -> Result<(Derived, S), StoreError> {
         for (level, tile, content) in self.log_edge.changed_since(&Edge::default()) {
             self.sink.row(Table::Tiles, &tables::tile_key(level, tile), &content.to_bytes())?;
         }
         meter.stage("trails");
-        for (trail, (frontier, edge)) in std::mem::take(&mut self.trails) {
+        let mut trails: Vec<_> = std::mem::take(&mut self.trails).into_iter().collect();
+        trails.sort_unstable_by_key(|(trail, _)| *trail);
+        for (trail, (frontier, edge)) in trails {
             self.trail(&trail, &frontier, &edge)?;
             meter.tick();
         }
@@ -117,8 +119,6 @@ impl<'s, S: Sink> Deriver<'s, S> {
             self.sink.row(Table::Registry, &row, &[])?;
         }
         self.buckets()?;
-        meter.stage("state map");
-        self.derived.entries = derive_pages(self.snapshot, meter, &mut self.sink)?;
         Ok((self.derived, self.sink))
     }
 
@@ -201,30 +201,32 @@ impl<'s, S: Sink> Deriver<'s, S> {
         Ok(())
     }
 
-    fn item(&mut self, record: &Record, entry: &ItemEntry, bytes: Option<&[u8]>) -> Result<(), StoreError> {
+    fn item(
+        &mut self,
+        record: &Record,
+        entry: &ItemEntry,
+        facts: Option<Result<Facts, StoreError>>,
+    ) -> Result<(), StoreError> {
         self.sink.row(Table::ItemIndex, &tables::item_index_key(&entry.item, record.index), &[])?;
-        let Some(bytes) = bytes else {
+        let Some(facts) = facts.transpose()? else {
             self.derived.incomplete = true;
             if let Some(event) = self.gone_event(record.index)? {
                 self.event(record, entry, &event)?;
             }
             return Ok(());
         };
-        let item = Item::from_bytes(bytes).map_err(|error| {
-            damaged(Table::Items, record.index.to_string(), "an item of a known kind", error.to_string())
-        })?;
-        if let Some(event) = item.fields.event_id()
+        if let Some(event) = &facts.event
             && !entry.verdict.codes.contains(&Code::EventReused)
         {
             self.event(record, entry, event)?;
         }
-        match &item.fields {
-            Fields::ParticipantRegister(_) | Fields::KeyAdd(_) | Fields::KeyRotate(_) => {
-                self.registered(&item.fields)
-            }
+        match &facts.registers {
             // What was voted on may not have been carried out: the state tells.
-            Fields::ProposalOpen(f) => f.acts.iter().try_for_each(|act| self.registered(&act.item().fields)),
-            _ => Ok(()),
+            Some(Fields::ProposalOpen(f)) => {
+                f.acts.iter().try_for_each(|act| self.registered(&act.item().fields))
+            }
+            Some(fields) => self.registered(fields),
+            None => Ok(()),
         }
     }
 
@@ -314,7 +316,7 @@ impl<S: Sink> Follow for Deriver<'_, S> {
         record: &Record,
         leaf: Digest,
         completed: &[Node],
-        item: Option<&[u8]>,
+        item: Option<Result<Facts, StoreError>>,
     ) -> Result<(), StoreError> {
         let mut full = Vec::new();
         for node in completed {
@@ -331,15 +333,15 @@ impl<S: Sink> Follow for Deriver<'_, S> {
     }
 }
 
-/// Computes the pages of the state map from its entries and compares the root with the head's.
+/// Computes the pages of the state map from its entries, and the dues, and compares the root with the head's. Gives
+/// the number of entries.
 ///
 /// Entries come in the order of their keys, so a page that does not lie on the path to the last key is
 /// finished: what has to be held in memory is one path, and a chunk of entries.
-fn derive_pages(
-    snapshot: &Snapshot<'_>,
-    meter: &mut Meter<'_>,
-    sink: &mut impl Sink,
-) -> Result<u64, StoreError> {
+///
+/// # Errors
+/// An entry that the head's state root does not commit to.
+pub(crate) fn derive_pages(snapshot: &Snapshot<'_>, sink: &mut impl Sink) -> Result<u64, StoreError> {
     let mut pages = Growing(BTreeMap::new());
     let mut entries = snapshot.rows(Table::State, &[], None);
     let (mut count, mut root) = (0, state_map::EMPTY_ROOT);
@@ -357,7 +359,6 @@ fn derive_pages(
                 sink.row(Table::Dues, &tables::due_row(&due.place), &[])?;
             }
             chunk.push((StateKey(key), Some(sha256(&value))));
-            meter.tick();
         }
         let Some((last, _)) = chunk.last().copied() else { break };
         count += chunk.len() as u64;

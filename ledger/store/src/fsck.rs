@@ -7,12 +7,14 @@
 //! table and key, what was expected and found, and how to mend it.
 //!
 //! A derived table is compared as a whole, by an order-independent sum over its rows; only when that
-//! differs is it walked again to name the row. With [`Checks::deep`], every block is also run through
+//! differs is it walked again to name the row. Tables are read, blocks decoded, hashed and their signatures verified on
+//! every core; log, trails and buckets grow on one. With [`Checks::deep`], every block is also run through
 //! the rules again, from the genesis on.
 //!
 //! fsck only reads. It needs the store to itself, as a node does.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::Path;
 
 use custos_proof::batch::verify_batch;
@@ -24,8 +26,9 @@ use custos_proof::submission::{Submission, Verified};
 use custos_state::apply;
 use custos_state::memory::MemoryStore;
 
+use crate::ahead::{self, in_order};
 use crate::damage;
-use crate::derive::{Derived, Deriver, Sink};
+use crate::derive::{Derived, Deriver, Sink, derive_pages};
 use crate::error::{Mend, StoreError};
 use crate::meter::Meter;
 use crate::options::Limits;
@@ -86,6 +89,18 @@ pub struct Report {
     pub replayed: u64,
 }
 
+impl Report {
+    /// Counts what was found in another part too.
+    pub(crate) fn add(&mut self, part: &Report) {
+        self.blocks += part.blocks;
+        self.records += part.records;
+        self.items += part.items;
+        self.items_pruned += part.items_pruned;
+        self.envelopes_pruned += part.envelopes_pruned;
+        self.signatures += part.signatures;
+    }
+}
+
 /// Checks the store in `dir`.
 ///
 /// # Errors
@@ -118,13 +133,14 @@ pub fn check(
     check_validators(snapshot)?;
 
     meter.stage("log");
-    let mut deriver = Deriver::new(snapshot, Sums::default());
+    let sums = Sums::default();
+    let mut deriver = Deriver::new(snapshot, sums.like());
     let mut report = walk(snapshot, checks.signatures, &mut meter, &mut deriver)?;
-    let (derived, sums) = deriver.finish(&mut meter)?;
-    (report.trails, report.listings, report.entries) = (derived.trails, derived.listings, derived.entries);
+    let (derived, expected) = deriver.finish(&mut meter)?;
+    (report.trails, report.listings) = (derived.trails, derived.listings);
 
-    meter.stage("derived tables");
-    compare(snapshot, &sums, derived, &mut meter)?;
+    meter.stage("state map and derived tables");
+    report.entries = compare(snapshot, expected, derived, &mut meter)?;
     check_registry(snapshot)?;
     snapshot.check_head()?;
     if checks.deep {
@@ -150,60 +166,110 @@ pub(crate) const DERIVED: [Table; 10] = [
 ];
 
 /// Sums of hashes of rows, by table: equal for equal sets of rows, in any order.
+///
+/// The hash is the standard library's for its maps, with a key of this run that nobody knew before: whatever became of
+/// a table, its sum is another but for one case in 2^64.
 #[derive(Debug, Default)]
-struct Sums(HashMap<Table, Sum>);
+struct Sums {
+    by_table: HashMap<Table, Sum>,
+    key: RandomState,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Sum {
     rows: u64,
-    lanes: [u64; 4],
+    hashes: u64,
 }
 
-impl Sum {
-    fn add(&mut self, key: &[u8], value: &[u8]) {
-        self.rows += 1;
-        let hash = row_hash(key, value);
-        for (lane, bytes) in self.lanes.iter_mut().zip(hash.0.as_chunks::<8>().0) {
-            *lane = lane.wrapping_add(u64::from_be_bytes(*bytes));
-        }
+impl Sums {
+    /// None yet, with the same key.
+    fn like(&self) -> Self {
+        Self { by_table: HashMap::new(), key: self.key.clone() }
     }
-}
 
-fn row_hash(key: &[u8], value: &[u8]) -> Digest {
-    let mut row = (key.len() as u64).to_be_bytes().to_vec();
-    row.extend(key);
-    row.extend(value);
-    sha256(&row)
+    fn add(&mut self, table: Table, key: &[u8], value: &[u8]) {
+        let mut hasher = self.key.build_hasher();
+        hasher.write_usize(key.len());
+        hasher.write(key);
+        hasher.write(value);
+        let sum = self.by_table.entry(table).or_default();
+        sum.rows += 1;
+        sum.hashes = sum.hashes.wrapping_add(hasher.finish());
+    }
+
+    fn of(&self, table: Table) -> Sum {
+        self.by_table.get(&table).copied().unwrap_or_default()
+    }
 }
 
 impl Sink for Sums {
     fn row(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        self.0.entry(table).or_default().add(key, value);
+        self.add(table, key, value);
         Ok(())
     }
 }
 
+/// A part of the comparison that needs none of the others.
+enum Part {
+    /// What follows from the state map: how many entries, and the sums.
+    State(Result<(u64, Sums), StoreError>),
+    /// What is in a table.
+    Found(Table, Result<Sum, StoreError>),
+}
+
+/// Compares the derived tables with what follows from the others; gives the number of the state map's entries.
 fn compare(
     snapshot: &Snapshot<'_>,
-    sums: &Sums,
+    mut expected: Sums,
     derived: Derived,
     meter: &mut Meter<'_>,
-) -> Result<(), StoreError> {
-    for table in DERIVED {
-        let mut found = Sum::default();
-        for row in snapshot.rows(table, &[], None) {
-            let (key, value) = row?;
-            found.add(&key, &value);
-            meter.tick();
-        }
-        let expected = sums.0.get(&table).copied().unwrap_or_default();
+) -> Result<u64, StoreError> {
+    let none = expected.like();
+    let state = || -> Result<(u64, Sums), StoreError> {
+        let mut sums = none.like();
+        Ok((derive_pages(snapshot, &mut sums)?, sums))
+    };
+    let found = |table| -> Result<Sum, StoreError> {
+        let mut sums = none.like();
+        snapshot.each_row(table, |key, value| sums.row(table, key, value))?;
+        Ok(sums.of(table))
+    };
+    let work = |(): &mut (), table: Option<Table>| match table {
+        None => Part::State(state()),
+        Some(table) => Part::Found(table, found(table)),
+    };
+    let mut parts = [None].into_iter().chain(DERIVED.map(Some));
+    let (mut entries, mut tables) = (0, Vec::new());
+    in_order(
+        ahead::threads(),
+        || parts.next(),
+        || (),
+        work,
+        |part| {
+            match part {
+                Part::State(state) => {
+                    let (count, sums) = state?;
+                    entries = count;
+                    expected.by_table.extend(sums.by_table);
+                    meter.add(count);
+                }
+                Part::Found(table, found) => {
+                    meter.add(found.as_ref().map_or(0, |found| found.rows));
+                    tables.push((table, found));
+                }
+            }
+            Ok::<(), StoreError>(())
+        },
+    )?;
+    for (table, found) in tables {
+        let (found, expected) = (found?, expected.of(table));
         if found != expected && !(derived.leaves_open(table) && found.rows >= expected.rows) {
             return Err(name(snapshot, table)?.unwrap_or_else(|| {
                 damaged(table, "(all)", format!("{} rows", expected.rows), format!("{} rows", found.rows))
             }));
         }
     }
-    Ok(())
+    Ok(entries)
 }
 
 /// Which row of a derived table is not what follows.
@@ -212,7 +278,8 @@ fn name(snapshot: &Snapshot<'_>, table: Table) -> Result<Option<StoreError>, Sto
     let mut meter = Meter::new(0, tell);
     let mut deriver = Deriver::new(snapshot, Naming { snapshot, table, keys: HashSet::new(), first: None });
     walk(snapshot, false, &mut meter, &mut deriver)?;
-    let (_, naming) = deriver.finish(&mut meter)?;
+    let (_, mut naming) = deriver.finish(&mut meter)?;
+    derive_pages(snapshot, &mut naming)?;
     if naming.first.is_some() {
         return Ok(naming.first);
     }

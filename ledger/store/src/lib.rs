@@ -28,14 +28,17 @@ pub mod snapshot;
 pub mod store;
 pub mod tables;
 
+mod ahead;
 mod checkpoint;
 mod codec;
+mod cursor;
 mod damage;
 mod database;
 mod derive;
 mod entries;
 mod meter;
 mod pages;
+mod piece;
 mod rows;
 mod tile_cache;
 mod tiles;

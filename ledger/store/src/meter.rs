@@ -22,9 +22,15 @@ impl<'p> Meter<'p> {
     }
 
     pub(crate) fn tick(&mut self) {
-        self.progress.done += 1;
+        self.add(1);
+    }
+
+    /// Counts many rows.
+    pub(crate) fn add(&mut self, rows: u64) {
+        let before = self.progress.done / EVERY;
+        self.progress.done += rows;
         self.progress.total = self.progress.total.max(self.progress.done);
-        if self.progress.done.is_multiple_of(EVERY) {
+        if self.progress.done / EVERY > before {
             (self.tell)(self.progress);
         }
     }

@@ -21,7 +21,7 @@ use custos_proof::registry;
 
 use crate::codec;
 use crate::damage;
-use crate::derive::{Derived, Deriver, Sink};
+use crate::derive::{Derived, Deriver, Sink, derive_pages};
 use crate::error::StoreError;
 use crate::fsck::{Checks, DERIVED, Progress, Report, check};
 use crate::meter::Meter;
@@ -55,7 +55,9 @@ pub(crate) fn rebuild_open(store: &Store, progress: &mut dyn FnMut(Progress)) ->
         meter.stage("checking what the tables are made from");
         let mut deriver = Deriver::new(&snapshot, Nowhere);
         let signatures = walk(&snapshot, true, &mut meter, &mut deriver)?.signatures;
-        (deriver.finish(&mut meter)?.0, signatures)
+        let derived = deriver.finish(&mut meter)?.0;
+        derive_pages(&snapshot, &mut Nowhere)?;
+        (derived, signatures)
     };
     let mut mark = Batch::new(store.database());
     mark.put(Table::Meta, meta::REBUILDING, codec::encode(&true));
@@ -67,7 +69,8 @@ pub(crate) fn rebuild_open(store: &Store, progress: &mut dyn FnMut(Progress)) ->
         meter.stage("writing");
         let mut deriver = Deriver::new(&snapshot, Writing { store, batch: Batch::new(store.database()) });
         walk(&snapshot, false, &mut meter, &mut deriver)?;
-        let (_, writing) = deriver.finish(&mut meter)?;
+        let (_, mut writing) = deriver.finish(&mut meter)?;
+        derive_pages(&snapshot, &mut writing)?;
         writing.batch.write()?;
     }
     store.page_cache().forget();

@@ -21,7 +21,7 @@ use custos_proof::state_map::{self, NibblePath, Page, PageError, PageSource};
 use custos_proof::submission::{Author, Envelope, frame};
 use custos_state::changes::Placed;
 use custos_state::view::{Head, View, ViewError, decode_entry};
-use rocksdb::{DBPinnableSlice, Direction, IteratorMode, ReadOptions};
+use rocksdb::{DBPinnableSlice, DBRawIterator, Direction, IteratorMode, ReadOptions};
 
 use crate::codec;
 use crate::entries::EntryName;
@@ -561,10 +561,10 @@ impl<'a> Snapshot<'a> {
     /// How many rows a table has, counted.
     pub(crate) fn count(&self, table: Table) -> Result<u64, StoreError> {
         let mut rows = 0;
-        for row in self.rows(table, &[], None) {
-            row?;
+        self.each_row(table, |_, _| {
             rows += 1;
-        }
+            Ok(())
+        })?;
         Ok(rows)
     }
 
@@ -598,6 +598,38 @@ impl<'a> Snapshot<'a> {
         self.at
             .iterator_cf_opt(self.store.family(table), options, IteratorMode::From(from, Direction::Forward))
             .map(move |row| row.map_err(|error| self.store.noticed(failed(table, b"", &error))))
+    }
+
+    /// The rows of a table, to go through without a copy of each. MUST be asked with [`Snapshot::read_well`] whether
+    /// they were read whenever there are no more of them.
+    pub(crate) fn raw_rows(&self, table: Table) -> DBRawIterator<'_> {
+        let mut options = ReadOptions::default();
+        // What is read once from end to end is not to displace what is looked up.
+        options.fill_cache(false);
+        self.at.raw_iterator_cf_opt(self.store.family(table), options)
+    }
+
+    /// Whether the place that `rows` has come to could be read.
+    pub(crate) fn read_well(&self, table: Table, rows: &DBRawIterator<'_>) -> Result<(), StoreError> {
+        if rows.valid() {
+            return Ok(());
+        }
+        rows.status().map_err(|error| self.store.noticed(failed(table, b"", &error)))
+    }
+
+    /// Calls `each` with every row of a table, in the order of their keys.
+    pub(crate) fn each_row(
+        &self,
+        table: Table,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut rows = self.raw_rows(table);
+        rows.seek_to_first();
+        while let Some((key, value)) = rows.item() {
+            each(key, value)?;
+            rows.next();
+        }
+        self.read_well(table, &rows)
     }
 
     pub(crate) fn rows_with(

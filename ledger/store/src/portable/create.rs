@@ -15,11 +15,11 @@ use super::format::{
 };
 use super::{Progressed, SnapshotError};
 use crate::codec;
+use crate::cursor::Cursor;
 use crate::error::StoreError;
 use crate::snapshot::{Snapshot, StoredEnvelope, decode_row};
 use crate::store::{damaged, hex};
 use crate::tables::{self, Table};
-use crate::walk::Cursor;
 
 /// Entries of the state map are cut behind one whose key ends in this byte, once a chunk is long enough: an entry that
 /// comes or goes moves the cuts near it, and no others.
@@ -88,8 +88,8 @@ fn blocks(
     progress: &mut dyn FnMut(Progressed),
 ) -> Result<bool, SnapshotError> {
     let total = snapshot.head().height.0;
-    let mut records = Cursor::new(snapshot, Table::Records)?;
-    let mut items = Cursor::new(snapshot, Table::Items)?;
+    let mut records = Cursor::new(snapshot, Table::Records, &[])?;
+    let mut items = Cursor::new(snapshot, Table::Items, &[])?;
     let (mut waiting, mut size, mut pruned, mut next) = (Vec::new(), 0, false, 0u64);
     for height in (1..=total).map(Height) {
         let block = block(snapshot, height, &mut next, &mut records, &mut items, &mut pruned)?;
