@@ -176,7 +176,8 @@ impl Driver {
             Effect::Forget(up_to) => {
                 let directory = self.directory.clone();
                 self.on_disk(move |bodies| {
-                    bodies.forget(up_to).and_then(|()| aside::decided(&directory, up_to))
+                    // The note first: without it, a log that decides asks for the body.
+                    aside::decided(&directory, up_to).and_then(|()| bodies.forget(up_to))
                 })
                 .await?;
             }

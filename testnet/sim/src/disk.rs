@@ -1,8 +1,8 @@
 //! A simulated validator's disk, and the ledger on it: the real rules over a store in memory.
 //!
-//! What is in a [`Disk`] survives a crash. A block enters it whole or not at all; an entry of the
-//! engine's log survives from the flush on; a body from the moment that the write of its file has
-//! ended. Between, a crash may keep or lose it, and the scheduler tosses the coin.
+//! What is in a [`Disk`] survives a crash. A block enters it whole or not at all; a body from the moment that the
+//! write of its file has ended. Between, a crash may keep or lose it, and the scheduler tosses the coin. What it
+//! remembers of votes is [`Memory`].
 //!
 //! [`Disk`]'s functions are what `custos-node` does with the same rules (`node/src/ledger.rs`), without
 //! its threads. Deliberately absent: RocksDB; its faults are provoked in real processes.
@@ -10,7 +10,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use custos_consensus::{AllowedPeer, BuildRequest, Head, LedgerFault, StoredBody, Verdict};
 use custos_engine::DecidedBlock;
 use custos_proof::cbor::Wire as _;
@@ -30,6 +29,7 @@ use custos_state::memory::MemoryStore;
 use custos_state::view::{self, View, ViewError};
 
 use crate::byzantine::Twist;
+use crate::memory::Memory;
 use crate::plant::Plant;
 
 /// What survives a crash.
@@ -40,19 +40,11 @@ pub(crate) struct Disk {
     participants: BTreeSet<ParticipantId>,
     keys: BTreeMap<ParticipantId, BTreeSet<KeyId>>,
     pub(crate) bodies: BTreeMap<(Height, BlockId), StoredBody>,
-    pub(crate) wal: Wal,
+    pub(crate) memory: Memory,
     plant: Option<Plant>,
     /// Trails as they were before their last growth; for [`Plant::TrailOmitted`] only.
     before: BTreeMap<StateKey, Vec<u8>>,
     frontiers_before: BTreeMap<TrailKey, Vec<Digest>>,
-}
-
-/// The engine's log of one height.
-#[derive(Default)]
-pub(crate) struct Wal {
-    pub(crate) height: Height,
-    pub(crate) durable: Vec<Bytes>,
-    pub(crate) tail: Vec<Bytes>,
 }
 
 /// A block that was executed on the head.
@@ -90,26 +82,6 @@ impl Verifications {
     }
 }
 
-impl Wal {
-    /// The entries of a height that begins; the log is begun anew if it is another's.
-    pub(crate) fn begin(&mut self, height: Height) -> Vec<Bytes> {
-        if self.height != height {
-            *self = Self { height, ..Self::default() };
-        }
-        self.durable.iter().chain(&self.tail).cloned().collect()
-    }
-
-    pub(crate) fn append(&mut self, height: Height, entry: Bytes) {
-        if height == self.height {
-            self.tail.push(entry);
-        }
-    }
-
-    pub(crate) fn flush(&mut self) {
-        self.durable.append(&mut self.tail);
-    }
-}
-
 impl Disk {
     pub(crate) fn new(start: &Start, plant: Option<Plant>) -> Self {
         let mut keys: BTreeMap<ParticipantId, BTreeSet<KeyId>> = BTreeMap::new();
@@ -123,7 +95,7 @@ impl Disk {
             participants: start.participants.iter().cloned().collect(),
             keys,
             bodies: BTreeMap::new(),
-            wal: Wal::default(),
+            memory: Memory::default(),
             plant,
             before: BTreeMap::new(),
             frontiers_before: BTreeMap::new(),
@@ -349,6 +321,29 @@ impl Disk {
         }
         self.decided.push(DecidedBlock { block: block.to_bytes(), certificate, validators });
         Ok(())
+    }
+
+    /// This ledger as it was at an earlier height, or a copy of it from then: its blocks, executed again.
+    pub(crate) fn ledger_at(
+        &self,
+        start: &Start,
+        height: Height,
+        verifications: &mut Verifications,
+    ) -> Result<Self, LedgerFault> {
+        let mut ledger = Self::new(start, self.plant);
+        for decided in self.decided.iter().take(usize::try_from(height.0).unwrap_or(usize::MAX)) {
+            let block = Block::from_bytes(&decided.block).map_err(fault)?;
+            if let Some(changes) = ledger.prepare(&mut Scratch::default(), verifications, &block)? {
+                ledger.commit(&changes, &block, decided.certificate.clone())?;
+            }
+        }
+        Ok(ledger)
+    }
+
+    /// Has another ledger from now on; what lies beside it stays.
+    pub(crate) fn replace_ledger(&mut self, ledger: Self) {
+        let (bodies, memory) = (std::mem::take(&mut self.bodies), std::mem::take(&mut self.memory));
+        *self = Self { bodies, memory, ..ledger };
     }
 
     fn remember_trails(&mut self, changes: &Changes) -> Result<(), LedgerFault> {

@@ -5,6 +5,9 @@
 
 use crate::rng::Rng;
 
+/// Clocks of honest nodes are off by less than this, unless one is far off; two of them by less than the bound.
+pub(crate) const NEAR_SKEW_MS: u64 = 900;
+
 /// A fault, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -20,6 +23,21 @@ pub(crate) enum Fault {
     SlowDisk { node: usize, factor: u64, ms: u64 },
     /// Messages are lost, doubled and delayed, each so often in a thousand.
     BadLinks { loss: u64, twice: u64, late: u64, ms: u64 },
+    /// A process is killed, and something is gone when it is started again.
+    Loss { node: usize, loss: Loss, ms: u64 },
+}
+
+/// What is gone of what a validator needs to know what it has signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// The log of votes.
+    Log,
+    /// All of consensus' directory: log, notes, bodies.
+    Directory,
+    /// So many of the ledger's last blocks.
+    Blocks(u64),
+    /// Everything: the ledger is a copy of another node's at a height, restored as from a snapshot.
+    Copy { of: usize, height: u64 },
 }
 
 /// How the links are at a time.
@@ -65,7 +83,7 @@ impl Weather {
             }
             7 if self.clocks => {
                 let far = rng.chance(200);
-                let off = rng.below(if far { 1_200_000 } else { 900 });
+                let off = rng.below(if far { 1_200_000 } else { NEAR_SKEW_MS });
                 let skew_ms = i64::try_from(off).unwrap_or_default();
                 Fault::Clock { node, skew_ms: if rng.chance(500) { skew_ms } else { -skew_ms }, ms }
             }

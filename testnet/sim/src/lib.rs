@@ -15,6 +15,7 @@ mod disk;
 mod faults;
 mod govern;
 mod intake;
+mod memory;
 /// The node's mempool, the same file: `custos-node` itself would bring RocksDB and a runtime.
 #[allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 #[path = "../../../node/src/mempool.rs"]

@@ -28,7 +28,8 @@ struct Arguments {
     /// How many heights each.
     #[arg(long, default_value_t = 50)]
     heights: u64,
-    /// Plant a fault into every node: wal-off, root-not-compared, dedup-off, trail-omitted, quorum-off-by-one.
+    /// Plant a fault into every node: wal-off, root-not-compared, dedup-off, trail-omitted, quorum-off-by-one,
+    /// votes-at-once.
     #[arg(long)]
     plant: Option<Plant>,
     /// What faulty validators do, separated by commas, instead of what the seed says.
@@ -103,6 +104,13 @@ fn as_json(report: &Report) -> serde_json::Value {
         "synced_blocks": report.counts.synced,
         "log_entries_replayed": report.counts.replayed,
         "blocks_refused": report.counts.refused,
+        "logs_lost": report.counts.log_lost,
+        "directories_lost": report.counts.directory_lost,
+        "ledgers_cut": report.counts.blocks_lost,
+        "ledgers_restored": report.counts.restored,
+        "stood_aside": report.counts.stood_aside,
+        "voted_again": report.counts.voted_again,
+        "first_rounds_cut_short": report.counts.absent,
         "facts_due": report.dues,
         "kinds": report.kinds,
         "byzantine": report.byzantine,

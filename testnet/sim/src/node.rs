@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::mempool::{Limits, Mempool};
 use bytes::Bytes;
+use custos_consensus::aside::{Aside, Log};
 use custos_consensus::host::{Effect, Host, HostConfig, Input, Now, Ticket};
 use custos_consensus::{Evidence, StoredBody};
 use custos_engine::core::{
@@ -28,6 +29,7 @@ use custos_proof::ids::{Height, Round, TimeMs};
 use custos_proof::keys::Signer as _;
 use custos_state::changes::Changes;
 
+mod aside;
 mod driver;
 mod sync;
 
@@ -85,6 +87,8 @@ pub(crate) enum Out {
     Allow,
     /// It stopped for good.
     Stopped(String),
+    /// It has stood aside for long enough, and starts again to vote.
+    Anew,
 }
 
 /// Why a node is woken.
@@ -131,6 +135,10 @@ pub(crate) struct Node {
     pub(crate) stopped: Option<String>,
     pub(crate) setting: Setting,
     pub(crate) counts: Counts,
+    /// Whether it stood aside when it was last started.
+    pub(crate) was_aside: bool,
+    /// Whether something was taken from it since.
+    pub(crate) has_lost: bool,
 }
 
 /// What a node has been through: to see that a simulation attacks what it is meant to.
@@ -142,11 +150,44 @@ pub struct Counts {
     pub replayed: u64,
     /// Proposed blocks that were found invalid, or were not what their header says.
     pub refused: u64,
+    /// Times that the log of votes was deleted.
+    pub log_lost: u64,
+    /// Times that all of consensus' directory was deleted.
+    pub directory_lost: u64,
+    /// Times that the ledger lost blocks.
+    pub blocks_lost: u64,
+    /// Times that the ledger was replaced by a copy.
+    pub restored: u64,
+    /// Starts at which it stood aside.
+    pub stood_aside: u64,
+    /// Starts at which it did so no longer.
+    pub voted_again: u64,
+    /// First rounds that were cut short because their proposer was not connected.
+    pub absent: u64,
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.synced += other.synced;
+        self.replayed += other.replayed;
+        self.refused += other.refused;
+        self.log_lost += other.log_lost;
+        self.directory_lost += other.directory_lost;
+        self.blocks_lost += other.blocks_lost;
+        self.restored += other.restored;
+        self.stood_aside += other.stood_aside;
+        self.voted_again += other.voted_again;
+        self.absent += other.absent;
+    }
 }
 
 /// A process.
 pub(crate) struct Run {
-    began: u64,
+    pub(crate) began: u64,
+    /// What it waits for before it votes.
+    pub(crate) aside: Option<Aside>,
+    /// The log that its engine has.
+    log: Log,
     pub(crate) core: Core,
     core_in: VecDeque<CoreInput>,
     core_todo: VecDeque<CoreEffect>,
@@ -206,10 +247,13 @@ impl Node {
             Err(fault) => return self.stop(world, format!("the ledger cannot be opened: {fault}")),
         };
         let next = head.height.next();
-        self.disk.bodies.retain(|(height, _), _| *height == next);
-        let durable = self.disk.bodies.values().cloned().collect();
+        self.disk.bodies.retain(|(height, _), _| *height >= next);
+        let durable = self.disk.bodies.values().filter(|body| body.height == next).cloned().collect();
+        let (aside, log) = self.recall(&head, self.wall(world.now));
+        self.has_lost = false;
+        let signer = aside.is_none().then(|| self.hospital.consensus.clone());
         let config = HostConfig {
-            key: Some(self.hospital.consensus.public_key()),
+            key: signer.as_ref().map(|signer| signer.public_key()),
             transport: self.hospital.transport,
             bootstrap: self.bootstrap.clone(),
             timeouts: timeouts(),
@@ -220,7 +264,7 @@ impl Node {
         let quorum = if self.setting.plant == Some(Plant::QuorumOffByOne) { (1, 3) } else { (2, 3) };
         let core = Core::new(CoreConfig {
             chain: self.setting.chain,
-            signer: Some(Arc::new(self.hospital.consensus.clone())),
+            signer: signer.map(|signer| Arc::new(signer) as Arc<dyn custos_proof::keys::Signer>),
             quorum,
             checked: self.setting.checked.clone(),
         });
@@ -233,6 +277,8 @@ impl Node {
             .collect();
         let mut run = Run {
             began: world.now,
+            aside,
+            log,
             core,
             core_in: VecDeque::new(),
             core_todo: VecDeque::new(),
@@ -281,15 +327,15 @@ impl Node {
             }
             _ => {}
         }
+        let log = self.disk.memory.log(run.log);
+        let survives = rng.index(log.tail.len() + 1);
         if self.setting.plant == Some(Plant::WalOff) {
-            self.disk.wal.durable.clear();
+            log.durable.clear();
+        } else {
+            log.tail.truncate(survives);
+            log.flush();
         }
-        let survives = rng.index(self.disk.wal.tail.len() + 1);
-        if self.setting.plant != Some(Plant::WalOff) {
-            self.disk.wal.tail.truncate(survives);
-            self.disk.wal.flush();
-        }
-        self.disk.wal.tail.clear();
+        log.tail.clear();
     }
 
     /// What its clock shows.
@@ -327,7 +373,7 @@ impl Node {
             Wake::Core => {
                 if matches!(run.core_waits, CoreWaits::Flush) {
                     run.core_waits = CoreWaits::Nothing;
-                    self.disk.wal.flush();
+                    self.disk.memory.log(run.log).flush();
                 }
             }
             Wake::Host => self.finish_work(world),
@@ -470,12 +516,13 @@ impl Run {
     /// What it is doing, for a finding.
     pub(crate) fn describe(&self) -> String {
         format!(
-            "{:?} at height {}, round {}, {} peers, {} submissions wait",
+            "{:?} at height {}, round {}, {} peers, {} submissions wait, {}",
             self.host.state(),
             self.deciding(),
             self.core.round(),
             self.peers.len(),
-            self.mempool.len()
+            self.mempool.len(),
+            self.aside.as_ref().map_or("votes".into(), |aside| format!("{aside:?}"))
         )
     }
 

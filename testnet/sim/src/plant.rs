@@ -15,12 +15,20 @@ pub enum Plant {
     TrailOmitted,
     /// One validator too few makes a quorum.
     QuorumOffByOne,
+    /// A validator that lost what it remembers of its votes votes at once.
+    VotesAtOnce,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Plant; 5] =
-        [Plant::WalOff, Plant::RootNotCompared, Plant::DedupOff, Plant::TrailOmitted, Plant::QuorumOffByOne];
+    pub const ALL: [Plant; 6] = [
+        Plant::WalOff,
+        Plant::RootNotCompared,
+        Plant::DedupOff,
+        Plant::TrailOmitted,
+        Plant::QuorumOffByOne,
+        Plant::VotesAtOnce,
+    ];
 
     /// Its name on the command line.
     #[must_use]
@@ -31,6 +39,7 @@ impl Plant {
             Plant::DedupOff => "dedup-off",
             Plant::TrailOmitted => "trail-omitted",
             Plant::QuorumOffByOne => "quorum-off-by-one",
+            Plant::VotesAtOnce => "votes-at-once",
         }
     }
 }

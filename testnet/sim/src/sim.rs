@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 mod clients;
 mod end;
+mod losses;
 mod trace;
 mod weather;
 
@@ -44,6 +45,8 @@ const RETRY_MS: u64 = 1_500;
 const MAX_RETRY_MS: u64 = 12_000;
 /// Events that are kept to be shown with a finding.
 const RECENT: usize = 60;
+/// Chance for losses is a stream of its own.
+const LOSSES: u64 = 0x6c6f_7373_6573;
 /// Fault conditions end at this share of the heights.
 const CALM_AT: (u64, u64) = (3, 4);
 
@@ -146,6 +149,7 @@ enum Event {
     Retry(SubmissionId),
     Fault,
     Heal(Fault),
+    Loss,
     Restart(usize),
 }
 
@@ -174,6 +178,11 @@ pub(crate) struct Sim {
     errands: BTreeMap<SubmissionId, Errand>,
     pub(crate) watch: Watch,
     weather: Weather,
+    /// The chain's beginning: a ledger that lost blocks is made anew from it.
+    start: apply::Start,
+    loss_rng: Rng,
+    /// How often something is taken from a validator, if this seed has that.
+    losses_every_ms: Option<u64>,
     links: Links,
     partitions: Vec<(u64, bool)>,
     faults_on: u64,
@@ -242,6 +251,8 @@ impl Sim {
                 stopped: None,
                 setting: setting.clone(),
                 counts: Counts::default(),
+                was_aside: false,
+                has_lost: false,
             })
             .collect();
         let key = |index: usize| world.hospitals[index].consensus.public_key();
@@ -258,6 +269,8 @@ impl Sim {
         } else {
             Weather { every_ms: u64::MAX, ..Weather::of(&mut fault_rng) }
         };
+        let mut loss_rng = Rng::new(options.seed ^ LOSSES);
+        let losses_every_ms = losses(&options, &mut loss_rng);
         let plan = Plan::of(&mut rng, options.heights, options.plant.is_some());
         let hasher = Sha256::new();
         let mut sim = Self {
@@ -275,6 +288,9 @@ impl Sim {
             errands: BTreeMap::new(),
             watch,
             weather,
+            start,
+            loss_rng,
+            losses_every_ms,
             links: Links::default(),
             partitions: Vec::new(),
             faults_on: 0,
@@ -293,6 +309,9 @@ impl Sim {
         sim.at(200, Event::Work);
         if sim.weather.every_ms < u64::MAX {
             sim.at(1_000, Event::Fault);
+        }
+        if let Some(every_ms) = sim.losses_every_ms {
+            sim.at(every_ms, Event::Loss);
         }
         sim
     }
@@ -347,6 +366,7 @@ impl Sim {
             Event::Retry(id) => self.try_errand(id),
             Event::Fault => self.fault(),
             Event::Heal(fault) => self.heal(fault),
+            Event::Loss => self.loss(),
             Event::Restart(node) => {
                 if self.nodes[node].run.is_none() && self.nodes[node].stopped.is_none() {
                     self.with(node, |node, world| node.boot(world));
@@ -379,12 +399,13 @@ impl Sim {
         let result = act(&mut self.nodes[node], &mut world);
         let life = self.nodes[node].epoch;
         let is_honest = self.nodes[node].byzantine.is_none();
-        let mut reconnect = false;
+        let (mut reconnect, mut anew) = (false, false);
         for wish in out {
             match wish {
                 Out::Send(to, frame) => self.send(node, to, &frame),
                 Out::Later(wait, wake) => self.at(wait, Event::Wake { node, life, wake }),
                 Out::Allow => reconnect = true,
+                Out::Anew => anew = true,
                 Out::Said(says) if is_honest => self.watch.said(&says),
                 Out::Committed(block, certificate) if is_honest => {
                     let name = self.name(node);
@@ -410,6 +431,10 @@ impl Sim {
                 }
                 Out::Said(_) | Out::Committed(..) | Out::Acked(..) | Out::Reported(_) | Out::Charged(..) => {}
             }
+        }
+        if anew && self.nodes[node].run.is_some() {
+            self.begin_anew(node);
+            reconnect = true;
         }
         if reconnect {
             self.reconnect();
@@ -512,6 +537,17 @@ impl Sim {
                 .collect();
             self.with(node, |node, world| node.connected(world, peers));
         }
+    }
+}
+
+/// How often something is taken from a validator in this simulation, if it is: in most, but for those that show another fault.
+fn losses(options: &Options, rng: &mut Rng) -> Option<u64> {
+    let has = rng.chance(600);
+    let every_ms = rng.within(2_000, 8_000);
+    match options.plant {
+        None => has.then_some(every_ms),
+        Some(Plant::VotesAtOnce) => Some(every_ms),
+        Some(_) => None,
     }
 }
 

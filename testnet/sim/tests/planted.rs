@@ -25,6 +25,11 @@ fn a_log_that_keeps_nothing_makes_an_honest_validator_sign_twice() {
 }
 
 #[test]
+fn a_validator_that_votes_at_once_though_it_forgot_its_votes_signs_twice() {
+    assert_eq!(found(Plant::VotesAtOnce, &[]).oracle, "no honest double sign");
+}
+
+#[test]
 fn a_root_that_nobody_compares_is_found_by_computing_it_again() {
     assert_eq!(found(Plant::RootNotCompared, &[Byzantine::WrongRoot]).oracle, "naive ledger");
 }

@@ -1,6 +1,6 @@
 //! What a simulated node does with the effects of its core and of its host, in their order.
 
-use custos_consensus::host::Answer;
+use custos_consensus::host::{ABSENT_PROPOSE, Answer};
 use custos_engine::SyncOutcome;
 use custos_engine::core::votes_in;
 
@@ -28,12 +28,13 @@ impl Node {
         if let CoreInput::Start(start, log) = &mut input {
             started = true;
             let key = self.hospital.consensus.public_key();
-            let entries = self.disk.wal.begin(start.height);
-            if votes_in(start, &key) {
+            let wal = self.disk.memory.log(run.log);
+            let entries = wal.begin(start.height);
+            if run.aside.is_none() && votes_in(start, &key) {
                 self.counts.replayed += u64::try_from(entries.len()).unwrap_or_default();
                 *log = entries;
             } else {
-                self.disk.wal = crate::disk::Wal { height: start.height, ..Default::default() };
+                *wal = crate::memory::Wal { height: start.height, ..Default::default() };
             }
         }
         run.core_todo.extend(run.core.on(input));
@@ -60,9 +61,9 @@ impl Node {
                 let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
                 world.out.push(Out::Later(wait, Wake::Timer(timer, run.timers_begun)));
             }
-            CoreEffect::WalAppend(height, entry) => self.disk.wal.append(height, entry),
+            CoreEffect::WalAppend(height, entry) => self.disk.memory.log(run.log).append(height, entry),
             CoreEffect::WalFlush => {
-                if !self.disk.wal.tail.is_empty() {
+                if !self.disk.memory.log(run.log).tail.is_empty() {
                     run.core_waits = CoreWaits::Flush;
                     world.out.push(Out::Later(world.rng.within(1, 3) * slow, Wake::Core));
                 }
@@ -187,7 +188,10 @@ impl Node {
             Effect::Discard(height, id) => {
                 self.disk.bodies.remove(&(height, id));
             }
-            Effect::Forget(up_to) => self.disk.bodies.retain(|(height, _), _| *height > up_to),
+            Effect::Forget(up_to) => {
+                self.disk.bodies.retain(|(height, _), _| *height > up_to);
+                self.disk.memory.decided(up_to);
+            }
             Effect::Publish(parts) => self.publish(world, parts),
             Effect::Allow(allowed) => {
                 run.allow = allowed;
@@ -238,6 +242,9 @@ impl Node {
                     self.after_commit(world, changes);
                 }
                 let head = committed.and_then(|()| self.disk.head()).map(Box::new);
+                if head.as_ref().is_ok_and(|head| self.may_vote(head)) {
+                    world.out.push(Out::Anew);
+                }
                 if let Some(run) = &mut self.run {
                     run.host_back.push_back(Input::Committed(head));
                 }
@@ -250,6 +257,7 @@ impl Node {
         match (run.open.remove(&ticket), answer) {
             (Some(Question::Start), Answer::Start(height)) => {
                 let start = run.host.start_height(height);
+                self.counts.absent += u64::from(start.timeouts.propose == ABSENT_PROPOSE);
                 run.core_in.push_back(CoreInput::Start(start, Vec::new()));
             }
             (Some(Question::Held), Answer::Held(held)) => {

@@ -18,10 +18,8 @@ impl Sim {
             return true;
         }
         let target = self.target();
-        let (part, whole) = CALM_AT;
-        let faults_end = self.watch.height().0 * whole >= target * part
-            || self.weather.every_ms == u64::MAX
-            || self.now > MAX_MS / 6;
+        let has_none = self.weather.every_ms == u64::MAX && self.losses_every_ms.is_none();
+        let faults_end = has_none || self.faults_are_over();
         let is_calm = self.faults_on == 0 && faults_end;
         match (is_calm, self.calm_since) {
             (true, None) => self.calm_since = Some(self.now),
@@ -43,13 +41,28 @@ impl Sim {
                 self.watch.find("progress", what);
                 return true;
             }
-            all_there &= height >= target;
+            all_there &= height >= target && !self.stands_aside(node, target);
+        }
+        if !self.watch.findings.is_empty() {
+            return true;
         }
         if self.now > MAX_MS {
             self.watch.find("progress", "the simulation does not end");
             return true;
         }
         all_there && self.calm_since.is_some() && self.plan.is_complete(self)
+    }
+
+    /// Whether an honest node does not vote yet. It has to within the time in which it has to have a new block, unless the
+    /// chain ends and no block comes that could tell it that the others have gone on.
+    fn stands_aside(&mut self, node: usize, target: u64) -> bool {
+        let aside = self.nodes[node].run.as_ref().and_then(|run| run.aside.as_ref().map(|aside| (run.began, aside)));
+        let Some((began, aside)) = aside.filter(|_| self.plan.last_height().is_none()) else { return false };
+        if self.calm_since.is_some_and(|calm| self.now > began.max(calm) + PROGRESS_MS) {
+            let what = format!("{} stands aside after {PROGRESS_MS} ms of calm: {aside:?}, {target}", self.name(node));
+            self.watch.find("progress", what);
+        }
+        true
     }
 
     pub(super) fn at_the_end(&mut self) {
@@ -89,9 +102,7 @@ impl Sim {
     pub(super) fn report(self) -> Report {
         let mut counts = Counts::default();
         for node in self.nodes.iter().filter(|node| node.byzantine.is_none()) {
-            counts.synced += node.counts.synced;
-            counts.replayed += node.counts.replayed;
-            counts.refused += node.counts.refused;
+            counts.add(&node.counts);
         }
         let honest = self.nodes.iter().filter(|node| node.byzantine.is_none());
         let dues = honest.map(|node| node.disk.facts()).max().unwrap_or_default();

@@ -12,6 +12,7 @@ impl Sim {
             Event::Fault => (5, 0, 0),
             Event::Heal(_) => (6, 0, 0),
             Event::Restart(node) => (7, *node, 0),
+            Event::Loss => (8, 0, 0),
         };
         self.hasher.update([kind, u8::try_from(a).unwrap_or(255), u8::try_from(b).unwrap_or(255)]);
         self.hasher.update(self.now.to_le_bytes());

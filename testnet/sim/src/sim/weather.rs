@@ -4,8 +4,7 @@ use super::*;
 
 impl Sim {
     pub(super) fn fault(&mut self) {
-        let (part, whole) = CALM_AT;
-        if self.watch.height().0 * whole >= self.target() * part || self.now > MAX_MS / 6 {
+        if self.faults_are_over() {
             return;
         }
         let wait = self.fault_rng.within(self.weather.every_ms / 2, self.weather.every_ms * 3 / 2);
@@ -29,7 +28,7 @@ impl Sim {
                 ms
             }
             Fault::Clock { node, skew_ms, ms } => {
-                self.nodes[node].skew_ms = skew_ms;
+                self.nodes[node].skew_ms = self.bearable(node, skew_ms);
                 ms
             }
             Fault::SlowDisk { node, factor, ms } => {
@@ -40,14 +39,31 @@ impl Sim {
                 self.links = Links { loss, twice, late };
                 ms
             }
+            // Drawn elsewhere.
+            Fault::Loss { ms, .. } => ms,
         };
         self.at(ms, Event::Heal(fault));
     }
 
+    /// Whether the heights have come in which the network finds back.
+    pub(super) fn faults_are_over(&self) -> bool {
+        let (part, whole) = CALM_AT;
+        self.watch.height().0 * whole >= self.target() * part || self.now > MAX_MS / 6
+    }
+
     pub(super) fn kill(&mut self, node: usize) {
+        self.kill_with(node, |sim| &mut sim.fault_rng);
+        if self.losses_every_ms.is_some() && self.loss_rng.chance(200) {
+            self.nodes[node].disk.memory.tear_decided();
+        }
+    }
+
+    pub(super) fn kill_with(&mut self, node: usize, rng: fn(&mut Self) -> &mut Rng) {
         if self.nodes[node].run.is_some() {
             self.crashes += 1;
-            self.nodes[node].crash(&mut self.fault_rng);
+            let mut chance = rng(self).clone();
+            self.nodes[node].crash(&mut chance);
+            *rng(self) = chance;
         }
     }
 
@@ -60,7 +76,7 @@ impl Sim {
                 }
                 self.reconnect();
             }
-            Fault::Crash { node, .. } => self.restart(node),
+            Fault::Crash { node, .. } | Fault::Loss { node, .. } => self.restart(node),
             Fault::Blackout { .. } => (0..self.nodes.len()).for_each(|node| self.restart(node)),
             Fault::Clock { node, .. } => self.nodes[node].skew_ms = 0,
             Fault::SlowDisk { node, .. } => self.nodes[node].slow = 1,
