@@ -113,8 +113,8 @@ impl<'s> Checker<'s> {
     }
 
     fn blocks(&mut self, piece: Piece, blocks: &mut Vec<CheckedBlock>) -> Result<(), StoreError> {
-        let Some((height, row)) = piece.blocks.first() else { return piece.behind.end() };
-        let mut cursors = Cursors::at(self.snapshot, *height, row, piece.first)?;
+        let begin = piece.blocks.first().filter(|_| !piece.first);
+        let mut cursors = Cursors::at(self.snapshot, begin)?;
         for (height, row) in &piece.blocks {
             let header = decode_header(*height, row)?;
             let mut block = CheckedBlock {

@@ -94,15 +94,15 @@ pub(crate) struct Cursors<'s> {
 }
 
 impl<'s> Cursors<'s> {
-    /// Before everything of a block; before all rows when it is the first one.
+    /// Before everything of a block, or before all rows.
     pub(crate) fn at(
         snapshot: &'s Snapshot<'s>,
-        height: Height,
-        row: &BlockRow,
-        first: bool,
+        block: Option<&(Height, BlockRow)>,
     ) -> Result<Self, StoreError> {
-        let cursor = |table, key: &[u8]| Cursor::new(snapshot, table, if first { &[] } else { key });
-        let index = tables::index_key(LogIndex(row.first));
+        let cursor =
+            |table, key: &[u8]| Cursor::new(snapshot, table, if block.is_some() { key } else { &[] });
+        let (height, first) = block.map_or((Height(0), 0), |(height, row)| (*height, row.first));
+        let index = tables::index_key(LogIndex(first));
         Ok(Self {
             certificates: cursor(Table::Certificates, &tables::height_key(height))?,
             envelopes: cursor(Table::Envelopes, &tables::envelope_key(height, 0))?,
