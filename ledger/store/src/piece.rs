@@ -15,15 +15,15 @@
 //! the pieces comes to the same first error as somebody who goes through the blocks one by one.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use custos_proof::batch::{Signed, verify_batch};
 use custos_proof::cbor::Wire;
-use custos_proof::certificate::{Certificate, ValidatorSet, VoteType, vote_preimage};
+use custos_proof::certificate::{Certificate, ValidatorSet};
 use custos_proof::hash::{BlockId, Digest, ItemHash, KeyId, SubmissionId};
 use custos_proof::header::{Header, body_root};
 use custos_proof::ids::{Height, LogIndex, Random16};
 use custos_proof::item::{Item, item_hash};
-use custos_proof::keys::{KeyPurpose, PublicKey};
+use custos_proof::keys::KeyPurpose;
 use custos_proof::kinds::Fields;
 use custos_proof::merkle;
 use custos_proof::record::{Entry, ItemEntry, Record};
@@ -31,85 +31,14 @@ use custos_proof::registry::{self, KeyEntry};
 use custos_proof::submission::Envelope;
 use custos_state::changes::Placed;
 
-use crate::cursor::Cursor;
 use crate::error::StoreError;
 use crate::fsck::Report;
+use crate::pieces::{Behind, Cursors, Piece};
 use crate::rows::BlockRow;
-use crate::snapshot::{Snapshot, decode_header, decode_row};
+use crate::signatures::Signatures;
+use crate::snapshot::{Snapshot, decode_header};
 use crate::store::damaged;
 use crate::tables::{self, Table};
-
-/// A piece ends behind the block with which it has about this many records: nearly as many signatures as are checked at
-/// once.
-const RECORDS: u64 = 960;
-/// The most blocks of a piece.
-const BLOCKS: usize = 256;
-
-/// Rows of blocks that follow each other.
-pub(crate) struct Piece {
-    blocks: Vec<(Height, BlockRow)>,
-    /// Nothing was recorded before it.
-    first: bool,
-    /// What comes behind it: nothing, further blocks, or a row that cannot be read.
-    behind: Behind,
-}
-
-enum Behind {
-    Blocks,
-    Nothing,
-    Error(StoreError),
-}
-
-/// Cuts the blocks into pieces.
-pub(crate) struct Pieces<'s> {
-    rows: Option<Cursor<'s>>,
-    next: Height,
-    head: Height,
-}
-
-impl<'s> Pieces<'s> {
-    pub(crate) fn new(snapshot: &'s Snapshot<'s>) -> Result<Self, StoreError> {
-        let rows = Some(Cursor::new(snapshot, Table::Blocks, &[])?);
-        Ok(Self { rows, next: Height(1), head: snapshot.head().height })
-    }
-
-    /// The next piece; an error comes in the last one.
-    pub(crate) fn give(&mut self) -> Option<Piece> {
-        let mut rows = self.rows.take()?;
-        let mut piece = Piece { blocks: vec![], first: self.next == Height(1), behind: Behind::Nothing };
-        while self.next <= self.head {
-            let row = match Self::row(&mut rows, self.next) {
-                Ok(row) => row,
-                Err(error) => {
-                    piece.behind = Behind::Error(error);
-                    return Some(piece);
-                }
-            };
-            let begin = piece.blocks.first().map_or(row.first, |(_, row)| row.first);
-            let records = row.first.saturating_sub(begin).saturating_add(row.submissions.into());
-            piece.blocks.push((self.next, row));
-            let full = records >= RECORDS || piece.blocks.len() == BLOCKS;
-            self.next.0 += 1;
-            if full && self.next <= self.head {
-                piece.behind = Behind::Blocks;
-                self.rows = Some(rows);
-                return Some(piece);
-            }
-        }
-        if let Err(error) = rows.end() {
-            piece.behind = Behind::Error(error);
-        }
-        Some(piece)
-    }
-
-    fn row(rows: &mut Cursor<'_>, height: Height) -> Result<BlockRow, StoreError> {
-        let key = tables::height_key(height);
-        let bytes = rows
-            .take(&key)?
-            .ok_or_else(|| damaged(Table::Blocks, height.to_string(), "a block", "nothing"))?;
-        decode_row(Table::Blocks, &key, &bytes)
-    }
-}
 
 /// A piece of which everything was checked that can be.
 pub(crate) struct Checked {
@@ -159,33 +88,9 @@ pub(crate) struct Checker<'s> {
     snapshot: &'s Snapshot<'s>,
     /// Whether signatures are checked.
     signatures: bool,
-    validators: Option<(Digest, ValidatorSet)>,
+    validators: Option<(Digest, Arc<ValidatorSet>)>,
     keys: HashMap<KeyId, KeyEntry>,
-    votes: Vec<Vote>,
-    signed: Vec<SignedEnvelope>,
-}
-
-/// The signature of a certificate that waits for the end of its piece.
-struct Vote {
-    block: usize,
-    key: PublicKey,
-    preimage: Vec<u8>,
-    signature: custos_proof::keys::Signature,
-}
-
-/// The same of an envelope.
-struct SignedEnvelope {
-    block: usize,
-    position: usize,
-    key: PublicKey,
-}
-
-/// The tables, from the beginning of a piece on.
-struct Cursors<'s> {
-    certificates: Cursor<'s>,
-    envelopes: Cursor<'s>,
-    records: Cursor<'s>,
-    items: Cursor<'s>,
+    waiting: Signatures,
 }
 
 /// Where a submission's items are recorded.
@@ -196,7 +101,7 @@ struct Carried {
 
 impl<'s> Checker<'s> {
     pub(crate) fn new(snapshot: &'s Snapshot<'s>, signatures: bool) -> Self {
-        Self { snapshot, signatures, validators: None, keys: HashMap::new(), votes: vec![], signed: vec![] }
+        Self { snapshot, signatures, validators: None, keys: HashMap::new(), waiting: Signatures::default() }
     }
 
     pub(crate) fn check(&mut self, piece: Piece) -> Checked {
@@ -208,8 +113,8 @@ impl<'s> Checker<'s> {
     }
 
     fn blocks(&mut self, piece: Piece, blocks: &mut Vec<CheckedBlock>) -> Result<(), StoreError> {
-        let Some((height, row)) = piece.blocks.first() else { return piece.behind.end() };
-        let mut cursors = Cursors::at(self.snapshot, *height, row, piece.first)?;
+        let begin = piece.blocks.first().filter(|_| !piece.first);
+        let mut cursors = Cursors::at(self.snapshot, begin)?;
         for (height, row) in &piece.blocks {
             let header = decode_header(*height, row)?;
             let mut block = CheckedBlock {
@@ -268,13 +173,10 @@ impl<'s> Checker<'s> {
             )));
         }
         if self.signatures {
-            let (_, set) = self.validators(header.validators_hash, header.height)?;
-            match votes(&certificate, header, set, number) {
-                Some(votes) => {
-                    block.report.signatures += votes.len() as u64;
-                    self.votes.extend(votes);
-                }
-                None => certificate.verify(&header.chain, set).map_err(|error| not(error.to_string()))?,
+            let set = self.validators(header.validators_hash, header.height)?;
+            match self.waiting.certificate(number, &certificate, header, &set) {
+                Some(votes) => block.report.signatures += votes,
+                None => certificate.verify(&header.chain, &set).map_err(|error| not(error.to_string()))?,
             }
         }
         if header.next_validators_hash != header.validators_hash {
@@ -283,13 +185,16 @@ impl<'s> Checker<'s> {
         Ok(())
     }
 
-    /// The set with this hash, which `height` decides or hands over to.
-    fn validators(&mut self, hash: Digest, height: Height) -> Result<&(Digest, ValidatorSet), StoreError> {
-        let held = match self.validators.take() {
-            Some(held) if held.0 == hash => held,
-            _ => (hash, self.validator_set(hash, height)?),
-        };
-        Ok(self.validators.insert(held))
+    /// The set with this hash, which `height` is decided by or hands over to.
+    fn validators(&mut self, hash: Digest, height: Height) -> Result<Arc<ValidatorSet>, StoreError> {
+        if let Some((held, set)) = &self.validators
+            && *held == hash
+        {
+            return Ok(Arc::clone(set));
+        }
+        let set = Arc::new(self.validator_set(hash, height)?);
+        self.validators = Some((hash, Arc::clone(&set)));
+        Ok(set)
     }
 
     fn validator_set(&self, hash: Digest, height: Height) -> Result<ValidatorSet, StoreError> {
@@ -453,7 +358,7 @@ impl<'s> Checker<'s> {
             let key = entry.key;
             if self.signatures {
                 block.report.signatures += 1;
-                self.signed.push(SignedEnvelope { block: number, position, key });
+                self.waiting.envelope(number, position, key);
             }
         }
         Ok(())
@@ -508,31 +413,9 @@ impl<'s> Checker<'s> {
         Ok(entry)
     }
 
-    /// Checks all signatures of a piece. The first block with one that does not verify is the last of the piece then.
+    /// Checks all signatures of a piece. The first block with one that does not verify is its last one then.
     fn check_signatures(&mut self, checked: &mut Checked) {
-        let (votes, signed) = (std::mem::take(&mut self.votes), std::mem::take(&mut self.signed));
-        let blocks = &checked.blocks;
-        let envelope = |signed: &SignedEnvelope| {
-            let envelope = blocks.get(signed.block)?.envelopes.get(signed.position)?.as_ref()?;
-            Some((signed.key, envelope.sig_structure(), *envelope.signature()))
-        };
-        let mut triples: Vec<Signed<'_>> = Vec::with_capacity(votes.len() + signed.len());
-        triples.extend(votes.iter().map(|vote| (vote.key, vote.preimage.as_slice(), vote.signature)));
-        triples.extend(signed.iter().filter_map(envelope));
-        let valid = verify_batch(&triples);
-        let of_votes = votes.iter().map(|vote| (vote.block, Stage::Certificate, 0));
-        let of_envelopes = signed.iter().map(|signed| (signed.block, Stage::Submissions, signed.position));
-        let first_bad = of_votes
-            .chain(of_envelopes)
-            .zip(&valid)
-            .filter_map(|(place, valid)| (!valid).then_some(place))
-            .min();
-        if let Some((number, stage, position)) = first_bad {
-            self.stop(checked, number, stage, position);
-        }
-    }
-
-    fn stop(&mut self, checked: &mut Checked, number: usize, stage: Stage, position: usize) {
+        let Some((number, stage, position)) = self.waiting.check(&checked.blocks) else { return };
         checked.blocks.truncate(number + 1);
         let Some(block) = checked.blocks.last_mut() else { return };
         // What was found without signatures comes first, but for what comes behind the certificate.
@@ -541,7 +424,8 @@ impl<'s> Checker<'s> {
         }
         let height = block.header.height;
         let error = if stage == Stage::Certificate {
-            no_certificate(height, &block.id, self.bad_vote(&block.header))
+            let found = self.bad_vote(&block.header).unwrap_or_else(|error| error.to_string());
+            no_certificate(height, &block.id, found)
         } else {
             let place = envelope_place(height, position);
             damaged(Table::Envelopes, place, "a valid signature", "one that does not verify")
@@ -550,41 +434,12 @@ impl<'s> Checker<'s> {
     }
 
     /// What is wrong with a certificate that has a bad signature.
-    fn bad_vote(&mut self, header: &Header) -> String {
-        let found = || -> Result<String, StoreError> {
-            let certificate = self.snapshot.certificate(header.height)?;
-            let (_, set) = self.validators(header.validators_hash, header.height)?;
-            let error = certificate.and_then(|certificate| certificate.verify(&header.chain, set).err());
-            Ok(error.map_or("a bad signature".into(), |error| error.to_string()))
-        };
-        let mut found = found;
-        found().unwrap_or_else(|error| error.to_string())
+    fn bad_vote(&mut self, header: &Header) -> Result<String, StoreError> {
+        let certificate = self.snapshot.certificate(header.height)?;
+        let set = self.validators(header.validators_hash, header.height)?;
+        let error = certificate.and_then(|certificate| certificate.verify(&header.chain, &set).err());
+        Ok(error.map_or("a bad signature".into(), |error| error.to_string()))
     }
-}
-
-/// The votes of a certificate that a quorum signed, if their signatures are valid; `None` if it is anything else.
-fn votes(certificate: &Certificate, header: &Header, set: &ValidatorSet, block: usize) -> Option<Vec<Vote>> {
-    let ascending = certificate.signatures.windows(2).all(|pair| pair[0].signer < pair[1].signer);
-    let mut power = 0u64;
-    let mut votes = Vec::with_capacity(certificate.signatures.len());
-    for vote in certificate.signatures.iter() {
-        let validator = set.as_slice().get(usize::from(vote.signer))?;
-        power = power.saturating_add(validator.power);
-        votes.push(Vote {
-            block,
-            key: validator.key,
-            preimage: vote_preimage(
-                &header.chain,
-                certificate.height,
-                certificate.round,
-                VoteType::Precommit,
-                Some(certificate.block_id),
-                &validator.key,
-            ),
-            signature: vote.signature,
-        });
-    }
-    (ascending && set.is_quorum(power)).then_some(votes)
 }
 
 fn no_certificate(height: Height, id: &BlockId, found: String) -> StoreError {
@@ -640,50 +495,5 @@ impl Facts {
                 | Fields::ProposalOpen(_)
         );
         Ok(Self { event, registers: registers.then_some(item.fields) })
-    }
-}
-
-impl<'s> Cursors<'s> {
-    /// Before everything of a block; before all rows when it is the first one.
-    fn at(
-        snapshot: &'s Snapshot<'s>,
-        height: Height,
-        row: &BlockRow,
-        first: bool,
-    ) -> Result<Self, StoreError> {
-        let cursor = |table, key: &[u8]| Cursor::new(snapshot, table, if first { &[] } else { key });
-        let index = tables::index_key(LogIndex(row.first));
-        Ok(Self {
-            certificates: cursor(Table::Certificates, &tables::height_key(height))?,
-            envelopes: cursor(Table::Envelopes, &tables::envelope_key(height, 0))?,
-            records: cursor(Table::Records, &index)?,
-            items: cursor(Table::Items, &index)?,
-        })
-    }
-
-    /// Nothing may be left.
-    fn end(self) -> Result<(), StoreError> {
-        self.certificates.end()?;
-        self.envelopes.end()?;
-        self.records.end()?;
-        self.items.end()
-    }
-
-    /// Nothing may be left before the block behind `last`.
-    fn end_before(self, last: &Header) -> Result<(), StoreError> {
-        let (next, index) = (Height(last.height.0 + 1), tables::index_key(LogIndex(last.log_size.0)));
-        self.certificates.end_before(&tables::height_key(next))?;
-        self.envelopes.end_before(&tables::envelope_key(next, 0))?;
-        self.records.end_before(&index)?;
-        self.items.end_before(&index)
-    }
-}
-
-impl Behind {
-    fn end(self) -> Result<(), StoreError> {
-        match self {
-            Behind::Error(error) => Err(error),
-            Behind::Blocks | Behind::Nothing => Ok(()),
-        }
     }
 }

@@ -347,3 +347,18 @@ fn submissions_whose_ids_begin_alike_are_told_apart() {
     let db = raw(dir);
     assert!(db.get_cf(db.cf_handle("submissions").unwrap(), two.0).unwrap().is_some());
 }
+
+#[test]
+fn a_surplus_row_in_a_store_without_blocks_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let network = Network::new();
+    drop(Store::create(dir, &network.genesis, &network.start).unwrap());
+    assert_eq!(fsck(dir, &CHECKS, &mut |_| {}).unwrap().blocks, 0);
+    for table in [Table::Blocks, Table::Certificates, Table::Envelopes, Table::Records, Table::Items] {
+        put(dir, table, &1u64.to_be_bytes(), Some(b"a row"));
+        assert_eq!(damage(fsck(dir, &CHECKS, &mut |_| {})).table, table.name());
+        put(dir, table, &1u64.to_be_bytes(), None);
+    }
+    fsck(dir, &CHECKS, &mut |_| {}).unwrap();
+}
