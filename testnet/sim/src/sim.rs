@@ -543,7 +543,7 @@ impl Sim {
 /// How often something is taken from a validator in this simulation, if it is: in most, but for those that show another fault.
 fn losses(options: &Options, rng: &mut Rng) -> Option<u64> {
     let has = rng.chance(600);
-    let every_ms = rng.within(2_000, 8_000);
+    let every_ms = rng.within(300, 2_500);
     match options.plant {
         None => has.then_some(every_ms),
         Some(Plant::VotesAtOnce) => Some(every_ms),
