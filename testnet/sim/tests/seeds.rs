@@ -38,12 +38,12 @@ fn a_fixed_range_of_seeds_runs_clean() {
     assert!(sum(|report| report.counts.synced) > 100, "blocks came from peers");
     assert!(sum(|report| report.counts.replayed) > 1_000, "logs were read after a crash");
     assert!(sum(|report| report.counts.refused) > 20, "bad proposals were refused");
-    assert!(sum(|report| report.counts.log_lost) >= 5, "logs of votes were deleted");
-    assert!(sum(|report| report.counts.directory_lost) >= 5, "consensus' directory was deleted");
-    assert!(sum(|report| report.counts.blocks_lost) >= 5, "ledgers lost blocks");
-    assert!(sum(|report| report.counts.restored) >= 5, "ledgers were replaced by copies");
-    assert!(sum(|report| report.counts.stood_aside) >= 20, "validators stood aside");
-    assert!(sum(|report| report.counts.voted_again) >= 20, "and voted again");
+    assert!(sum(|report| report.counts.log_lost) >= 3, "logs of votes were deleted");
+    assert!(sum(|report| report.counts.directory_lost) >= 3, "consensus' directory was deleted");
+    assert!(sum(|report| report.counts.blocks_lost) >= 3, "ledgers lost blocks");
+    assert!(sum(|report| report.counts.restored) >= 3, "ledgers were replaced by copies");
+    assert!(sum(|report| report.counts.stood_aside) >= 10, "validators stood aside");
+    assert!(sum(|report| report.counts.voted_again) >= 5, "and voted again");
     assert!(
         sum(|report| report.counts.absent) > 100,
         "first rounds were cut short: their proposer was absent"
