@@ -11,6 +11,7 @@ use custos_engine::core::{read_consensus, read_liveness};
 use custos_network::PeerKey;
 use custos_proof::cbor::{List, Wire as _};
 use custos_proof::hash::SubmissionId;
+use custos_proof::header::Block;
 use custos_proof::ids::{Height, TimeMs};
 use custos_proof::keys::Signer as _;
 use custos_proof::registry::Policy;

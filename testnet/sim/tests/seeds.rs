@@ -67,6 +67,8 @@ fn seeds_that_found_something_run_clean() {
     // A node stops at a version it has not, one block after the vote that decided it.
     let report = clean(&Options::seed(257, 50));
     assert_eq!(report.plan, "a version begins that nobody has");
+    // A block reached a disk as its process died, and another node had a copy of it before anybody was told.
+    clean(&Options::seed(112, 50));
 }
 
 #[test]
