@@ -36,8 +36,8 @@ use custos_proof::ids::{Height, TimeMs};
 
 mod files;
 
-pub use files::{noted, stand_aside, vote_again};
 pub(crate) use files::{decided, recall};
+pub use files::{noted, stand_aside, vote_again};
 
 /// Why a node stands aside whose note cannot be understood.
 const DAMAGED: &str = "the note of why was damaged";

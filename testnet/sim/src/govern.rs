@@ -152,6 +152,18 @@ impl Sim {
         Some(Protocol::from_bytes(&entry).ok()?.upgrade?.height)
     }
 
+    /// How many validators there are, less the one that is still to leave: it may do so before the other joins.
+    pub(crate) fn fewest_validators(&self) -> usize {
+        let disks = self.nodes.iter().filter(|node| node.byzantine.is_none()).map(|node| &node.disk);
+        let Some(Ok(head)) = disks.max_by_key(|disk| disk.height()).map(|disk| disk.store.head()) else {
+            return 0;
+        };
+        let set = head.next_validators.as_slice();
+        let leaves = &self.world.hospitals[self.nodes.len() - 2].id;
+        let is_to_leave = self.plan.course == Course::Changes && set.iter().any(|v| v.participant == *leaves);
+        set.len() - usize::from(is_to_leave)
+    }
+
     /// A submission that lives long enough to be recorded whatever happens.
     fn lasting(&mut self, voice: &crate::workload::Voice, said: Fields) -> Submission {
         let sight = self.sight();

@@ -5,7 +5,7 @@
 //! (`consensus/src/aside.rs`); here is only what that rule reads and writes.
 
 use bytes::Bytes;
-use custos_consensus::aside::{Found, Item, Log, Note, Step};
+use custos_consensus::aside::{Found, Item, Log, Note, Step, decided_now};
 use custos_proof::ids::{Height, TimeMs};
 
 /// The engine's log of one height.
@@ -76,7 +76,7 @@ impl Memory {
 
     /// A height was decided here.
     pub(crate) fn decided(&mut self, height: Height) {
-        self.decided = Some(height);
+        self.decided = Some(decided_now(self.decided, height));
     }
 
     // ---- accidents ----------------------------------------------------------------------------

@@ -11,6 +11,7 @@ use custos_engine::core::{read_consensus, read_liveness};
 use custos_network::PeerKey;
 use custos_proof::cbor::{List, Wire as _};
 use custos_proof::hash::SubmissionId;
+use custos_proof::header::Block;
 use custos_proof::ids::{Height, TimeMs};
 use custos_proof::keys::Signer as _;
 use custos_proof::registry::Policy;
@@ -543,7 +544,7 @@ impl Sim {
 /// How often something is taken from a validator in this simulation, if it is: in most, but for those that show another fault.
 fn losses(options: &Options, rng: &mut Rng) -> Option<u64> {
     let has = rng.chance(600);
-    let every_ms = rng.within(2_000, 8_000);
+    let every_ms = rng.within(300, 2_500);
     match options.plant {
         None => has.then_some(every_ms),
         Some(Plant::VotesAtOnce) => Some(every_ms),

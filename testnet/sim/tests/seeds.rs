@@ -38,13 +38,16 @@ fn a_fixed_range_of_seeds_runs_clean() {
     assert!(sum(|report| report.counts.synced) > 100, "blocks came from peers");
     assert!(sum(|report| report.counts.replayed) > 1_000, "logs were read after a crash");
     assert!(sum(|report| report.counts.refused) > 20, "bad proposals were refused");
-    assert!(sum(|report| report.counts.log_lost) >= 5, "logs of votes were deleted");
-    assert!(sum(|report| report.counts.directory_lost) >= 5, "consensus' directory was deleted");
-    assert!(sum(|report| report.counts.blocks_lost) >= 5, "ledgers lost blocks");
-    assert!(sum(|report| report.counts.restored) >= 5, "ledgers were replaced by copies");
-    assert!(sum(|report| report.counts.stood_aside) >= 20, "validators stood aside");
-    assert!(sum(|report| report.counts.voted_again) >= 20, "and voted again");
-    assert!(sum(|report| report.counts.absent) > 100, "first rounds were cut short: their proposer was absent");
+    assert!(sum(|report| report.counts.log_lost) >= 3, "logs of votes were deleted");
+    assert!(sum(|report| report.counts.directory_lost) >= 3, "consensus' directory was deleted");
+    assert!(sum(|report| report.counts.blocks_lost) >= 3, "ledgers lost blocks");
+    assert!(sum(|report| report.counts.restored) >= 3, "ledgers were replaced by copies");
+    assert!(sum(|report| report.counts.stood_aside) >= 10, "validators stood aside");
+    assert!(sum(|report| report.counts.voted_again) >= 5, "and voted again");
+    assert!(
+        sum(|report| report.counts.absent) > 100,
+        "first rounds were cut short: their proposer was absent"
+    );
     assert!(sum(|report| report.dues) > 100, "facts fell due");
     assert!(reports.iter().any(|report| report.rounds >= 3), "a height took several rounds");
     let kinds: BTreeSet<&str> = reports.iter().flat_map(|report| report.kinds.keys().copied()).collect();
@@ -62,7 +65,10 @@ fn a_fixed_range_of_seeds_runs_clean() {
 #[test]
 fn seeds_that_found_something_run_clean() {
     // A node stops at a version it has not, one block after the vote that decided it.
-    clean(&Options::seed(257, 50));
+    let report = clean(&Options::seed(257, 50));
+    assert_eq!(report.plan, "a version begins that nobody has");
+    // A block reached a disk as its process died, and another node had a copy of it before anybody was told.
+    clean(&Options::seed(112, 50));
 }
 
 #[test]

@@ -36,6 +36,6 @@ impl Node {
 
     /// Whether it does not know what it has signed: it lost something and was not started since, or stands aside.
     pub(crate) fn is_forgetful(&self) -> bool {
-        self.run.as_ref().map_or(self.has_lost, |run| run.aside.is_some())
+        self.run.as_ref().map_or(self.has_lost || self.was_aside, |run| run.aside.is_some())
     }
 }

@@ -56,10 +56,14 @@ impl Sim {
     /// Whether an honest node does not vote yet. It has to within the time in which it has to have a new block, unless the
     /// chain ends and no block comes that could tell it that the others have gone on.
     fn stands_aside(&mut self, node: usize, target: u64) -> bool {
-        let aside = self.nodes[node].run.as_ref().and_then(|run| run.aside.as_ref().map(|aside| (run.began, aside)));
+        let aside =
+            self.nodes[node].run.as_ref().and_then(|run| run.aside.as_ref().map(|aside| (run.began, aside)));
         let Some((began, aside)) = aside.filter(|_| self.plan.last_height().is_none()) else { return false };
         if self.calm_since.is_some_and(|calm| self.now > began.max(calm) + PROGRESS_MS) {
-            let what = format!("{} stands aside after {PROGRESS_MS} ms of calm: {aside:?}, {target}", self.name(node));
+            let what = format!(
+                "{} stands aside after {PROGRESS_MS} ms of calm: {aside:?}, {target}",
+                self.name(node)
+            );
             self.watch.find("progress", what);
         }
         true

@@ -62,7 +62,9 @@ impl Sim {
             let disk = &self.nodes[of].disk;
             match disk.ledger_at(&self.start, Height(height), &mut self.verifications) {
                 Ok(ledger) => self.nodes[node].disk.replace_ledger(ledger),
-                Err(fault) => self.watch.find("honest nodes go on", format!("a ledger does not replay: {fault}")),
+                Err(fault) => {
+                    self.watch.find("honest nodes go on", format!("a ledger does not replay: {fault}"))
+                }
             }
         }
         let Node { disk, counts, has_lost, .. } = &mut self.nodes[node];
@@ -94,8 +96,8 @@ impl Sim {
             let is_faulty = self.nodes[*other].byzantine.is_some() || self.nodes[*other].is_forgetful();
             *other == node || is_faulty || self.is_far_off(*other)
         };
-        let founders = self.nodes.len() - 1;
-        (0..self.nodes.len()).filter(bad).count() <= (founders - 1) / 3
+        let bearable = self.fewest_validators().saturating_sub(1) / 3;
+        (0..self.nodes.len()).filter(bad).count() <= bearable
     }
 
     /// Whether a clock is wrong by more than what the rule of standing aside bears.

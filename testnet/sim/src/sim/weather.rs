@@ -64,6 +64,21 @@ impl Sim {
             let mut chance = rng(self).clone();
             self.nodes[node].crash(&mut chance);
             *rng(self) = chance;
+            self.look_at_the_disk(node);
+        }
+    }
+
+    /// A batch that reached the disk as the process died is a commit of which nobody was told yet.
+    fn look_at_the_disk(&mut self, node: usize) {
+        let Node { disk, byzantine: None, .. } = &self.nodes[node] else { return };
+        let Some(decided) = disk.decided(disk.height()).filter(|_| disk.height() > self.watch.height())
+        else {
+            return;
+        };
+        if let Ok(block) = Block::from_bytes(&decided.block) {
+            let certificate = decided.certificate.clone();
+            let name = self.name(node);
+            self.watch.committed(&name, &block, &certificate);
         }
     }
 
