@@ -31,6 +31,12 @@ fn broken(network: &mut Network, acknowledged: &mut Vec<Acknowledged>, breaking:
     for n in 0..4 {
         acknowledged.push(network.record(1 + n % 3, 5));
     }
+    // Before its first block it looks like a new node's, whatever is broken.
+    let deadline = Instant::now() + PATIENCE;
+    while network.metric(VICTIM, "custos_height ") < 1.0 {
+        assert!(Instant::now() < deadline, "it never has a block");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     network.kill(VICTIM);
     let said = log(network).len() as u64;
     breaking(&network.data(VICTIM));

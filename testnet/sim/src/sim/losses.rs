@@ -53,6 +53,7 @@ impl Sim {
 
     fn lose(&mut self, node: usize, loss: Loss) {
         let now = self.nodes[node].wall(self.now);
+        let before = self.nodes[node].head_height();
         let ledger = match loss {
             Loss::Log | Loss::Directory => None,
             Loss::Blocks(count) => Some((node, self.nodes[node].head_height().0.saturating_sub(count))),
@@ -79,7 +80,12 @@ impl Sim {
                 disk.bodies.clear();
                 &mut counts.directory_lost
             }
-            Loss::Blocks(_) => &mut counts.blocks_lost,
+            Loss::Blocks(_) => {
+                // One accident at a time: with the note of the last height gone too, the log would be played back to a
+                // decision without a body, and the node would stop and ask for its operator.
+                disk.memory.decided(before);
+                &mut counts.blocks_lost
+            }
             Loss::Copy { .. } => {
                 disk.memory.stand_aside(now);
                 disk.bodies.clear();
