@@ -68,7 +68,8 @@ mod tests {
         let subscriber =
             fmt().with_env_filter(filter(level).unwrap()).with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(subscriber, || {
-            let span = tracing::info_span!(target: "arc_malachitebft_engine::consensus", "span_of_the_engine");
+            let span =
+                tracing::info_span!(target: "arc_malachitebft_engine::consensus", "span_of_the_engine");
             let _in = span.enter();
             tracing::info!(target: "arc_malachitebft_core_consensus::handle::vote", "a_vote");
             tracing::warn!(target: "arc_malachitebft_engine::wal", "trouble");

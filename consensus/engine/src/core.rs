@@ -28,8 +28,8 @@ use arc_malachitebft_app_channel::app::engine::wal::{decode_entry, encode_entry}
 use arc_malachitebft_app_channel::app::metrics::Metrics;
 use arc_malachitebft_app_channel::app::types::LocallyProposedValue;
 use arc_malachitebft_app_channel::app::types::core::{
-    NilOrVal, Round, SignedMessage, Timeout, TimeoutKind, ValueOrigin, ValueResponse,
-    VoteExtensionPolicy, VoteType,
+    NilOrVal, Round, SignedMessage, Timeout, TimeoutKind, ValueOrigin, ValueResponse, VoteExtensionPolicy,
+    VoteType,
 };
 use arc_malachitebft_signing::VerifierExt as _;
 use bytes::Bytes;
