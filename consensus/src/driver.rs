@@ -181,6 +181,10 @@ impl Driver {
                 })
                 .await?;
             }
+            Effect::NoteDecided(height) => {
+                let directory = self.directory.clone();
+                self.on_disk(move |_| aside::decided(&directory, height)).await?;
+            }
             Effect::Publish(parts) => parts.iter().for_each(|part| self.engine.publish(part)),
             Effect::Allow(allowed) => self.network.allow(allowed).await,
             Effect::Charge(peer, what) => self.charge(peer, what).await,

@@ -185,6 +185,8 @@ pub enum Effect {
     Discard(Height, BlockId),
     /// Remove the bodies of decided heights.
     Forget(Height),
+    /// Note that this height was decided here, though its block is not.
+    NoteDecided(Height),
     /// Send parts to every peer.
     Publish(Vec<Part>),
     /// Replace the allow list.
@@ -899,11 +901,14 @@ impl Host {
             ));
         }
         let Some(body) = self.bodies.get(&certificate.block_id) else {
-            return self.halt(format!(
+            // Whoever starts again with that noted follows until others have given it the block, and votes after it.
+            let mut effects = vec![Effect::NoteDecided(height)];
+            effects.extend(self.halt(format!(
                 "block {height} is decided and its body is not here; \
-                 was the consensus directory deleted or restored from elsewhere? \
-                 run `custos node stand-aside`: the node then fetches the block, and votes once that is safe"
-            ));
+                 was the consensus directory damaged, deleted or restored from elsewhere? \
+                 start the node again: it then fetches the block, and votes after it"
+            )));
+            return effects;
         };
         let block = Arc::clone(&body.block);
         self.stage = Stage::Committing { decided: ticket, finalized: None };

@@ -574,11 +574,13 @@ fn the_clock_has_no_say_over_what_a_quorum_decided() {
 }
 
 #[test]
-fn a_decided_block_whose_body_is_gone_halts() {
+fn a_decided_block_whose_body_is_gone_is_noted_for_the_next_start_and_halts() {
     let mut play = Play::deciding();
     let missing = block(HEAD.next(), 0, turn(0), play.now.wall);
     let ticket = play.ticket();
-    assert!(halts(&play.on(Input::Decided(ticket, certificate(&missing)))));
+    let effects = play.on(Input::Decided(ticket, certificate(&missing)));
+    assert_eq!(effects.first(), Some(&Effect::NoteDecided(HEAD.next())));
+    assert!(halts(&effects));
 }
 
 #[test]
@@ -589,7 +591,10 @@ fn a_certificate_that_does_not_verify_halts() {
     short.pop();
     let ticket = play.ticket();
     let certificate = Certificate { signatures: List::new(short).unwrap(), ..certificate(&block) };
-    assert!(halts(&play.on(Input::Decided(ticket, certificate))));
+    let effects = play.on(Input::Decided(ticket, certificate));
+    assert!(halts(&effects));
+    // Nobody knows that it was decided.
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::NoteDecided(_))));
 }
 
 #[test]

@@ -212,6 +212,8 @@ pub(crate) struct Run {
     tip: Height,
     sync: Sync,
     pub(crate) mischief: crate::mischief::Memory,
+    /// A height was decided whose body is gone: it noted that and halts.
+    has_noted: bool,
 }
 
 enum CoreWaits {
@@ -303,6 +305,7 @@ impl Node {
             allow,
             sync: Sync::default(),
             mischief: crate::mischief::Memory::default(),
+            has_noted: false,
         };
         let ticket = run.keep(Question::Start);
         run.host_in.push_back(Input::Ready(ticket));

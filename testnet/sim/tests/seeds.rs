@@ -69,6 +69,9 @@ fn seeds_that_found_something_run_clean() {
     assert_eq!(report.plan, "a version begins that nobody has");
     // A block reached a disk as its process died, and another node had a copy of it before anybody was told.
     clean(&Options::seed(112, 50));
+    // A ledger lost blocks and the note of the last one that was decided: the log of votes then decides a block whose
+    // body is gone. The node stops, and follows when it is started again.
+    clean(&Options::seed(23_177_724_994_442, 30));
 }
 
 #[test]

@@ -207,6 +207,12 @@ impl Node {
                 let wait = (run.began + steady_ms).saturating_sub(world.now);
                 world.out.push(Out::Later(wait, Wake::Tick(steady_ms)));
             }
+            Effect::NoteDecided(height) => {
+                self.disk.memory.decided(height);
+                run.has_noted = true;
+            }
+            // Its operator starts it again, as the message says.
+            Effect::Halt(_) if run.has_noted => world.out.push(Out::Anew),
             Effect::Halt(reason) => self.stop(world, reason),
         }
     }

@@ -53,7 +53,6 @@ impl Sim {
 
     fn lose(&mut self, node: usize, loss: Loss) {
         let now = self.nodes[node].wall(self.now);
-        let before = self.nodes[node].head_height();
         let ledger = match loss {
             Loss::Log | Loss::Directory => None,
             Loss::Blocks(count) => Some((node, self.nodes[node].head_height().0.saturating_sub(count))),
@@ -80,12 +79,7 @@ impl Sim {
                 disk.bodies.clear();
                 &mut counts.directory_lost
             }
-            Loss::Blocks(_) => {
-                // One accident at a time: with the note of the last height gone too, the log would be played back to a
-                // decision without a body, and the node would stop and ask for its operator.
-                disk.memory.decided(before);
-                &mut counts.blocks_lost
-            }
+            Loss::Blocks(_) => &mut counts.blocks_lost,
             Loss::Copy { .. } => {
                 disk.memory.stand_aside(now);
                 disk.bodies.clear();
@@ -119,10 +113,10 @@ impl Sim {
         if self.losses_every_ms.is_none() || is_borne { skew_ms } else { skew_ms % near }
     }
 
-    /// A node that has stood aside for long enough starts again.
+    /// A node that has stood aside for long enough starts again; so does one that has noted that it must.
     pub(super) fn begin_anew(&mut self, node: usize) {
         let name = self.name(node);
-        self.remember(|| format!("{name} has stood aside for long enough"));
+        self.remember(|| format!("{name} starts anew"));
         self.nodes[node].shut_down();
         let wait = self.loss_rng.within(50, 500);
         self.at(wait, Event::Restart(node));
