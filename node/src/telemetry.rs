@@ -10,8 +10,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{LogConfig, LogFormat};
 
-/// The engine and its actors tell of every vote, twenty lines for each block, and open a span for every message: a
-/// twelfth of what an idle network computes. Unless the operator's filter names them, they are heard from warnings on.
+/// The engine and its actors tell of every vote, twenty lines for each block, and open a span for every message, which
+/// is a good part of what a node does that has little to do. Unless the operator's filter names them, they are heard from warnings on.
 const QUIET: &str = "arc_malachitebft=warn,ractor=warn";
 
 /// Starts logging for this process.
