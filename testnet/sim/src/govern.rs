@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use custos_proof::cbor::Wire as _;
+use custos_proof::certificate::Validator;
 use custos_proof::hash::SubmissionId;
 use custos_proof::ids::{Height, Random16};
 use custos_proof::keys::{KeyPurpose, Signer as _};
@@ -103,7 +104,8 @@ impl Sim {
         let outside = self.nodes.len() - 1;
         let acts = match (self.plan.course, self.plan.step) {
             (Course::Joins | Course::Changes, 0) if begins(1) => self.joining(outside),
-            (Course::Changes, 1) if begins(4) => {
+            // Three validators would bear no faulty one.
+            (Course::Changes, 1) if begins(4) && self.has_joined(outside) => {
                 let leaves = self.world.hospitals[outside - 1].id.clone();
                 vec![Fields::ValidatorRemove(Remove { participant: leaves })]
             }
@@ -152,13 +154,21 @@ impl Sim {
         Some(Protocol::from_bytes(&entry).ok()?.upgrade?.height)
     }
 
-    /// How many validators there are, less the one that is still to leave: it may do so before the other joins.
-    pub(crate) fn fewest_validators(&self) -> usize {
+    /// The validators of the next block, as the furthest honest node has them.
+    fn next_validators(&self) -> Vec<Validator> {
         let disks = self.nodes.iter().filter(|node| node.byzantine.is_none()).map(|node| &node.disk);
-        let Some(Ok(head)) = disks.max_by_key(|disk| disk.height()).map(|disk| disk.store.head()) else {
-            return 0;
-        };
-        let set = head.next_validators.as_slice();
+        let head = disks.max_by_key(|disk| disk.height()).and_then(|disk| disk.store.head().ok());
+        head.map_or_else(Vec::new, |head| head.next_validators.as_slice().to_vec())
+    }
+
+    fn has_joined(&self, node: usize) -> bool {
+        let joins = &self.world.hospitals[node].id;
+        self.next_validators().iter().any(|validator| validator.participant == *joins)
+    }
+
+    /// How many validators there are, less the one that is still to leave.
+    pub(crate) fn fewest_validators(&self) -> usize {
+        let set = self.next_validators();
         let leaves = &self.world.hospitals[self.nodes.len() - 2].id;
         let is_to_leave = self.plan.course == Course::Changes && set.iter().any(|v| v.participant == *leaves);
         set.len() - usize::from(is_to_leave)
