@@ -2,8 +2,8 @@
 //!
 //! Small stores, so that every file can be gone over: small files byte by byte, large ones in strides that share no
 //! factor with the sizes of blocks, and another bit each time; of the lengths in the log every bit. The same bits are
-//! flipped in every run. A store that
-//! opens and passes fsck is then compared with the whole one, row by row, in every table, by plain RocksDB.
+//! flipped in every run. A store that opens and passes fsck is then compared with the whole one, row by row, in every
+//! table, by plain RocksDB.
 //!
 //! ```text
 //! CUSTOS_FLIP_STRIDE=1    every byte of every file

@@ -87,7 +87,7 @@ pub(crate) enum Out {
     Allow,
     /// It stopped for good.
     Stopped(String),
-    /// It has stood aside for long enough, and starts again to vote.
+    /// It starts again: it has stood aside for long enough, or has noted a decided height without its block.
     Anew,
 }
 
