@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use custos_engine::{Engine, EngineConfig, EngineError, EngineInbound, EngineTimeouts, Evidence};
+use custos_engine::{Checked, Engine, EngineConfig, EngineError, EngineInbound, EngineTimeouts, Evidence};
 use custos_network::{Channel, Frame, Network, NetworkError, PeerKey};
 use custos_proof::keys::PublicKey;
 use thiserror::Error;
@@ -244,12 +244,14 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
     .await?;
 
     let (engine_inbound, submissions) = EngineInbound::split(inbound);
+    let checked = Checked::default();
     let engine = EngineConfig {
         name: config.name.clone(),
         chain: head.chain,
         wal: memory.log,
         signer: signer.clone(),
         max_block_bytes: config.max_block_bytes,
+        checked: checked.clone(),
     };
     let engine: Engine = match custos_engine::start(engine, network.clone(), engine_inbound).await {
         Ok(engine) => engine,
@@ -269,6 +271,7 @@ async fn launch(config: ConsensusConfig, ledger: Box<dyn Ledger>) -> Result<Cons
         heartbeat_ms: config.heartbeat_ms,
         max_block_bytes: config.max_block_bytes,
         clock_bound_ms: config.clock_bound_ms,
+        checked,
     };
     let (health, health_seen) = watch::channel(Health::starting(head.height));
     let (evidence, evidence_out) = mpsc::channel(EVIDENCE_WAITING);

@@ -34,8 +34,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use custos_engine::{
-    EngineTimeouts, Evidence, MAX_SYNC_BATCH, Part, Proposed, Signs, StartHeight, SyncOutcome, part_count,
-    select_proposer,
+    Checked, EngineTimeouts, Evidence, MAX_SYNC_BATCH, Part, Proposed, Signs, StartHeight, SyncOutcome,
+    part_count, select_proposer,
 };
 use custos_network::PeerKey;
 use custos_proof::cbor::Wire;
@@ -43,7 +43,7 @@ use custos_proof::certificate::Certificate;
 use custos_proof::hash::BlockId;
 use custos_proof::header::Block;
 use custos_proof::ids::{Height, ParticipantId, Round, TimeMs};
-use custos_proof::keys::PublicKey;
+use custos_proof::keys::{PublicKey, Signature};
 
 use crate::assembly::{Assembly, parts};
 use crate::bodies::StoredBody;
@@ -94,6 +94,8 @@ pub struct HostConfig {
     pub max_block_bytes: usize,
     /// The bound on a block's time.
     pub clock_bound_ms: u64,
+    /// The engine's answers of signature checks: a certificate's votes were checked when they came.
+    pub checked: Checked,
 }
 
 /// The time at which an input arrives.
@@ -895,7 +897,10 @@ impl Host {
         if certificate.height != height {
             return self.halt(format!("the engine decided height {} while at {height}", certificate.height));
         }
-        if let Err(error) = certificate.verify(&self.head.chain, &self.head.validators) {
+        let checked = |key: &PublicKey, preimage: &[u8], signature: &Signature| {
+            self.config.checked.check(key, preimage, signature)
+        };
+        if let Err(error) = certificate.verify_with(&self.head.chain, &self.head.validators, checked) {
             return self.halt(format!(
                 "the engine decided height {height} by a certificate that does not verify: {error}"
             ));

@@ -124,6 +124,7 @@ impl Play {
             heartbeat_ms: HEARTBEAT_MS,
             max_block_bytes: 1024 * 1024,
             clock_bound_ms: BOUND_MS,
+            checked: custos_engine::Checked::default(),
         };
         let now = Now { wall: HEAD_TIME.plus(10_000), steady_ms: 0 };
         let host = Host::new(config, head(HEAD, HEAD_TIME, BlockId([1; 32])), durable, now);

@@ -339,7 +339,9 @@ impl Ledger for NodeLedger {
             .collect();
         let (block_id, hashes) = (built.changes.block_id, hashes(&block));
         self.room.proposed(request.height, block_id);
-        self.keep(Executed { block_id, submissions, hashes, changes: built.changes, acted });
+        if self.position(&block).is_none() {
+            self.keep(Executed { block_id, submissions, hashes, changes: built.changes, acted });
+        }
         Ok(block)
     }
 

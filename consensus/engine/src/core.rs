@@ -41,8 +41,7 @@ use custos_proof::keys::{PublicKey, Signature, Signer};
 
 use crate::codec::{self, Message as _, Wire};
 use crate::context::{self, Address, Custos, Proposal, Validators, Value, Vote};
-pub use crate::signing::Checked;
-use crate::signing::{self, Verifier};
+use crate::signing::{self, Checked, Verifier};
 use crate::{
     DecidedBlock, Evidence, EvidenceKind, Proposed, StartHeight, commit_certificate, number, proposed,
     raw_decided, verified_evidence,

@@ -64,7 +64,8 @@ pub use signing::proposal_preimage;
 use codec::Wire;
 use context::{Address, Custos, Validators, Value};
 use mesh::{Arguments, MeshActor};
-use signing::{Checked, Verifier, VoteSigner};
+pub use signing::Checked;
+use signing::{Verifier, VoteSigner};
 
 /// The piece of a block in one part.
 pub const PART_BYTES: usize = 512 * 1024;
@@ -110,6 +111,8 @@ pub struct EngineConfig {
     pub signer: Option<Arc<dyn Signer>>,
     /// The largest block this node accepts.
     pub max_block_bytes: usize,
+    /// Answers of signature checks, shared with the host.
+    pub checked: Checked,
 }
 
 /// The classes of frames that the engine reads.
@@ -408,7 +411,7 @@ pub async fn start(
         return Err(EngineError::BlockBytes { configured: config.max_block_bytes });
     }
     let failed = |reason: String| EngineError::Start(reason);
-    let verifier = Verifier { chain: config.chain, checked: Checked::default() };
+    let verifier = Verifier { chain: config.chain, checked: config.checked };
     let (signs, signs_seen) = watch::channel(Signs::default());
     let (actor_stopped, actor_has_stopped) = oneshot::channel();
     let (ending, is_ending) = watch::channel(false);

@@ -90,7 +90,9 @@ struct Checks {
 }
 
 impl Checked {
-    pub(crate) fn check(&self, key: &PublicKey, preimage: &[u8], signature: &Signature) -> bool {
+    /// What [`verify_zip215`] says.
+    #[must_use]
+    pub fn check(&self, key: &PublicKey, preimage: &[u8], signature: &Signature) -> bool {
         // Key and signature have fixed lengths, so different questions have different names.
         let name = sha256(&[&key.0[..], &signature.0, preimage].concat());
         if let Some(answer) = self.checks().answers.get(&name) {

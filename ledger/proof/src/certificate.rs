@@ -196,21 +196,68 @@ pub enum CertificateError {
     },
 }
 
+/// One precommit of a certificate and what it takes to check its signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Precommit {
+    /// The signer's position in the validator set.
+    pub signer: u16,
+    /// The key that it votes with.
+    pub key: PublicKey,
+    /// What it signed.
+    pub preimage: Vec<u8>,
+    /// The signature, not checked.
+    pub signature: Signature,
+}
+
 impl Certificate {
     /// Checks that validators of `set` with more than two thirds of its power precommitted to the block.
     ///
     /// # Errors
     /// [`CertificateError`]; a single bad signature among good ones is one.
     pub fn verify(&self, chain: &ChainId, set: &ValidatorSet) -> Result<(), CertificateError> {
+        self.verify_with(chain, set, verify_zip215)
+    }
+
+    /// [`Self::verify`] by another check of one signature, for who remembers answers. It MUST answer as
+    /// [`verify_zip215`] does.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_with(
+        &self,
+        chain: &ChainId,
+        set: &ValidatorSet,
+        mut check: impl FnMut(&PublicKey, &[u8], &Signature) -> bool,
+    ) -> Result<(), CertificateError> {
+        for vote in self.precommits(chain, set)? {
+            if !check(&vote.key, &vote.preimage, &vote.signature) {
+                return Err(CertificateError::BadSignature { signer: vote.signer });
+            }
+        }
+        Ok(())
+    }
+
+    /// The precommits of a certificate that would show a decision of `set`, if every one of their signatures
+    /// verified: everything about it was checked but these.
+    ///
+    /// # Errors
+    /// As [`Self::verify`], but for [`CertificateError::BadSignature`].
+    pub fn precommits(
+        &self,
+        chain: &ChainId,
+        set: &ValidatorSet,
+    ) -> Result<Vec<Precommit>, CertificateError> {
         if !self.signatures.windows(2).all(|pair| pair[0].signer < pair[1].signer) {
             return Err(CertificateError::NotAscending);
         }
         let mut power = 0u64;
+        let mut votes = Vec::with_capacity(self.signatures.len());
         for CommitSignature { signer, signature } in self.signatures.iter() {
             let validator = set
                 .as_slice()
                 .get(usize::from(*signer))
                 .ok_or(CertificateError::UnknownSigner { signer: *signer })?;
+            power = power.saturating_add(validator.power);
             let preimage = vote_preimage(
                 chain,
                 self.height,
@@ -219,13 +266,10 @@ impl Certificate {
                 Some(self.block_id),
                 &validator.key,
             );
-            if !verify_zip215(&validator.key, &preimage, signature) {
-                return Err(CertificateError::BadSignature { signer: *signer });
-            }
-            power = power.saturating_add(validator.power);
+            votes.push(Precommit { signer: *signer, key: validator.key, preimage, signature: *signature });
         }
         if set.is_quorum(power) {
-            Ok(())
+            Ok(votes)
         } else {
             Err(CertificateError::NoQuorum { power, total: set.total_power() })
         }

@@ -3,24 +3,16 @@
 //! Under ZIP-215 a batch says of every signature what a check of it alone says, for a fifth of the time.
 
 use custos_proof::batch::{Signed, verify_batch};
-use custos_proof::certificate::{Certificate, ValidatorSet, VoteType, vote_preimage};
-use custos_proof::header::Header;
-use custos_proof::keys::{PublicKey, Signature};
+use custos_proof::certificate::Precommit;
+use custos_proof::keys::PublicKey;
 
 use crate::piece::{CheckedBlock, Stage};
 
 /// Signatures that wait for the end of their piece. Blocks are named by their number in it.
 #[derive(Default)]
 pub(crate) struct Signatures {
-    votes: Vec<Vote>,
+    votes: Vec<(usize, Precommit)>,
     envelopes: Vec<OfEnvelope>,
-}
-
-struct Vote {
-    block: usize,
-    key: PublicKey,
-    preimage: Vec<u8>,
-    signature: Signature,
 }
 
 struct OfEnvelope {
@@ -33,36 +25,9 @@ struct OfEnvelope {
 pub(crate) type Bad = (usize, Stage, usize);
 
 impl Signatures {
-    /// Takes up the votes of a certificate that a quorum signed, and says how many; `None` if it is anything else.
-    pub(crate) fn certificate(
-        &mut self,
-        block: usize,
-        certificate: &Certificate,
-        header: &Header,
-        set: &ValidatorSet,
-    ) -> Option<u64> {
-        let ascending = certificate.signatures.windows(2).all(|pair| pair[0].signer < pair[1].signer);
-        let mut power = 0u64;
-        let mut votes = Vec::with_capacity(certificate.signatures.len());
-        for vote in certificate.signatures.iter() {
-            let validator = set.as_slice().get(usize::from(vote.signer))?;
-            power = power.saturating_add(validator.power);
-            let preimage = vote_preimage(
-                &header.chain,
-                certificate.height,
-                certificate.round,
-                VoteType::Precommit,
-                Some(certificate.block_id),
-                &validator.key,
-            );
-            votes.push(Vote { block, key: validator.key, preimage, signature: vote.signature });
-        }
-        if !ascending || !set.is_quorum(power) {
-            return None;
-        }
-        let count = votes.len() as u64;
-        self.votes.append(&mut votes);
-        Some(count)
+    /// Takes up the votes of a certificate of a block.
+    pub(crate) fn votes(&mut self, block: usize, votes: Vec<Precommit>) {
+        self.votes.extend(votes.into_iter().map(|vote| (block, vote)));
     }
 
     /// Takes up the signature of the envelope at `position` of a block.
@@ -75,8 +40,8 @@ impl Signatures {
         let (votes, envelopes) = (std::mem::take(&mut self.votes), std::mem::take(&mut self.envelopes));
         let mut places: Vec<Bad> = Vec::with_capacity(votes.len() + envelopes.len());
         let mut triples: Vec<Signed<'_>> = Vec::with_capacity(places.capacity());
-        for vote in &votes {
-            places.push((vote.block, Stage::Certificate, 0));
+        for (block, vote) in &votes {
+            places.push((*block, Stage::Certificate, 0));
             triples.push((vote.key, &vote.preimage, vote.signature));
         }
         for of in &envelopes {

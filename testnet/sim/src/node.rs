@@ -18,9 +18,9 @@ use custos_consensus::aside::{Aside, Log};
 use custos_consensus::host::{Effect, Host, HostConfig, Input, Now, Ticket};
 use custos_consensus::{Evidence, StoredBody};
 use custos_engine::core::{
-    Checked, Core, CoreConfig, CoreEffect, CoreInput, CoreTimer, Spoken, read_consensus, read_liveness,
+    Core, CoreConfig, CoreEffect, CoreInput, CoreTimer, Spoken, read_consensus, read_liveness,
 };
-use custos_engine::{DecidedBlock, EngineTimeouts, Part, Signs};
+use custos_engine::{Checked, DecidedBlock, EngineTimeouts, Part, Signs};
 use custos_network::PeerKey;
 use custos_proof::certificate::Certificate;
 use custos_proof::hash::{BlockId, ChainId, SubmissionId};
@@ -262,6 +262,7 @@ impl Node {
             heartbeat_ms: HEARTBEAT_MS,
             max_block_bytes: MAX_BLOCK_BYTES,
             clock_bound_ms: CLOCK_BOUND_MS,
+            checked: self.setting.checked.clone(),
         };
         let quorum = if self.setting.plant == Some(Plant::QuorumOffByOne) { (1, 3) } else { (2, 3) };
         let core = Core::new(CoreConfig {

@@ -231,7 +231,7 @@ impl Sim {
         let setting = Setting {
             chain: world.chain,
             begin,
-            checked: custos_engine::core::Checked::default(),
+            checked: custos_engine::Checked::default(),
             plant: options.plant,
         };
         let founders: BTreeSet<PeerKey> =
