@@ -5,14 +5,16 @@
 //! one exception that is meant: whoever checks signatures holds the verifier's lock, so that two
 //! threads that meet the same submission at the same moment check it once.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::borrow::Borrow;
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use custos_proof::batch::verify_batch;
-use custos_proof::hash::{Digest, SubmissionId, sha256};
+use custos_proof::hash::SubmissionId;
 use custos_proof::ids::TimeMs;
 use custos_proof::keys::{PublicKey, is_strict};
 use custos_proof::submission::{Author, Submission, Verified};
@@ -209,8 +211,6 @@ pub struct Candidate {
     pub submission: Submission,
     /// The key that must have signed it.
     pub key: PublicKey,
-    /// The hash of all its bytes.
-    pub bytes: Digest,
     /// Whether this is the first node that takes it, which asks more than ZIP-215.
     pub strict: bool,
 }
@@ -219,7 +219,7 @@ impl Candidate {
     /// A candidate from somewhere where it was taken before.
     #[must_use]
     pub fn relayed(submission: Submission, key: PublicKey) -> Self {
-        Self { bytes: sha256(submission.bytes()), submission, key, strict: false }
+        Self { submission, key, strict: false }
     }
 }
 
@@ -232,14 +232,14 @@ impl Verifier {
 
     /// The submissions with these bytes that were verified and are remembered, each in its place.
     #[must_use]
-    pub fn known(&self, bytes: &[Digest]) -> Vec<Option<Arc<Verified>>> {
+    pub fn known<'a>(&self, all: impl IntoIterator<Item = &'a [u8]>) -> Vec<Option<Arc<Verified>>> {
         let known = lock(&self.known);
-        bytes.iter().map(|bytes| known.by_bytes.get(bytes).cloned()).collect()
+        all.into_iter().map(|bytes| known.get(bytes)).collect()
     }
 
     /// Forgets submissions that a block recorded: nobody asks for their signatures again.
-    pub fn forget(&self, bytes: &[Digest]) {
-        lock(&self.known).forget(bytes);
+    pub fn forget(&self, recorded: &[Arc<Verified>]) {
+        lock(&self.known).forget(recorded);
     }
 
     /// Checks the signatures of what is not known, all in one batch.
@@ -251,10 +251,10 @@ impl Verifier {
         let mut results: Vec<Option<Result<Arc<Verified>, Refusal>>> = Vec::with_capacity(candidates.len());
         let (mut places, mut strict, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
         for candidate in candidates {
-            match known.by_bytes.get(&candidate.bytes) {
-                Some(verified) => results.push(Some(Ok(Arc::clone(verified)))),
+            match known.get(candidate.submission.bytes()) {
+                Some(verified) => results.push(Some(Ok(verified))),
                 None => {
-                    places.push((results.len(), candidate.bytes));
+                    places.push(results.len());
                     strict.push(candidate.strict);
                     unknown.push((candidate.submission, candidate.key));
                     results.push(None);
@@ -275,11 +275,11 @@ impl Verifier {
                 })
                 .collect()
         });
-        for ((place, bytes), answer) in places.into_iter().zip(answers) {
+        for (place, answer) in places.into_iter().zip(answers) {
             results[place] = Some(match answer {
                 Ok(verified) => {
                     let verified = Arc::new(verified);
-                    known.remember(bytes, Arc::clone(&verified));
+                    known.remember(Arc::clone(&verified));
                     Ok(verified)
                 }
                 Err(bad) => Err(Refusal::new(RefusalCode::BadSignature, bad.to_string())),
@@ -289,43 +289,72 @@ impl Verifier {
     }
 }
 
-/// Verified submissions by the hash of all their bytes; the oldest are forgotten first.
+/// A verified submission, found by its bytes: all of them, signature included.
+#[derive(Debug, Clone)]
+struct ByBytes(Arc<Verified>);
+
+impl Borrow<[u8]> for ByBytes {
+    fn borrow(&self) -> &[u8] {
+        self.0.bytes()
+    }
+}
+
+impl PartialEq for ByBytes {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.bytes() == other.0.bytes()
+    }
+}
+
+impl Eq for ByBytes {}
+
+impl Hash for ByBytes {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.bytes().hash(state);
+    }
+}
+
+/// Verified submissions; the oldest are forgotten first.
 #[derive(Debug, Default)]
 struct Known {
-    by_bytes: HashMap<Digest, Arc<Verified>>,
-    order: VecDeque<Digest>,
+    held: HashSet<ByBytes>,
+    order: VecDeque<ByBytes>,
     size: usize,
 }
 
 impl Known {
-    fn remember(&mut self, bytes: Digest, verified: Arc<Verified>) {
+    fn get(&self, bytes: &[u8]) -> Option<Arc<Verified>> {
+        self.held.get(bytes).map(|known| Arc::clone(&known.0))
+    }
+
+    fn remember(&mut self, verified: Arc<Verified>) {
         let size = verified.bytes().len();
-        if self.by_bytes.insert(bytes, verified).is_none() {
-            self.order.push_back(bytes);
+        if self.held.insert(ByBytes(Arc::clone(&verified))) {
+            self.order.push_back(ByBytes(verified));
             self.size += size;
         }
         while self.size > REMEMBERED_BYTES {
             let Some(oldest) = self.order.pop_front() else { break };
-            self.remove(&oldest);
+            self.remove(oldest.0.bytes());
         }
     }
 
-    fn forget(&mut self, bytes: &[Digest]) {
-        for bytes in bytes {
-            self.remove(bytes);
+    fn forget(&mut self, recorded: &[Arc<Verified>]) {
+        for submission in recorded {
+            self.remove(submission.bytes());
         }
         // What is recorded is mostly what came first.
-        while self.order.front().is_some_and(|oldest| !self.by_bytes.contains_key(oldest)) {
+        while self.order.front().is_some_and(|oldest| !self.held.contains(oldest)) {
             self.order.pop_front();
         }
-        if self.order.len() > 2 * self.by_bytes.len().max(MAX_HOLES) {
-            self.order.retain(|bytes| self.by_bytes.contains_key(bytes));
+        if self.order.len() > 2 * self.held.len().max(MAX_HOLES) {
+            let held = &self.held;
+            self.order.retain(|known| held.contains(known));
         }
     }
 
-    fn remove(&mut self, bytes: &Digest) {
-        if let Some(forgotten) = self.by_bytes.remove(bytes) {
-            self.size -= forgotten.bytes().len();
+    fn remove(&mut self, bytes: &[u8]) {
+        if self.held.remove(bytes) {
+            self.size -= bytes.len();
         }
     }
 }
@@ -381,18 +410,16 @@ mod tests {
     #[test]
     fn what_a_block_recorded_is_forgotten_and_the_rest_is_not() {
         let verifier = Verifier::default();
-        let bytes: Vec<Digest> = (1..=9).map(|n| candidate(n, false).bytes).collect();
-        assert!(verifier.verify((1..=9).map(|n| candidate(n, false)).collect()).iter().all(Result::is_ok));
-        verifier.forget(&bytes[..4]);
-        verifier.forget(&bytes[6..8]);
-        let kept: Vec<bool> = verifier.known(&bytes).iter().map(Option::is_some).collect();
+        let results = verifier.verify((1..=9).map(|n| candidate(n, false)).collect());
+        let all: Vec<Arc<Verified>> = results.into_iter().map(Result::unwrap).collect();
+        verifier.forget(&all[..4]);
+        verifier.forget(&all[6..8]);
+        let kept: Vec<bool> =
+            verifier.known(all.iter().map(|one| one.bytes())).iter().map(Option::is_some).collect();
         assert_eq!(kept, [false, false, false, false, true, true, false, false, true]);
         let known = lock(&verifier.known);
-        assert_eq!(
-            known.size,
-            bytes.iter().filter_map(|b| known.by_bytes.get(b)).map(|v| v.bytes().len()).sum::<usize>()
-        );
-        assert_eq!(known.order.front(), Some(&bytes[4]));
+        assert_eq!(known.size, known.held.iter().map(|held| held.0.bytes().len()).sum::<usize>());
+        assert_eq!(known.order.front(), Some(&ByBytes(Arc::clone(&all[4]))));
         drop(known);
         // Asked again, a forgotten one is checked again.
         verifier.verify(vec![candidate(1, false), candidate(5, false)]);

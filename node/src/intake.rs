@@ -18,7 +18,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use custos_proof::hash::{Digest, ItemHash, SubmissionId, sha256};
+use custos_proof::hash::{ItemHash, SubmissionId, sha256};
 use custos_proof::submission::{Author, FormError, Submission, Verified};
 use custos_state::error::{AdmitError, Refusal, RefusalCode};
 use custos_state::{admission, apply};
@@ -251,7 +251,7 @@ struct Worker<P> {
 /// A submission on its way through a batch.
 struct Step {
     origin: Origin,
-    bytes: Digest,
+    bytes: Bytes,
 }
 
 impl<P: Peers> Worker<P> {
@@ -303,29 +303,26 @@ impl<P: Peers> Worker<P> {
     /// Takes a batch through all checks.
     fn take(&self, batch: Vec<Incoming>) {
         // The same bytes twice in one batch: the second one gets the first one's answer.
-        let mut first: HashMap<Digest, usize> = HashMap::new();
+        let mut first: HashMap<Bytes, usize> = HashMap::new();
         let (mut steps, mut followers) = (Vec::new(), Vec::new());
         let (mut candidates, mut outcomes) = (Vec::new(), Vec::new());
         let snapshot = self.snapshot();
         for Incoming { bytes, origin } in batch {
-            let hash = sha256(&bytes);
-            if let Some(place) = first.get(&hash) {
+            if let Some(place) = first.get(&bytes) {
                 followers.push((*place, origin));
                 continue;
             }
-            first.insert(hash, steps.len());
+            first.insert(bytes.clone(), steps.len());
             let strict = origin.is_first();
-            match snapshot.as_ref().map_err(Clone::clone).and_then(|s| self.before_signature(s, &bytes, hash))
-            {
+            match snapshot.as_ref().map_err(Clone::clone).and_then(|s| self.before_signature(s, &bytes)) {
                 Ok(Before::Check(submission, key)) => {
-                    candidates
-                        .push((steps.len(), Candidate { submission: *submission, key, bytes: hash, strict }));
+                    candidates.push((steps.len(), Candidate { submission: *submission, key, strict }));
                     outcomes.push(None);
                 }
                 Ok(Before::Known(accepted)) => outcomes.push(Some(Ok(accepted))),
                 Err(declined) => outcomes.push(Some(Err(declined))),
             }
-            steps.push(Step { origin, bytes: hash });
+            steps.push(Step { origin, bytes });
         }
         let (places, candidates): (Vec<_>, Vec<_>) = candidates.into_iter().unzip();
         let looked_at = snapshot.as_ref().ok().map(|s| s.head().height);
@@ -341,7 +338,8 @@ impl<P: Peers> Worker<P> {
                     self.after_signature(s, moved, verified)
                 }),
                 Err(refusal) => {
-                    self.chain.mempool().remember_bad(steps[place].bytes, refusal.clone());
+                    let hash = sha256(&steps[place].bytes);
+                    self.chain.mempool().remember_bad(hash, refusal.clone());
                     Err(Declined::Refused(refusal))
                 }
             };
@@ -375,14 +373,14 @@ impl<P: Peers> Worker<P> {
         self.chain.store().snapshot().map_err(|error| self.failed(&error))
     }
 
-    fn before_signature(
-        &self,
-        snapshot: &Snapshot<'_>,
-        bytes: &[u8],
-        hash: Digest,
-    ) -> Result<Before, Declined> {
-        if let Some(refusal) = self.chain.mempool().bad(&hash) {
-            return Err(Declined::Refused(refusal.clone()));
+    fn before_signature(&self, snapshot: &Snapshot<'_>, bytes: &[u8]) -> Result<Before, Declined> {
+        let knows_bad = self.chain.mempool().knows_bad();
+        if knows_bad {
+            // Hashed before the lock is taken again.
+            let hash = sha256(bytes);
+            if let Some(refusal) = self.chain.mempool().bad(&hash) {
+                return Err(Declined::Refused(refusal.clone()));
+            }
         }
         let submission = Submission::decode(bytes).map_err(|error| Declined::Refused(refusal_of(error)))?;
         let id = submission.id();

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use custos_consensus::{AllowedPeer, BuildRequest, Decided, Head, Ledger, LedgerFault, Verdict};
 use custos_proof::cbor::Wire as _;
 use custos_proof::certificate::Certificate;
-use custos_proof::hash::{BlockId, Digest, SubmissionId, sha256};
+use custos_proof::hash::{BlockId, SubmissionId};
 use custos_proof::header::{Block, PROTOCOL_VERSION, body_root};
 use custos_proof::ids::{Height, TimeMs};
 use custos_proof::keys::KeyPurpose;
@@ -55,8 +55,8 @@ pub struct NodeLedger {
     /// Met when serving: see [`Ledger::earliest`].
     whole_from: AtomicU64,
     metrics: Metrics,
-    /// Hashes of the submissions of the last blocks, whose signatures are still remembered.
-    recorded: VecDeque<Vec<Digest>>,
+    /// The submissions of the last blocks, whose signatures are still remembered.
+    recorded: VecDeque<Vec<Arc<Verified>>>,
 }
 
 /// A block that was executed on the head.
@@ -65,8 +65,6 @@ struct Executed {
     block_id: BlockId,
     /// Its body: submissions that others hold too.
     submissions: Vec<Arc<Verified>>,
-    /// The hash of all bytes of each.
-    hashes: Vec<Digest>,
     changes: Changes,
     /// Authors of acts in it: what they have waiting may no longer be admissible.
     acted: BTreeSet<Author>,
@@ -123,11 +121,13 @@ impl NodeLedger {
     fn execute(&self, block: &Block) -> Result<Execution, LedgerFault> {
         let wrong_body = |reason: String| Ok(Execution::Refused(Verdict::WrongBody(reason)));
         let invalid = |reason: String| Ok(Execution::Refused(Verdict::Invalid(reason)));
-        let hashes = hashes(block);
         // What was taken in before is neither taken apart nor checked again.
         let mut submissions: Vec<Taken> = Vec::with_capacity(block.body.len());
-        for (position, (bytes, known)) in
-            block.body.iter().zip(self.chain.verifier().known(&hashes)).enumerate()
+        for (position, (bytes, known)) in block
+            .body
+            .iter()
+            .zip(self.chain.verifier().known(block.body.iter().map(Vec::as_slice)))
+            .enumerate()
         {
             submissions.push(match known {
                 Some(verified) => Taken::Before(verified),
@@ -138,14 +138,17 @@ impl NodeLedger {
             });
         }
         let ids: Vec<SubmissionId> = submissions.iter().map(|taken| taken.submission().id()).collect();
-        if body_root(&ids) != block.header.body_root {
-            return wrong_body("the submissions are not those of the header's body_root".into());
+        let other_body = || body_root(&ids) != block.header.body_root;
+        const OTHER_BODY: &str = "the submissions are not those of the header's body_root";
+        // Before anything is checked for it; where nothing is left to check, executing it asks the same.
+        if submissions.iter().any(|taken| matches!(taken, Taken::Now(_))) && other_body() {
+            return wrong_body(OTHER_BODY.into());
         }
         let acted = acted(submissions.iter().map(Taken::submission));
         let snapshot = self.chain.store().snapshot().map_err(fault)?;
         let (mut candidates, mut places) = (Vec::new(), Vec::new());
         let mut verified: Vec<Option<Arc<Verified>>> = Vec::with_capacity(submissions.len());
-        for (taken, bytes) in submissions.into_iter().zip(hashes.iter().copied()) {
+        for taken in submissions {
             let submission = match taken {
                 Taken::Before(known) => {
                     verified.push(Some(known));
@@ -159,7 +162,7 @@ impl NodeLedger {
             };
             places.push(verified.len());
             verified.push(None);
-            candidates.push(Candidate { submission, key: entry.key, bytes, strict: false });
+            candidates.push(Candidate::relayed(submission, entry.key));
         }
         for (place, result) in places.into_iter().zip(self.chain.verifier().verify(candidates)) {
             match result {
@@ -172,10 +175,10 @@ impl NodeLedger {
             Ok(changes) => Ok(Execution::Done(Box::new(Executed {
                 block_id: changes.block_id,
                 submissions,
-                hashes,
                 changes,
                 acted,
             }))),
+            Err(ApplyError::Invalid(_)) if other_body() => wrong_body(OTHER_BODY.into()),
             Err(ApplyError::Invalid(reason)) => invalid(reason),
             Err(error @ ApplyError::UnknownVersion { .. }) => Err(LedgerFault(error.to_string())),
             Err(ApplyError::View(error)) => Err(fault(error)),
@@ -191,7 +194,7 @@ impl NodeLedger {
 
     /// Lets the verifier forget what was recorded, some blocks later: until then the intake may be looking at a
     /// head from before, and would check a submission again that a peer passed on late.
-    fn forget_later(&mut self, recorded: Vec<Digest>) {
+    fn forget_later(&mut self, recorded: Vec<Arc<Verified>>) {
         self.recorded.push_back(recorded);
         while self.recorded.len() > BLOCKS_REMEMBERED {
             let Some(oldest) = self.recorded.pop_front() else { break };
@@ -337,10 +340,10 @@ impl Ledger for NodeLedger {
             .into_iter()
             .filter(|submission| body.next_if(|bytes| *bytes == submission.bytes()).is_some())
             .collect();
-        let (block_id, hashes) = (built.changes.block_id, hashes(&block));
+        let block_id = built.changes.block_id;
         self.room.proposed(request.height, block_id);
         if self.position(&block).is_none() {
-            self.keep(Executed { block_id, submissions, hashes, changes: built.changes, acted });
+            self.keep(Executed { block_id, submissions, changes: built.changes, acted });
         }
         Ok(block)
     }
@@ -384,7 +387,7 @@ impl Ledger for NodeLedger {
         };
         self.chain.store().commit(&executed.changes, certificate).map_err(fault)?;
         self.executed.clear();
-        self.forget_later(std::mem::take(&mut executed.hashes));
+        self.forget_later(std::mem::take(&mut executed.submissions));
         self.after_commit(executed)?;
         Ok(self.head())
     }
@@ -455,11 +458,6 @@ fn acted<'a>(submissions: impl Iterator<Item = &'a Submission>) -> BTreeSet<Auth
         .filter(|payload| payload.class == Class::Act)
         .map(|payload| payload.author.clone())
         .collect()
-}
-
-/// The hashes of all bytes of each submission.
-fn hashes(block: &Block) -> Vec<Digest> {
-    block.body.iter().map(|bytes| sha256(bytes)).collect()
 }
 
 fn fault(error: impl std::fmt::Display) -> LedgerFault {

@@ -146,6 +146,12 @@ impl Mempool {
         self.rejected.value(id)
     }
 
+    /// Whether any bytes are remembered as bad: mostly none are, and nothing has to be hashed.
+    #[must_use]
+    pub fn knows_bad(&self) -> bool {
+        !self.bad.values.is_empty()
+    }
+
     /// Why these bytes were found to be bad, as far as that is remembered. `bytes` is the hash of all of them.
     #[must_use]
     pub fn bad(&self, bytes: &Digest) -> Option<&Refusal> {
