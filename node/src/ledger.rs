@@ -40,6 +40,8 @@ const MAX_EXECUTED: usize = 8;
 const BLOCKS_REMEMBERED: usize = 3;
 /// What a block's wire form may need besides its submissions.
 const HEADER_BYTES: usize = 4096;
+/// What is wrong with a body that belongs to another header.
+const OTHER_BODY: &str = "the submissions are not those of the header's body_root";
 /// What each submission's length takes up in the wire form.
 const LENGTH_BYTES: usize = 5;
 
@@ -123,12 +125,8 @@ impl NodeLedger {
         let invalid = |reason: String| Ok(Execution::Refused(Verdict::Invalid(reason)));
         // What was taken in before is neither taken apart nor checked again.
         let mut submissions: Vec<Taken> = Vec::with_capacity(block.body.len());
-        for (position, (bytes, known)) in block
-            .body
-            .iter()
-            .zip(self.chain.verifier().known(block.body.iter().map(Vec::as_slice)))
-            .enumerate()
-        {
+        let known = self.chain.verifier().known(block.body.iter().map(Vec::as_slice));
+        for (position, (bytes, known)) in block.body.iter().zip(known).enumerate() {
             submissions.push(match known {
                 Some(verified) => Taken::Before(verified),
                 None => match Submission::decode(bytes) {
@@ -139,7 +137,6 @@ impl NodeLedger {
         }
         let ids: Vec<SubmissionId> = submissions.iter().map(|taken| taken.submission().id()).collect();
         let other_body = || body_root(&ids) != block.header.body_root;
-        const OTHER_BODY: &str = "the submissions are not those of the header's body_root";
         // Before anything is checked for it; where nothing is left to check, executing it asks the same.
         if submissions.iter().any(|taken| matches!(taken, Taken::Now(_))) && other_body() {
             return wrong_body(OTHER_BODY.into());

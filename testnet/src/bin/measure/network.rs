@@ -26,8 +26,9 @@ const TICKS: f64 = 100.0;
 const FIRST_WORD: Duration = Duration::from_secs(60);
 /// How often a trail is fetched and verified.
 const TRAIL_RUNS: usize = 5;
-/// How long a node gets to have all blocks again.
-const SYNC: Duration = Duration::from_secs(600);
+/// How long a node gets to have all blocks again: to begin, and for each record.
+const SYNC: Duration = Duration::from_secs(120);
+const SYNC_EACH: Duration = Duration::from_micros(200);
 
 /// A running test network.
 pub(crate) struct Network {
@@ -127,6 +128,8 @@ impl Network {
         self.command(&["testnet", "kill", "--index", &index.to_string()])?;
         fs::remove_dir_all(self.data(index))?;
         let head = self.client(0)?.status()?.height;
+        let records = u32::try_from(self.log_size()?).unwrap_or(u32::MAX);
+        let most = SYNC + SYNC_EACH.saturating_mul(records);
         let begun = Instant::now();
         self.command(&["testnet", "start", "--no-wait", "--index", &index.to_string()])?;
         let client = self.client(index - 1)?;
@@ -140,7 +143,7 @@ impl Network {
                 }
                 Err(_) => {}
             }
-            if begun.elapsed() > SYNC {
+            if begun.elapsed() > most {
                 return Err(format!("the empty node does not reach height {head}").into());
             }
             sleep(Duration::from_millis(50));
