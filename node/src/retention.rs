@@ -38,6 +38,7 @@ pub(crate) async fn keep(chain: Arc<Chain>, retention: Option<RetentionConfig>) 
                     before = before.0,
                     items = pruned.items,
                     envelopes = pruned.envelopes,
+                    held = pruned.held,
                     "old testimony was pruned"
                 );
             }

@@ -16,6 +16,7 @@ use crate::time;
 ///
 /// Accesses and other testimony go; records, roots, certificates and acts (rules, permits, registrations) stay.
 /// In trail proofs these entries read `pruned`, receipts of them are refused with 410, and nothing else changes.
+/// What is on hold (`custos hold`) stays until the hold is lifted and this is run again.
 /// The node no longer serves the blocks concerned to nodes that catch up. A running node does the same by
 /// itself with a section `[retention]` in its configuration.
 #[derive(Debug, Args)]
@@ -66,8 +67,12 @@ impl Prune {
         let pruned = pruned.map_err(failed)?;
         screen.result(
             |paint| {
+                let held = match pruned.held {
+                    0 => String::new(),
+                    held => format!("; {held} items are on hold and stay"),
+                };
                 format!(
-                    "{} {} items and {} envelopes of blocks before {height}; blocks are whole from {} on\n",
+                    "{} {} items and {} envelopes of blocks before {height}; blocks are whole from {} on{held}\n",
                     paint.good("pruned:"),
                     pruned.items,
                     pruned.envelopes,
@@ -80,6 +85,7 @@ impl Prune {
                     "before": height.0,
                     "items": pruned.items,
                     "envelopes": pruned.envelopes,
+                    "held": pruned.held,
                     "whole_from": pruned.whole_from.0,
                 })
             },

@@ -36,6 +36,7 @@ mod damage;
 mod database;
 mod derive;
 mod entries;
+mod holds;
 mod meter;
 mod pages;
 mod piece;

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! what goes     items of testimony (accesses and the like) below a height; on request their envelopes
-//! what stays    records, trails, roots, certificates; acts: who takes part, which rules, permits, trails
+//! what stays    records, trails, roots, certificates; acts: who takes part, which rules, permits, trails;
+//!               what is on hold when it is asked for, and the envelopes of its block
 //! ```
 //!
 //! Acts stay because they say what is in force and what a trail's name is. An envelope stays by default
@@ -27,6 +28,7 @@ use custos_state::apply::NONCE_BUCKET_MS;
 use crate::codec;
 use crate::error::StoreError;
 use crate::fsck::Progress;
+use crate::holds::Holds;
 use crate::snapshot::{Snapshot, StoredEnvelope};
 use crate::store::{Batch, Store, damaged};
 use crate::tables::{self, Table, meta};
@@ -43,13 +45,16 @@ pub struct Pruned {
     pub items: u64,
     /// Envelopes that went.
     pub envelopes: u64,
+    /// Items that would have gone and are on hold.
+    pub held: u64,
     /// The lowest height from which on all blocks can be served.
     pub whole_from: Height,
 }
 
 impl Store {
-    /// Takes the items of testimony out of the blocks below `before`, and their envelopes too if so asked. May be
-    /// interrupted and repeated; readers and commits go on meanwhile.
+    /// Takes the items of testimony out of the blocks below `before`, and their envelopes too if so asked. What is on
+    /// hold stays, and goes the next time after the hold was lifted. May be interrupted and repeated; readers and
+    /// commits go on meanwhile.
     ///
     /// # Errors
     /// As [`Store::commit`].
@@ -67,9 +72,9 @@ impl Store {
             let to = end.min(from + BLOCKS_AT_ONCE);
             let snapshot = self.snapshot()?;
             let mut batch = Batch::new(self.database());
-            let mut missing = None;
+            let (mut missing, mut holds) = (None, Holds::new(&snapshot));
             for height in (from..to).map(Height) {
-                if self.prune_block(&snapshot, height, envelopes, &mut batch, &mut pruned)? {
+                if self.prune_block(&mut holds, height, envelopes, &mut batch, &mut pruned)? {
                     missing = Some(height);
                 }
             }
@@ -107,17 +112,18 @@ impl Store {
     /// Whether the block lacks something afterwards.
     fn prune_block(
         &self,
-        snapshot: &Snapshot<'_>,
+        holds: &mut Holds<'_, '_>,
         height: Height,
         envelopes: bool,
         batch: &mut Batch<'_>,
         pruned: &mut Pruned,
     ) -> Result<bool, StoreError> {
+        let snapshot = holds.snapshot();
         let row = snapshot
             .block_row(height)?
             .ok_or_else(|| damaged(Table::Blocks, height.to_string(), "a block", "nothing"))?;
         let header = crate::snapshot::decode_header(height, &row)?;
-        let mut lacks = false;
+        let (mut lacks, mut holds_some) = (false, false);
         for index in (row.first..header.log_size.0).map(LogIndex) {
             let Some(bytes) = snapshot.item(index)? else {
                 lacks |=
@@ -127,7 +133,16 @@ impl Store {
             let item = Item::from_bytes(&bytes).map_err(|error| {
                 damaged(Table::Items, index.to_string(), "an item of a known kind", error.to_string())
             })?;
-            if item.kind().class() == Class::Testimony {
+            if item.kind().class() != Class::Testimony {
+                continue;
+            }
+            let record = snapshot
+                .decoded_record(index)?
+                .ok_or_else(|| damaged(Table::Records, index.to_string(), "a record", "nothing"))?;
+            if holds.keep(&record)? {
+                pruned.held += 1;
+                holds_some = true;
+            } else {
                 batch.delete(Table::Items, tables::index_key(index));
                 pruned.items += 1;
                 lacks = true;
@@ -135,7 +150,7 @@ impl Store {
         }
         let latest = header.time.plus(MAX_LIFETIME_MS);
         let nonces_are_over = latest.0 / NONCE_BUCKET_MS < snapshot.head().time.0 / NONCE_BUCKET_MS;
-        if !envelopes || !nonces_are_over {
+        if !envelopes || !nonces_are_over || holds_some {
             return Ok(lacks);
         }
         for position in 0..row.submissions {

@@ -758,7 +758,7 @@ impl<'a> Snapshot<'a> {
         Ok(self.pinned(Table::Submissions, tables::submission_prefix(id))?.is_some())
     }
 
-    fn state_entry(&self, key: &StateKey) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(crate) fn state_entry(&self, key: &StateKey) -> Result<Option<Vec<u8>>, StoreError> {
         self.get(Table::State, &key.0)
     }
 

@@ -4,15 +4,20 @@
 
 mod common;
 
-use common::Network;
+use common::{Network, id};
 use custos_proof::cbor::Wire as _;
-use custos_proof::ids::{Height, LogIndex};
+use custos_proof::hash::sha256;
+use custos_proof::ids::{Height, LogIndex, Random16};
 use custos_proof::item::Item;
-use custos_proof::kinds::Class;
+use custos_proof::kinds::hold::{Lift, Set};
+use custos_proof::kinds::{Class, Fields, Kind};
 use custos_proof::merkle;
 use custos_proof::record::Record;
+use custos_proof::seal::Seal;
+use custos_state::changes::Placed;
 use custos_store::{Checks, Store, StoreError, fsck, rebuild};
 
+const A: &str = "hospital-a";
 const CHECKS: Checks = Checks { signatures: true, deep: false };
 
 #[test]
@@ -105,4 +110,75 @@ fn the_last_block_and_what_is_asked_for_by_time() {
     // Nonces that may still be asked for keep their envelopes.
     drop(store);
     assert_eq!(fsck(dir.path(), &CHECKS, &mut |_| {}).unwrap().envelopes_pruned, 0);
+}
+
+#[test]
+fn what_is_on_hold_stays_until_the_hold_is_lifted() {
+    let mut network = Network::new();
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path(), &network.genesis, &network.start).unwrap();
+    let subjects = [sha256(b"one"), sha256(b"two")];
+    let decide = |network: &Network, submissions| {
+        let decided = network.decide(&store.snapshot().unwrap(), submissions);
+        store.commit(&decided.changes, &decided.certificate).unwrap();
+    };
+    let act = |network: &mut Network, kind, fields: &dyn Fn(Seal) -> Fields| {
+        let item = network.item(kind, |_, seal| fields(seal));
+        let act = network.acts(&store.snapshot().unwrap(), A, vec![item]);
+        decide(network, vec![act]);
+    };
+    let opened = subjects.map(|local_id| network.open(local_id)).to_vec();
+    let opened = network.acts(&store.snapshot().unwrap(), A, opened);
+    decide(&network, vec![opened]);
+    // One block for each subject, and one for the institution's own trail.
+    let said = [Some(subjects[0]), Some(subjects[1]), None].map(|local_id| {
+        let item = network.event(&store.snapshot().unwrap(), A, local_id);
+        let event = network.submit(&store.snapshot().unwrap(), A, Class::Testimony, vec![item]);
+        let id = event.id();
+        decide(&network, vec![event]);
+        let placed = store.snapshot().unwrap().submission(&id).unwrap().unwrap().placed;
+        let [Placed::Here(index)] = placed[..] else { panic!("{placed:?}") };
+        (id, index)
+    });
+    let holds = [Random16([1; 16]), Random16([2; 16])];
+    let (custodian, before) = (id(A), Height(5));
+    let set = |hold, local_id| {
+        let custodian = custodian.clone();
+        move |seal| Fields::HoldSet(Set { hold, custodian: custodian.clone(), local_id, seal })
+    };
+    let lift = |hold, local_id| {
+        let custodian = custodian.clone();
+        move |_| Fields::HoldLift(Lift { custodian: custodian.clone(), hold, local_id })
+    };
+    act(&mut network, Kind::HoldSet, &set(holds[0], Some(subjects[0])));
+    act(&mut network, Kind::HoldSet, &set(holds[1], None));
+    network.pace_ms = 2 * 86_400_000;
+    decide(&network, vec![]);
+    network.pace_ms = 1000;
+
+    let kept = |what: &str, expected: [bool; 3]| {
+        let snapshot = store.snapshot().unwrap();
+        let items = said.map(|(_, index)| snapshot.item(index).unwrap().is_some());
+        let envelopes = said.map(|(id, _)| snapshot.envelope(&id).unwrap().is_some());
+        assert_eq!((items, envelopes), (expected, expected), "{what}");
+    };
+    // Everything of the custodian's is held: its subjects' trails, and its own.
+    let pruned = store.prune(before, true, &mut |_| {}).unwrap();
+    assert_eq!((pruned.items, pruned.envelopes, pruned.held), (0, 0, 3));
+    assert_eq!(pruned.whole_from, Height(1), "every block can still be served");
+    kept("held as a whole", [true; 3]);
+
+    // All of them stand in the custodian's own trail too; what holds them now is the subject's.
+    act(&mut network, Kind::HoldLift, &lift(holds[1], None));
+    let pruned = store.prune(before, true, &mut |_| {}).unwrap();
+    assert_eq!((pruned.items, pruned.envelopes, pruned.held), (2, 2, 1));
+    kept("one subject's trail is held", [true, false, false]);
+
+    act(&mut network, Kind::HoldLift, &lift(holds[0], Some(subjects[0])));
+    let pruned = store.prune(before, true, &mut |_| {}).unwrap();
+    assert_eq!((pruned.items, pruned.envelopes, pruned.held), (1, 1, 0));
+    kept("lifted", [false; 3]);
+    drop(store);
+    let report = fsck(dir.path(), &CHECKS, &mut |_| {}).unwrap();
+    assert_eq!((report.items_pruned, report.envelopes_pruned), (3, 3));
 }
