@@ -29,6 +29,7 @@ pub mod store;
 pub mod tables;
 
 mod ahead;
+mod batch;
 mod checkpoint;
 mod codec;
 mod cursor;

@@ -25,12 +25,13 @@ use custos_proof::registry::MAX_LIFETIME_MS;
 use custos_proof::submission::Envelope;
 use custos_state::apply::NONCE_BUCKET_MS;
 
+use crate::batch::Batch;
 use crate::codec;
 use crate::error::StoreError;
 use crate::fsck::Progress;
 use crate::holds::Holds;
 use crate::snapshot::{Snapshot, StoredEnvelope};
-use crate::store::{Batch, Store, damaged};
+use crate::store::{Store, damaged};
 use crate::tables::{self, Table, meta};
 
 /// How many blocks are pruned in one write.

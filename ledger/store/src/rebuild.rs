@@ -19,6 +19,7 @@ use custos_proof::hash::KeyId;
 use custos_proof::ids::{LogIndex, ParticipantId};
 use custos_proof::registry;
 
+use crate::batch::Batch;
 use crate::codec;
 use crate::damage;
 use crate::derive::{Derived, Deriver, Sink, derive_pages};
@@ -27,7 +28,7 @@ use crate::fsck::{Checks, DERIVED, Progress, Report, check};
 use crate::meter::Meter;
 use crate::options::Limits;
 use crate::snapshot::Snapshot;
-use crate::store::{Batch, Store};
+use crate::store::Store;
 use crate::tables::{self, Table, meta};
 use crate::walk::walk;
 

@@ -23,11 +23,12 @@ use super::container::Reading;
 use super::create::event_row;
 use super::format::{Chunk, PortableBlock, PortableEnvelope};
 use super::{Progressed, SnapshotError};
+use crate::batch::Batch;
 use crate::codec;
 use crate::database::Database;
 use crate::options::Limits;
 use crate::rows::{BlockRow, SubmissionRow};
-use crate::store::{Batch, read};
+use crate::store::read;
 use crate::tables::{self, FORMAT, Table, meta};
 
 /// Fills a new database in `dir` with what a snapshot holds.
