@@ -3,6 +3,8 @@
 //! RocksDB has a lock of its own, but takes it late: an attempt that is then refused has moved the
 //! information log of the process that runs aside already, and one that is opening at that moment may fail
 //! over a file that it was about to remove. So nobody calls RocksDB before this lock is held.
+//!
+//! Nor before its logs were looked at ([`logs`]): it shortens in silence what looks like the end of a crash.
 
 use std::fs::{File, TryLockError, create_dir_all};
 use std::ops::Deref;
@@ -12,6 +14,7 @@ use rocksdb::DB;
 
 use crate::codec;
 use crate::error::StoreError;
+use crate::logs;
 use crate::options::{self, Limits};
 use crate::store::{damaged, read};
 use crate::tables::{FORMAT, Table, meta};
@@ -65,6 +68,7 @@ impl Database {
 
     fn open_as_it_is(dir: &Path, limits: &Limits, create: bool) -> Result<Self, StoreError> {
         let lock = lock(dir)?;
+        logs::check(dir)?;
         let mut options = options::database(limits);
         options.create_if_missing(create);
         let db = DB::open_cf_descriptors(&options, dir, options::families(limits)).map_err(|error| {

@@ -3,7 +3,8 @@
 //! Everything is written through the write-ahead log in one synced batch per block, which makes the
 //! batch whole or absent over all tables; atomic flush would add nothing to that. A log that is torn
 //! at its end lost a block that was never acknowledged and is cut there; a log damaged anywhere else
-//! is refused rather than shortened in silence.
+//! is refused rather than shortened in silence, where need be before RocksDB sees it (`logs.rs`, which relies
+//! on logs that are not recycled, and on a sync after every batch).
 
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,

@@ -4,6 +4,8 @@
 
 #![allow(dead_code, clippy::unwrap_used, unreachable_pub)] // Each file of tests uses a part.
 
+pub mod files;
+
 use custos_proof::cbor::{Ascii, List, Set, Text, Wire};
 use custos_proof::certificate::{Certificate, CommitSignature, VoteType, vote_preimage};
 use custos_proof::genesis::{Genesis, GenesisKey, GenesisValidator, NO_CHAIN};
