@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use custos_custodian::draft::{AccessEventDraft, RuleDraft};
+use custos_custodian::draft::{AccessEventDraft, Intent, RuleDraft};
 use custos_custodian::fhir::{self, MAX_FILE, Options, Outcome, Reading, RefusalCode};
 use custos_decide::optout::OptOutKind;
 use custos_proof::ids::TimeMs;
@@ -218,6 +218,13 @@ fn what_is_ambiguous_in_a_consent_is_refused_with_the_element() {
         ("/status".into(), Some(json!("proposed")), NotInForce, "Consent.status"),
         ("/scope".into(), None, MissingElement, "Consent.scope"),
         ("/scope/coding/0/code".into(), Some(json!("treatment")), ScopeNotCarried, "Consent.scope"),
+        ("/scope/coding/0/code".into(), Some(json!("adr")), ScopeNotCarried, "Consent.scope"),
+        ("/scope/coding/0/code".into(), Some(json!("billing")), ScopeNotCarried, "Consent.scope"),
+        ("/scope/coding/0/code".into(), None, ScopeNotCarried, "Consent.scope"),
+        ("/scope/coding/0/system".into(), Some(json!("urn:oid:1.2.3")), ScopeNotCarried, "Consent.scope"),
+        ("/scope/coding/0/system".into(), None, ScopeNotCarried, "Consent.scope"),
+        ("/scope".into(), Some(json!({"text": "data protection"})), ScopeNotCarried, "Consent.scope"),
+        ("/scope".into(), Some(json!({})), ScopeNotCarried, "Consent.scope"),
         ("/patient".into(), None, MissingPatient, "Consent.patient"),
         ("/patient".into(), Some(json!({"display": "Mr A"})), MissingPatient, "Consent.patient"),
         ("/implicitRules".into(), Some(json!("urn:x")), NotUnderstood, "Consent.implicitRules"),
@@ -306,6 +313,49 @@ fn what_is_ambiguous_in_a_consent_is_refused_with_the_element() {
     ];
     for (pointer, value, code, element) in cases {
         assert_eq!(refusal(&with(consent(), &pointer, value)), (code, element.into()), "{pointer}");
+    }
+}
+
+const SCOPES: &str = "http://terminology.hl7.org/CodeSystem/consentscope";
+
+#[test]
+fn a_scope_that_nobody_knows_stands_beside_a_known_one_or_is_refused_by_its_name() {
+    let with_scopes = |codings: &[(&str, &str)]| {
+        let coding = |(system, code): &(&str, &str)| json!({"system": system, "code": code});
+        with(consent(), "/scope/coding", Some(codings.iter().map(coding).collect()))
+    };
+    let unknown = ("urn:example:areas", "billing");
+    for known in ["patient-privacy", "research"] {
+        for codings in [[unknown, (SCOPES, known)], [(SCOPES, known), unknown]] {
+            let RuleBody::Rule(body) = rule(&with_scopes(&codings)).body else { panic!("no rule") };
+            // Both are carried, in their order.
+            let scope = body.scope.unwrap();
+            assert!(scope.codings.iter().zip(codings).all(|(one, (system, code))| one.is(system, code)));
+            assert_eq!(scope.codings.len(), 2);
+        }
+    }
+    for codings in [vec![unknown], vec![unknown, ("urn:example:areas", "patient-privacy")]] {
+        let Outcome::Refused(refused) = read(&with_scopes(&codings)).remove(0).outcome else {
+            panic!("{codings:?} was taken");
+        };
+        assert_eq!((refused.code, &*refused.element), (RefusalCode::ScopeNotCarried, "Consent.scope"));
+        assert!(refused.message.starts_with("`billing` of urn:example:areas"), "{}", refused.message);
+    }
+    assert_eq!(refusal(&with_scopes(&[unknown, (SCOPES, "treatment")])).0, RefusalCode::ScopeNotCarried);
+}
+
+/// Whatever its scope is called: a patient says no to something that may not be data, or ends what is recorded.
+#[test]
+fn a_refusal_of_an_unknown_area_is_no_rule_and_an_ending_is_an_ending() {
+    let unknown = with(consent(), "/scope/coding/0/code", Some(json!("billing")));
+    let with_status = |status: &str| with(unknown.clone(), "/status", Some(json!(status)));
+    let denied = with(unknown.clone(), "/provision/type", Some(json!("deny")));
+    for document in [with_status("rejected"), denied] {
+        assert_eq!(refusal(&document), (RefusalCode::ScopeNotCarried, "Consent.scope".into()));
+    }
+    for (status, inner) in [("inactive", InnerKind::Revoke), ("entered-in-error", InnerKind::Invalidate)] {
+        let ending = rule(&with_status(status));
+        assert_eq!((ending.intent, ending.inner), (Intent::End, inner));
     }
 }
 

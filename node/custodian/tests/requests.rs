@@ -50,7 +50,7 @@ fn event(id: &str, patients: &[&str], recorded: &str) -> Value {
 
 fn consent(id: &str, patient: &str) -> Value {
     json!({
-        "resourceType": "Consent", "id": id, "status": "active", "scope": {"text": "x"},
+        "resourceType": "Consent", "id": id, "status": "active", "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
         "category": [{"text": "x"}], "patient": {"reference": format!("Patient/{patient}")},
         "provision": {"type": "permit"}
     })

@@ -356,6 +356,12 @@ fn an_r5_consent_comes_out_as_the_r4_that_says_the_same() {
             }
         })
     );
+    // R5 has no scope, and nobody guesses what an R4 is about that says it does not know.
+    let Outcome::Refused(refused) = read(&after) else { panic!("it was taken") };
+    assert_eq!((refused.code, &*refused.element), (fhir::RefusalCode::ScopeNotCarried, "Consent.scope"));
+    after["scope"] = json!({"coding": [{
+        "system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"
+    }]});
     let RuleBody::Rule(again) = rule(&after).body else { panic!() };
     let mut again = again;
     again.scope = None;

@@ -1,8 +1,8 @@
 //! FHIR Consent to `rule.put`: R4 here, R5 in [`r5`], one mapping for both.
 //!
-//! An act: what is ambiguous is refused. An R4 root without `type`, an R5 consent without `decision`,
-//! rules nested below a nested rule, expressions, modifier extensions, and any element inside `provision` that is not understood
-//! would each change what the subject agreed to.
+//! An act: what is ambiguous is refused. An R4 root without `type`, an R5 consent without `decision`, a scope that
+//! nobody knows, rules nested below a nested rule, expressions, modifier extensions, and any element inside `provision`
+//! that is not understood would each change what the subject agreed to.
 //!
 //! | `Consent.status` | becomes |
 //! |---|---|
@@ -19,8 +19,8 @@
 use custos_proof::cbor::List;
 use custos_proof::kinds::rule::Collected;
 use custos_proof::sealed_values::{
-    Actor, Concept, DataReference, Effect, Evidence, Format, InnerKind, Meaning, Moment, Party, Policy,
-    Provision, Rule, RuleBody, Source, Token, Verification,
+    Actor, Coding, Concept, DataReference, Effect, Evidence, Format, InnerKind, Meaning, Moment, Party,
+    Policy, Provision, Rule, RuleBody, Source, Token, Verification,
 };
 
 use super::datatypes::{
@@ -38,6 +38,8 @@ mod opt_out;
 mod r5;
 
 const SCOPE: &str = "http://terminology.hl7.org/CodeSystem/consentscope";
+const ABOUT_DATA: &[&str] = &["patient-privacy", "research"];
+const NOT_ABOUT_DATA: &[&str] = &["treatment", "adr"];
 
 /// Reads one Consent.
 pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<RuleDraft, Refusal> {
@@ -70,7 +72,7 @@ pub(super) fn read(json: &Json, context: &Context<'_>) -> Result<RuleDraft, Refu
     };
 
     let frame = match release {
-        Release::R4 => frame(&consent, json, context)?,
+        Release::R4 => frame(&consent, intent, json, context)?,
         Release::R5 => r5::frame(&consent, json, context)?,
     };
     let Frame {
@@ -192,9 +194,14 @@ struct Frame {
 }
 
 /// The frame of an R4 consent.
-fn frame(consent: &Element<'_>, json: &Json, context: &Context<'_>) -> Result<Frame, Refusal> {
+fn frame(
+    consent: &Element<'_>,
+    intent: Intent,
+    json: &Json,
+    context: &Context<'_>,
+) -> Result<Frame, Refusal> {
     let (party, subject) = subject(consent, "patient", json, context)?;
-    let scope = scope(consent)?;
+    let scope = scope(consent, intent)?;
     let source = child_party(consent, "sourceReference")?;
     let inline = consent.child_object("sourceAttachment")?;
     let verifications = consent.values("verification", verification)?;
@@ -239,21 +246,46 @@ fn subject(
     }
 }
 
-/// Privacy and research consents speak of data; treatment and advance directives do not.
-fn scope(consent: &Element<'_>) -> Result<Option<Concept>, Refusal> {
+/// Privacy and research consents speak of data; treatment and advance directives do not, and of what nobody here knows
+/// it cannot be said.
+///
+/// # Correctness
+/// An ending ends what was recorded, whatever the source calls it by now: it MUST NOT be refused for a scope that is
+/// not known. There is nothing to end where no rule was imported.
+fn scope(consent: &Element<'_>, intent: Intent) -> Result<Option<Concept>, Refusal> {
     let element = consent.required("scope")?;
     let scope = concept(&element)?;
-    let other = scope.as_ref().is_some_and(|scope| scope.has(SCOPE, "treatment") || scope.has(SCOPE, "adr"));
-    let ours = scope
-        .as_ref()
-        .is_some_and(|scope| scope.has(SCOPE, "patient-privacy") || scope.has(SCOPE, "research"));
-    if other && !ours {
+    let is_one_of =
+        |codes: &[&str]| scope.as_ref().is_some_and(|scope| codes.iter().any(|code| scope.has(SCOPE, code)));
+    if is_one_of(ABOUT_DATA) {
+        return Ok(scope);
+    }
+    if is_one_of(NOT_ABOUT_DATA) {
         return Err(element.refuse(
             RefusalCode::ScopeNotCarried,
             "a consent to treatment or an advance directive is no rule about access to data",
         ));
     }
-    Ok(scope)
+    match intent {
+        Intent::End => Ok(scope),
+        Intent::Put => Err(element.refuse(
+            RefusalCode::ScopeNotCarried,
+            format!(
+                "{} is no area that is known to be about access to data: {} of {SCOPE}",
+                scope.as_ref().map_or_else(|| "an empty scope".into(), named),
+                ABOUT_DATA.join(" or "),
+            ),
+        )),
+    }
+}
+
+/// A concept as people find it again in their document; words are not repeated, which may say anything.
+fn named(concept: &Concept) -> String {
+    let name = |coding: &Coding| match &coding.system {
+        Some(system) => format!("`{}` of {}", &*coding.code, &**system),
+        None => format!("`{}` without a system", &*coding.code),
+    };
+    concept.codings.first().map_or_else(|| "a scope in words alone".into(), name)
 }
 
 fn policy(element: &Element<'_>) -> Result<Option<Policy>, Refusal> {
