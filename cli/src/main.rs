@@ -12,6 +12,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 mod commands;
 mod decision;
@@ -35,7 +36,11 @@ mod time;
 mod trails;
 mod words;
 
+/// As many files as a process may have open, if the system lets us.
+const OPEN_FILES: u64 = 65_536;
+
 fn main() -> ExitCode {
+    allow_files();
     // Before the arguments: an age such as 30d among them is counted from this clock.
     let ahead = time::set_ahead();
     let arguments = match commands::Arguments::try_parse() {
@@ -54,6 +59,17 @@ fn main() -> ExitCode {
         None => arguments.run(&screen).unwrap_or_else(|failed| screen.failed(&failed)),
     };
     exit.into()
+}
+
+/// A ledger of years has thousands of table files, and a shell allows a thousand open ones. Where the limit cannot be
+/// raised the store makes do with it.
+fn allow_files() {
+    let mut files = getrlimit(Resource::Nofile);
+    let most = files.maximum.map_or(OPEN_FILES, |most| most.min(OPEN_FILES));
+    if files.current.is_some_and(|now| now < most) {
+        files.current = Some(most);
+        let _ = setrlimit(Resource::Nofile, files);
+    }
 }
 
 /// Help that was asked for, or a command line that is none. Which it is says clap; `--json` is looked for as it stands.

@@ -24,14 +24,23 @@ pub struct Limits {
     pub pages: usize,
     /// For the log's tiles that proofs go through, in tiles of at most 18 kilobytes.
     pub tiles: usize,
-    /// How many table files are open at one time.
+    /// How many table files are open at one time, at most; never more than half of what the process may open.
+    ///
+    /// A table file is some megabytes, and a row is looked for in several. One that has to be opened first costs as
+    /// much as a hundred lookups, so this has to be above the number of files that a ledger comes to in years.
     pub open_files: i32,
 }
 
 impl Default for Limits {
     /// About 80 MB: a node is to stay below 200 MB.
     fn default() -> Self {
-        Self { cache_bytes: 32 << 20, write_buffer_bytes: 32 << 20, pages: 4096, tiles: 512, open_files: 256 }
+        Self {
+            cache_bytes: 32 << 20,
+            write_buffer_bytes: 32 << 20,
+            pages: 4096,
+            tiles: 512,
+            open_files: 8192,
+        }
     }
 }
 
@@ -39,6 +48,10 @@ impl Default for Limits {
 const MAX_WAL_BYTES: u64 = 32 << 20;
 /// The most bytes of unflushed rows of one table.
 const TABLE_BUFFER_BYTES: usize = 8 << 20;
+/// What a process may open where it cannot be asked: the usual limit of a shell.
+const FILES_OF_A_PROCESS: u64 = 1024;
+/// RocksDB wants twenty.
+const LEAST_OPEN_FILES: i32 = 64;
 /// Column families are many and mostly small: they begin with little memory each.
 const ARENA_BYTES: usize = 64 << 10;
 const TABLE_FILE_BYTES: u64 = 32 << 20;
@@ -52,7 +65,7 @@ pub(crate) fn database(limits: &Limits) -> Options {
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     options.set_max_total_wal_size(MAX_WAL_BYTES);
     options.set_db_write_buffer_size(limits.write_buffer_bytes);
-    options.set_max_open_files(limits.open_files);
+    options.set_max_open_files(open_files(limits));
     options.set_max_background_jobs(2);
     options.set_bytes_per_sync(1 << 20);
     options.set_manifest_preallocation_size(256 << 10);
@@ -62,6 +75,23 @@ pub(crate) fn database(limits: &Limits) -> Options {
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
     options
+}
+
+/// How many table files RocksDB may hold open. The other half is for connections and everything else.
+fn open_files(limits: &Limits) -> i32 {
+    let allowed =
+        std::fs::read_to_string("/proc/self/limits").ok().and_then(|text| files_of_a_process(&text));
+    let half = i32::try_from(allowed.unwrap_or(FILES_OF_A_PROCESS) / 2).unwrap_or(i32::MAX);
+    limits.open_files.min(half).max(LEAST_OPEN_FILES)
+}
+
+/// The soft limit on open files in what Linux says of a process (`proc_pid_limits(5)`).
+fn files_of_a_process(limits: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    match line.split_whitespace().next()? {
+        "unlimited" => Some(u64::MAX),
+        number => number.parse().ok(),
+    }
 }
 
 /// Synced: what is acknowledged has reached the disk.
@@ -113,4 +143,27 @@ fn family(table: Table, cache: &Cache) -> Options {
     options.set_compression_type(compression);
     options.set_block_based_table_factory(&blocks);
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = "Limit                     Soft Limit           Hard Limit           Units     \n\
+        Max file size             unlimited            unlimited            bytes     \n\
+        Max open files            1024                 524288               files     \n\
+        Max locked memory         8388608              8388608              bytes     \n";
+
+    #[test]
+    fn half_of_what_a_process_may_open_is_for_table_files() {
+        assert_eq!(files_of_a_process(PAGE), Some(1024));
+        assert_eq!(files_of_a_process(&PAGE.replace("1024   ", "unlimited")), Some(u64::MAX));
+        assert_eq!(files_of_a_process("Max open files"), None);
+        assert_eq!(files_of_a_process(""), None);
+        let limits = |open_files| Limits { open_files, ..Limits::default() };
+        assert_eq!(open_files(&limits(100)), 100, "a limit of ours that is lower");
+        assert_eq!(open_files(&limits(1)), LEAST_OPEN_FILES);
+        let all = open_files(&limits(i32::MAX));
+        assert!(all >= LEAST_OPEN_FILES);
+    }
 }
