@@ -59,12 +59,11 @@ use tokio::time::timeout;
 use tracing::{error, warn};
 
 pub use context::{Part, select_proposer};
-pub use signing::proposal_preimage;
+pub use signing::{Checked, proposal_preimage};
 
 use codec::Wire;
 use context::{Address, Custos, Validators, Value};
 use mesh::{Arguments, MeshActor};
-pub use signing::Checked;
 use signing::{Verifier, VoteSigner};
 
 /// The piece of a block in one part.

@@ -26,8 +26,8 @@ pub struct Limits {
     pub tiles: usize,
     /// How many table files are open at one time, at most; never more than half of what the process may open.
     ///
-    /// A table file is some megabytes, and a row is looked for in several. One that has to be opened first costs as
-    /// much as a hundred lookups, so this has to be above the number of files that a ledger comes to in years.
+    /// A table file is some megabytes, and a row is looked for in several. One that has to be opened first costs many
+    /// lookups, so this has to be above the number of files that a ledger comes to in years.
     pub open_files: i32,
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn database(limits: &Limits) -> Options {
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     options.set_max_total_wal_size(MAX_WAL_BYTES);
     options.set_db_write_buffer_size(limits.write_buffer_bytes);
-    options.set_max_open_files(open_files(limits));
+    options.set_max_open_files(open_files(limits.open_files, files_of_this_process()));
     options.set_max_background_jobs(2);
     options.set_bytes_per_sync(1 << 20);
     options.set_manifest_preallocation_size(256 << 10);
@@ -78,11 +78,14 @@ pub(crate) fn database(limits: &Limits) -> Options {
 }
 
 /// How many table files RocksDB may hold open. The other half is for connections and everything else.
-fn open_files(limits: &Limits) -> i32 {
-    let allowed =
-        std::fs::read_to_string("/proc/self/limits").ok().and_then(|text| files_of_a_process(&text));
-    let half = i32::try_from(allowed.unwrap_or(FILES_OF_A_PROCESS) / 2).unwrap_or(i32::MAX);
-    limits.open_files.min(half).max(LEAST_OPEN_FILES)
+fn open_files(most: i32, allowed: u64) -> i32 {
+    let half = i32::try_from(allowed / 2).unwrap_or(i32::MAX);
+    most.min(half).max(LEAST_OPEN_FILES)
+}
+
+fn files_of_this_process() -> u64 {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok();
+    limits.and_then(|limits| files_of_a_process(&limits)).unwrap_or(FILES_OF_A_PROCESS)
 }
 
 /// The soft limit on open files in what Linux says of a process (`proc_pid_limits(5)`).
@@ -160,10 +163,10 @@ mod tests {
         assert_eq!(files_of_a_process(&PAGE.replace("1024   ", "unlimited")), Some(u64::MAX));
         assert_eq!(files_of_a_process("Max open files"), None);
         assert_eq!(files_of_a_process(""), None);
-        let limits = |open_files| Limits { open_files, ..Limits::default() };
-        assert_eq!(open_files(&limits(100)), 100, "a limit of ours that is lower");
-        assert_eq!(open_files(&limits(1)), LEAST_OPEN_FILES);
-        let all = open_files(&limits(i32::MAX));
-        assert!(all >= LEAST_OPEN_FILES);
+        assert_eq!(open_files(8192, 1024), 512);
+        assert_eq!(open_files(100, 1024), 100, "a limit of ours that is lower");
+        assert_eq!(open_files(1, 1024), LEAST_OPEN_FILES);
+        assert_eq!(open_files(8192, 0), LEAST_OPEN_FILES);
+        assert_eq!(open_files(i32::MAX, u64::MAX), i32::MAX);
     }
 }
