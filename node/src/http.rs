@@ -181,13 +181,19 @@ impl Api {
         Ok(Caller { member, preimage })
     }
 
-    /// Why this node takes no submissions now. Without a quorum they wait: what is here when the others come back
-    /// is recorded first.
-    fn not_taking(&self) -> Option<String> {
-        if self.health.borrow().state == Consensus::WaitingForPeers {
-            return None;
+    /// Refuses submissions when this node takes none now. Without a quorum they wait: what is here when the others
+    /// come back is recorded first.
+    fn takes(&self) -> Result<(), Fail> {
+        let stands = match self.health.borrow().state {
+            Consensus::WaitingForPeers => return Ok(()),
+            Consensus::SafetyHang(_) | Consensus::Halted(_) => true,
+            _ => false,
+        };
+        match self.not_ready() {
+            None => Ok(()),
+            Some(reason) if stands => Err(Fail::stands(reason)),
+            Some(reason) => Err(Fail::not_ready(reason)),
         }
-        self.not_ready()
     }
 
     /// Whether this node takes part and answers from the present, and why not.

@@ -45,9 +45,10 @@ pub struct Limits {
     pub request: Duration,
     /// The longest answer, in bytes.
     pub max_answer_bytes: usize,
-    /// How often a 429 is obeyed before it is passed on.
+    /// How often a request to try again later is obeyed before it is passed on: a 429, and for what is handed
+    /// in a 503 with `Retry-After`, which is a node that is behind for a moment. A reader asks another node.
     pub retries: u32,
-    /// The longest time to wait after one 429.
+    /// The longest time to wait after one of these.
     pub max_retry_after: Duration,
 }
 
@@ -497,9 +498,11 @@ impl Client {
         let mut retries = self.limits.retries;
         loop {
             let answer = self.attempt(&call).await?;
-            if answer.status == StatusCode::TOO_MANY_REQUESTS && retries > 0 {
+            if let Some(pause) = answer.asks_again(call.body.is_some())
+                && retries > 0
+            {
                 retries -= 1;
-                tokio::time::sleep(answer.retry_after.min(self.limits.max_retry_after)).await;
+                tokio::time::sleep(pause.min(self.limits.max_retry_after)).await;
                 continue;
             }
             if answer.status.is_success() || Some(answer.status) == call.tolerated {
@@ -532,7 +535,7 @@ impl Client {
         }
         let mut response = request.send().await.map_err(unreachable)?;
         let header = |name| response.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok());
-        let retry_after = header(RETRY_AFTER).and_then(|text| text.parse().ok()).unwrap_or(1);
+        let retry_after = header(RETRY_AFTER).and_then(|text| text.parse().ok()).map(Duration::from_secs);
         let content_type =
             header(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().to_owned();
         let status = response.status();
@@ -544,7 +547,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, content_type, retry_after: Duration::from_secs(retry_after), body })
+        Ok(Answer { status, content_type, retry_after, body })
     }
 
     fn signed(&self, call: &Call<'_>) -> Result<HeaderMap, ClientError> {
@@ -627,11 +630,20 @@ impl Part {
 struct Answer {
     status: StatusCode,
     content_type: String,
-    retry_after: Duration,
+    retry_after: Option<Duration>,
     body: Vec<u8>,
 }
 
 impl Answer {
+    /// After which time the same request is worth a try, here and not at another node.
+    fn asks_again(&self, hands_in: bool) -> Option<Duration> {
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS => Some(self.retry_after.unwrap_or(Duration::from_secs(1))),
+            StatusCode::SERVICE_UNAVAILABLE if hands_in => self.retry_after,
+            _ => None,
+        }
+    }
+
     fn json<T: DeserializeOwned>(&self, url: String) -> Result<T, ClientError> {
         serde_json::from_slice(&self.body).map_err(|error| self.not_ours(url, &error))
     }

@@ -79,6 +79,11 @@ impl Fail {
         Self::problem(503, codes::NOT_READY, reason).hint("try again, or ask another node").retry_after(2)
     }
 
+    /// The node does not come back by itself: nobody is told to wait for it.
+    pub(crate) fn stands(reason: String) -> Self {
+        Self::problem(503, codes::NOT_READY, reason).hint("ask another node; this one needs its operator")
+    }
+
     /// The detail goes to the log, not out.
     pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
         error!(%cause, "a request failed");
@@ -289,5 +294,12 @@ mod tests {
             assert!(seconds.is_some_and(|seconds| seconds > 0));
             assert_eq!(header(header::CONTENT_TYPE), Some(PROBLEM_JSON));
         }
+    }
+
+    #[test]
+    fn nobody_is_told_to_wait_for_a_node_that_needs_its_operator() {
+        let response = Fail::stands("consensus halted: the disk is full".into()).into_response();
+        assert_eq!(response.status(), axum::http::StatusCode::SERVICE_UNAVAILABLE);
+        assert!(!response.headers().contains_key(header::RETRY_AFTER));
     }
 }

@@ -20,8 +20,8 @@ use super::{Fail, members, permits, public, submit};
             `sign` key of the registry (RFC 9421): components @method, @authority, @path, @query and, with a body, \
             content-digest; parameters created, nonce, keyid (the key id in hexadecimal digits) and alg=\"ed25519\". \
             Subjects show the preimage of a trail's reader hash in the header Custos-Reader. Errors are problems \
-            (RFC 9457) with a stable `code` (the schema of a problem names all of them, with status and hint); 429 and 503 \
-            carry Retry-After.",
+            (RFC 9457) with a stable `code` (the schema of a problem names all of them, with status and hint); 429 carries \
+            Retry-After, and so does 503 unless the node needs its operator.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     paths(

@@ -66,9 +66,7 @@ pub(super) async fn submit(State(api): State<Arc<Api>>, request: Request<Body>) 
     let (parts, body) = request.into_parts();
     let options: Options = query(&parts)?;
     let bytes = read_body(&api, &parts, body).await?;
-    if let Some(reason) = api.not_taking() {
-        return Err(Fail::not_ready(reason));
-    }
+    api.takes()?;
     api.chain.room_for_clients()?;
     let answer = api.intake.submit(bytes)?;
     let accepted = answer.await.map_err(|_| Fail::internal(&"the intake has stopped"))??;
@@ -126,9 +124,7 @@ pub(super) async fn submit_many(
     let all = several(&bytes).map_err(|error| {
         Fail::bad_request(format!("the body is not 1 to {MAX_TOGETHER} byte strings in an array: {error}"))
     })?;
-    if let Some(reason) = api.not_taking() {
-        return Err(Fail::not_ready(reason));
-    }
+    api.takes()?;
     api.chain.room_for_clients()?;
     let answers = api.intake.submit_together(all)?;
     let answers = answers.await.map_err(|_| Fail::internal(&"the intake has stopped"))?;
