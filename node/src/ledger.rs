@@ -293,6 +293,9 @@ impl Ledger for NodeLedger {
         let most = request.max_bytes.saturating_sub(HEADER_BYTES).min(default.max_bytes);
         let room = self.room.at(request.height, most);
         let reaped = self.chain.mempool().reap(room.saturating_sub(room / 64), default.max_submissions);
+        // A single submission goes in when there is less room than it needs.
+        let first = reaped.first().map_or(0, |submission| submission.bytes().len() + LENGTH_BYTES);
+        let room = room.max(first).min(most);
         // What each submission's length needs is a fixed sum; leave out what would burst the block by it.
         let mut left = room;
         let submissions: Vec<Arc<Verified>> = reaped

@@ -195,7 +195,8 @@ impl Mempool {
         Ok(Place::Added)
     }
 
-    /// Submissions for a block of at most `max_bytes` and `max_count`, authors in turn; they stay here.
+    /// Submissions for a block of at most `max_bytes` and `max_count`, authors in turn; they stay here. The first one
+    /// has room whatever its size, so that none waits for ever: each author has its turn at being first.
     pub fn reap(&mut self, max_bytes: usize, max_count: usize) -> Vec<Arc<Verified>> {
         let mut turns: VecDeque<(&Author, std::collections::vec_deque::Iter<'_, SubmissionId>)> =
             self.queues.iter().map(|(author, queue)| (author, queue.ids.iter())).collect();
@@ -212,7 +213,7 @@ impl Mempool {
                 let Some(submission) = self.pending.get(id) else { continue };
                 let size = submission.bytes().len();
                 // What does not fit ends its author's part of this block: order within an author is kept.
-                if reaped.len() >= max_count || bytes + size > max_bytes {
+                if reaped.len() >= max_count || (bytes + size > max_bytes && !reaped.is_empty()) {
                     break;
                 }
                 reaped.push(Arc::clone(submission));
@@ -420,6 +421,19 @@ mod tests {
         // What does not fit is not overtaken by what would.
         let small = pool.reap(sent[0].bytes().len() * 3 + 10, 1000);
         assert_eq!(small, sent[..3]);
+    }
+
+    #[test]
+    fn a_submission_larger_than_the_room_is_alone_in_a_block_when_it_is_its_authors_turn() {
+        let mut pool = Mempool::new(limits(10_000_000, 1000, 1));
+        let large = submission("hospital", 0, 100_000, 9);
+        pool.insert(large.clone()).unwrap();
+        for number in 0..5 {
+            pool.insert(submission("practice", number, 10, 9)).unwrap();
+        }
+        let blocks: Vec<_> = (0..2).map(|_| pool.reap(50_000, 1000)).collect();
+        assert_eq!(blocks[0], [large]);
+        assert_eq!(authors_of(&blocks[1]), ["practice"; 5]);
     }
 
     #[test]

@@ -241,21 +241,35 @@ impl Bench {
         })
     }
 
+    /// Signs `count` submissions, on every core.
     fn prepare(&self, makers: &[Maker<'_>], count: usize, screen: &Screen) -> Outcome<Vec<Prepared>> {
         let bar = screen.bar(count as u64, "signing");
-        let mut prepared = Vec::with_capacity(count);
         // The next kind after every author had the last one.
-        let kinds = self.says.iter().flat_map(|says| makers.iter().enumerate().map(move |by| (says, by)));
-        for (number, (says, (author, maker))) in (0..count).zip(kinds.cycle()) {
+        let kinds: Vec<(Says, usize)> =
+            self.says.iter().flat_map(|says| (0..makers.len()).map(move |by| (*says, by))).collect();
+        let one = |number: usize| {
+            let (says, author) = kinds[number % kinds.len()];
             // Evenly spread: the share of bad ones among the first n is the same for every n.
             let bad = |n: usize| n * self.bad_signatures / 100;
-            let spoiled = bad(number + 1) > bad(number);
-            let made = maker.submission(*says, self.items, spoiled)?;
-            prepared.push(Prepared { author, ..made });
+            let made = makers[author].submission(says, self.items, bad(number + 1) > bad(number))?;
             bar.inc(1);
-        }
+            Ok(Prepared { author, ..made })
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let each = count.div_ceil(cores).max(1);
+        let parts: Vec<_> = (0..count).step_by(each).map(|from| from..count.min(from + each)).collect();
+        let prepared = std::thread::scope(|scope| {
+            let running: Vec<_> = parts
+                .into_iter()
+                .map(|part| scope.spawn(|| part.map(one).collect::<Outcome<Vec<_>>>()))
+                .collect();
+            running
+                .into_iter()
+                .map(|part| part.join().unwrap_or_else(|_| Err(Failed::unable("signing panicked"))))
+                .collect::<Outcome<Vec<_>>>()
+        })?;
         bar.finish_and_clear();
-        Ok(prepared)
+        Ok(prepared.into_iter().flatten().collect())
     }
 }
 

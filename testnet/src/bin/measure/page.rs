@@ -483,6 +483,9 @@ impl Page<'_> {
             ));
         }
         self.line("");
+        if let Some(why) = self.figures["next_size"]["missed"].as_str() {
+            self.line(format!("Not measured: {why}\n"));
+        }
         let points = |path: &[&str]| -> Vec<(f64, f64)> {
             rows(&sizes).map(|row| (at(row, &["records"]), at(row, path))).collect()
         };

@@ -290,36 +290,19 @@ fn validators(plan: &Plan, work: &Path) -> Outcome<Value> {
 
 /// Rates, proofs, bytes and restarts as the log grows; then a full audit of it, and an empty node that catches up.
 fn by_size(plan: &Plan, net: Network, figures: &mut Figures) {
-    figures.stage("sizes", || {
-        let mut rows = Vec::new();
-        for records in &plan.records {
-            net.fill(*records)?;
-            // What is asked of the full log comes first: the loads below make it grow, by less than the next size.
-            let (trail, restart, records) = (net.trail(1000)?, net.restart()?, net.log_size()?);
-            let (disk, resident_mb) = (net.disk()?, net.resident_mb("VmRSS")?);
-            let alone =
-                ["--receipts", "--clients", "1", "--pause-ms", "20", "--submissions", "50", "--no-limits"];
-            let idle = net.bench(&alone)?;
-            let singles = net.bench(&closed(&plan.text(4), &["--clients", CLIENTS, "--no-limits"]))?;
-            let few = [
-                "--items",
-                "500",
-                "--clients",
-                "16",
-                "--submissions",
-                "100",
-                "--warm-up",
-                "8",
-                "--no-limits",
-            ];
-            let batches = net.bench(&few)?;
-            rows.push(json!({
-                "records": records, "singles": singles, "batches": batches, "idle": idle, "trail": trail,
-                "restart_seconds": restart, "disk": disk, "resident_mb": resident_mb,
-            }));
+    let mut rows = Vec::new();
+    for records in &plan.records {
+        match of_size(plan, &net, *records) {
+            Ok(row) => rows.push(row),
+            Err(error) => {
+                let name = if rows.is_empty() { "sizes" } else { "next_size" };
+                figures.missed(name, &format!("{records} records: {error}"));
+                break;
+            }
         }
-        Ok(json!(rows))
-    });
+        // Each row is kept when it is there: the next one may take an hour.
+        figures.stage("sizes", || Ok(json!(rows)));
+    }
     figures.stage("sync", || {
         let (records, signatures) = (net.log_size()?, signatures(&net)?);
         let seconds = net.sync_anew()?;
@@ -332,6 +315,24 @@ fn by_size(plan: &Plan, net: Network, figures: &mut Figures) {
         json_of(Command::new(net.custos()).args(["fsck", "--data"]).arg(net.data(4)))?;
         Ok(json!({ "records": records, "submissions": signatures, "seconds": begun.elapsed().as_secs_f64() }))
     });
+}
+
+/// What a network shows whose log has `records`.
+fn of_size(plan: &Plan, net: &Network, records: u64) -> Outcome<Value> {
+    net.fill(records)?;
+    // What is asked of the full log comes first: the loads below make it grow, by less than the next size.
+    let (trail, restart, records) = (net.trail(1000)?, net.restart()?, net.log_size()?);
+    let (disk, resident_mb) = (net.disk()?, net.resident_mb("VmRSS")?);
+    let alone = ["--receipts", "--clients", "1", "--pause-ms", "20", "--submissions", "50", "--no-limits"];
+    let idle = net.bench(&alone)?;
+    let singles = net.bench(&closed(&plan.text(4), &["--clients", CLIENTS, "--no-limits"]))?;
+    let few =
+        ["--items", "500", "--clients", "16", "--submissions", "100", "--warm-up", "8", "--no-limits"];
+    let batches = net.bench(&few)?;
+    Ok(json!({
+        "records": records, "singles": singles, "batches": batches, "idle": idle, "trail": trail,
+        "restart_seconds": restart, "disk": disk, "resident_mb": resident_mb,
+    }))
 }
 
 /// How many submissions the network has recorded since it was begun.
