@@ -11,7 +11,7 @@
 //!   refusal  -> ask the node   recorded after all, or dropped for good
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,22 +24,27 @@ use custos_custodian::code::PatientCode;
 use custos_custodian::draft::SubjectKey;
 use custos_custodian::import::{self, Batch, Plan, Settings};
 use custos_custodian::vault::{ItemState, Scope, SubjectId, Vault, VaultKey};
+use custos_people::catalogue::Speaker;
 use custos_proof::cbor::Wire as _;
 use custos_proof::file::Receipts;
 use custos_proof::hash::{ChainId, ItemHash};
 use custos_proof::ids::{Height, ParticipantId, Random16};
 use custos_proof::keys::{KeyPurpose, Signer as _, key_id};
+use custos_proof::receipt::Receipt;
 use custos_proof::record::Record;
 use custos_proof::sealed_values::OwnTrail;
 use custos_proof::submission::{Author, Draft, Submission};
+use custos_proof::verify::{self, Failure};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
+use crate::commands::verify::NotVerified;
 use crate::exit::{Failed, Outcome, While as _};
 use crate::keyfile::{self, KeyFile};
 use crate::network::refused;
 use crate::screen::Screen;
 use crate::subject::{read_code, year_of};
+use crate::trails::Ground;
 use crate::{files, time};
 
 /// How many submissions of one wave are under way at a time.
@@ -130,7 +135,7 @@ impl OptionalVault {
         })?;
         let vault = VaultArgs { vault, vault_key: self.vault_key.clone() };
         let participant = participant.cloned();
-        DeskArgs { url: url.into(), key: key.into(), vault, participant }.open(screen)
+        DeskArgs { url: url.into(), key: key.into(), vault, participant, anchor: None }.open(screen)
     }
 }
 
@@ -148,6 +153,9 @@ pub(crate) struct DeskArgs {
     /// Which participant the key speaks for; by default whom the registry names
     #[arg(long, value_name = "PARTICIPANT")]
     participant: Option<ParticipantId>,
+    /// Take an item for recorded only if its receipt follows from this anchor; without it the node is believed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) anchor: Option<PathBuf>,
 }
 
 /// Which patient is meant: by a name that the vault knows, or by the patient's code.
@@ -228,6 +236,9 @@ pub(crate) struct Desk {
     key: Arc<KeyFile>,
     sender: Client,
     runtime: Runtime,
+    anchor: Option<PathBuf>,
+    /// What receipts are judged by, if there is an anchor.
+    ground: Option<Ground>,
 }
 
 /// What became of what was sent.
@@ -248,6 +259,13 @@ impl DeskArgs {
         let client = blocking::Client::new(&self.url).map_err(refused)?.signed_by(key.clone());
         let sender = Client::new(&self.url).map_err(refused)?.signed_by(key.clone());
         let status = client.status().map_err(refused)?;
+        let ground = self.anchor.as_ref().map(|anchor| Ground::of(&client, Some(anchor))).transpose()?;
+        if let Some(ground) = &ground {
+            ground.warn(screen);
+            if ground.anchor.chain != status.chain {
+                return Err(Failed::unable("the node is of another chain than the anchor"));
+            }
+        }
         let participant = owner(&client, &key, self.participant.as_ref(), &self.key)?;
         let scope = Scope { chain: status.chain, custodian: participant.clone() };
         let vault = self.vault.open_or_create(&scope, screen)?;
@@ -266,8 +284,10 @@ impl DeskArgs {
             key,
             sender,
             runtime,
+            anchor: self.anchor.clone(),
+            ground,
         };
-        let found = desk.reconcile()?;
+        let found = desk.reconcile(screen.speaker())?;
         if found > 0 {
             screen.talk(format!("An earlier run was cut short: {found} of its items are on the ledger."));
         }
@@ -308,12 +328,20 @@ impl Desk {
     }
 
     /// Asks the ledger about everything of which it is not known what became; gives back how much of it is recorded.
-    fn reconcile(&mut self) -> Outcome<usize> {
+    fn reconcile(&mut self, s: &Speaker) -> Outcome<usize> {
         let open: Vec<ItemHash> = self.vault.prepared().map(|(_, item)| item.hash).collect();
         let mut settled = Vec::new();
         for hash in open {
             match self.client.item(&hash, None) {
-                Ok(answer) => settled.push((hash, ItemState::Recorded(Height(answer.height)))),
+                Ok(answer) => {
+                    let mut height = Height(answer.height);
+                    if self.anchor.is_some() {
+                        let bytes = self.client.receipt(&hash, None).map_err(refused)?;
+                        let receipt = Receipt::from_bytes(&bytes).could_not(|| "read a receipt")?;
+                        height = self.judge(&[receipt], &[hash], s)?.first().map_or(height, |one| one.height);
+                    }
+                    settled.push((hash, ItemState::Recorded(height)));
+                }
                 Err(ClientError::Problem(problem)) if problem.status == 404 => {}
                 Err(error) => return Err(refused(error)),
             }
@@ -333,11 +361,11 @@ impl Desk {
         let total: usize = batches.iter().map(|batch| batch.items.len()).sum();
         let bar = screen.bar(total as u64, "recording");
         while !batches.is_empty() {
-            let refusals = self.send(&batches, &mut sent, &bar)?;
+            let refusals = self.send(&batches, &mut sent, &bar, screen.speaker())?;
             if refusals.is_empty() {
                 break;
             }
-            let mut progress = self.reconcile()?;
+            let mut progress = self.reconcile(screen.speaker())?;
             for refusal in refusals {
                 progress += self.drop_refused(&refusal, &mut sent)?;
             }
@@ -369,6 +397,7 @@ impl Desk {
         batches: &[Batch],
         sent: &mut Sent,
         bar: &indicatif::ProgressBar,
+        s: &Speaker,
     ) -> Outcome<Vec<RefusedBatch>> {
         let last = batches.iter().map(|batch| batch.wave).max().unwrap_or(0);
         for wave in 0..=last {
@@ -380,7 +409,7 @@ impl Desk {
                     let Some(batch) = group.get(number) else { continue };
                     match answer {
                         Ok(receipts) => {
-                            self.settle(&receipts, sent)?;
+                            self.settle(&receipts, batch, sent, s)?;
                             sent.submissions += 1;
                             bar.inc(batch.items.len() as u64);
                         }
@@ -430,10 +459,10 @@ impl Desk {
             .collect()
     }
 
-    fn settle(&mut self, receipts: &Receipts, sent: &mut Sent) -> Outcome<()> {
+    fn settle(&mut self, receipts: &Receipts, batch: &Batch, sent: &mut Sent, s: &Speaker) -> Outcome<()> {
+        let items: Vec<ItemHash> = batch.items.iter().map(|item| item.hash).collect();
         let mut settled = Vec::new();
-        for receipt in receipts.receipts.iter() {
-            let record = Record::from_bytes(&receipt.record).could_not(|| "read a receipt")?;
+        for record in self.judge(&receipts.receipts, &items, s)? {
             if let Some(entry) = record.as_item() {
                 let item = entry.item;
                 settled.push((item, ItemState::Recorded(record.height)));
@@ -441,6 +470,34 @@ impl Desk {
             }
         }
         self.vault.settle(&settled).could_not(|| "note in the vault what was recorded")
+    }
+
+    /// The records of receipts, which have to be of exactly these items, and with an anchor have to follow from it.
+    fn judge(&mut self, receipts: &[Receipt], items: &[ItemHash], s: &Speaker) -> Outcome<Vec<Record>> {
+        let mut records = Vec::new();
+        for receipt in receipts {
+            self.believe(receipt, s)?;
+            records.push(Record::from_bytes(&receipt.record).could_not(|| "read a receipt")?);
+        }
+        let stated: BTreeSet<_> = records.iter().filter_map(|one| Some(one.as_item()?.item)).collect();
+        match stated == items.iter().copied().collect() {
+            true => Ok(records),
+            false => {
+                Err(Failed::against("the node's receipts are of other items than those it was asked about")
+                    .hint("nothing was noted as recorded; ask another node"))
+            }
+        }
+    }
+
+    fn believe(&mut self, receipt: &Receipt, s: &Speaker) -> Outcome<()> {
+        let (Some(ground), Some(anchor)) = (&self.ground, &self.anchor) else { return Ok(()) };
+        let mut judged = verify::receipt(receipt, &ground.basis()).map(drop);
+        if let Err(Failure::Unlinked { .. }) = judged {
+            // Other validators came to power since the desk was opened.
+            let ground = self.ground.insert(Ground::of(&self.client, Some(anchor))?);
+            judged = verify::receipt(receipt, &ground.basis()).map(drop);
+        }
+        judged.map_err(|failure| NotVerified::from(failure).about("the node's receipt".as_ref(), s))
     }
 
     /// Drops the item that made a batch be refused, unless it turned out to be recorded.

@@ -33,7 +33,6 @@ use custos_proof::registry::Policy;
 use custos_proof::trail::TrailName;
 use custos_proof::verify::ProvenTrail;
 
-use crate::commands::verify::NotVerified;
 use crate::desk::OptionalVault;
 use crate::evidence::Opened;
 use crate::exit::{Failed, Outcome, While as _};
@@ -146,9 +145,9 @@ impl LedgerArgs {
         ground.warn(screen);
         let head = client.status().map_err(refused)?.height;
         let header = match (self.at_height, at) {
-            (Some(height), _) => header_at(&client, Height(height), &ground, s)?,
+            (Some(height), _) => proven::header(&client, Height(height), &ground, s)?,
             (None, Some(time)) => last_before(&client, head, time, &ground, s)?,
-            (None, None) => header_at(&client, Height(head), &ground, s)?,
+            (None, None) => proven::header(&client, Height(head), &ground, s)?,
         };
         let (height, time) = (header.height, header.time);
         let policy = policy_at(&client, height, &ground, s)?;
@@ -159,7 +158,7 @@ impl LedgerArgs {
             holder.entry.as_ref().map_or_else(String::new, |entry| entry.jurisdiction.to_string());
 
         let code = read_code(code)?;
-        let years = year(ground_genesis_time(&client, &ground)?)?..=year(time)?;
+        let years = year(proven::genesis(&client, &ground)?.time)?..=year(time)?;
         let grantee = (acting != custodian).then_some(acting);
         let mut found: Vec<Found> = Vec::new();
         let mut has_own = false;
@@ -235,19 +234,6 @@ impl LedgerArgs {
     }
 }
 
-/// The header of a block, verified.
-fn header_at(client: &Client, height: Height, ground: &Ground, s: &Speaker) -> Outcome<Header> {
-    let header = client.header(height).map_err(refused)?;
-    let certificate = client.certificate(height).map_err(refused)?;
-    ground
-        .believe(&header, &certificate)
-        .map_err(|failure| NotVerified::from(failure).about("the node's header".as_ref(), s))?;
-    match header.height == height {
-        true => Ok(header),
-        false => Err(Failed::against("the node gave the header of another block")),
-    }
-}
-
 /// The last header of a time or before: its follower, if there is one, is verified to be later.
 fn last_before(client: &Client, head: u64, time: TimeMs, ground: &Ground, s: &Speaker) -> Outcome<Header> {
     let (mut low, mut high) = (0, head);
@@ -261,8 +247,8 @@ fn last_before(client: &Client, head: u64, time: TimeMs, ground: &Ground, s: &Sp
     if low == 0 {
         return Err(Failed::unable(format!("there was no block yet at {}", crate::time::words(time))));
     }
-    let found = header_at(client, Height(low), ground, s)?;
-    let is_last = low == head || header_at(client, Height(low + 1), ground, s)?.time > time;
+    let found = proven::header(client, Height(low), ground, s)?;
+    let is_last = low == head || proven::header(client, Height(low + 1), ground, s)?.time > time;
     match found.time <= time && is_last {
         true => Ok(found),
         false => Err(Failed::against("the node's headers contradict their own times")),
@@ -272,10 +258,7 @@ fn last_before(client: &Client, head: u64, time: TimeMs, ground: &Ground, s: &Sp
 /// The policy in force at a height: from the genesis, whose hash is the chain's name, the head's state, and what was
 /// proposed in the registry's trail.
 fn policy_at(client: &Client, height: Height, ground: &Ground, s: &Speaker) -> Outcome<Policy> {
-    let genesis = client.genesis().map_err(refused)?;
-    if genesis.chain() != ground.anchor.chain {
-        return Err(Failed::against("the node's genesis is not that of the anchor's chain"));
-    }
+    let genesis = proven::genesis(client, ground)?;
     let head = proven::policy(client, ground, s)?;
     if head.version == genesis.policy.version {
         return Ok(head);
@@ -286,15 +269,6 @@ fn policy_at(client: &Client, height: Height, ground: &Ground, s: &Speaker) -> O
         Failed::unable(format!("which policy was in force at block {height} cannot be told: {unclear}"))
             .hint("ask at another height")
     })
-}
-
-/// The time of the genesis: no trail is older.
-fn ground_genesis_time(client: &Client, ground: &Ground) -> Outcome<TimeMs> {
-    let genesis = client.genesis().map_err(refused)?;
-    match genesis.chain() == ground.anchor.chain {
-        true => Ok(genesis.time),
-        false => Err(Failed::against("the node's genesis is not that of the anchor's chain")),
-    }
 }
 
 fn year(time: TimeMs) -> Outcome<u16> {

@@ -3,6 +3,7 @@
 //! For items without sealed fields. What is sealed goes through the [`crate::desk`], which keeps it in
 //! the vault before it is sent.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -88,7 +89,15 @@ impl Hand {
                 let record = |receipt: &custos_proof::receipt::Receipt| {
                     Record::from_bytes(&receipt.record).could_not(|| "read a receipt")
                 };
-                return receipts.receipts.iter().map(record).collect();
+                let records = receipts.receipts.iter().map(record).collect::<Outcome<Vec<_>>>()?;
+                let stated: BTreeSet<_> =
+                    records.iter().filter_map(|one| Some(one.as_item()?.item)).collect();
+                return match stated == submission.item_hashes().iter().copied().collect() {
+                    true => Ok(records),
+                    false => {
+                        Err(Failed::against("the node's receipts are of other items than those handed in"))
+                    }
+                };
             }
         }
         Err(Failed::unable(format!("not recorded yet; the submission is {}", submission.id())))

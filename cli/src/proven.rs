@@ -1,26 +1,115 @@
-//! Entries of the state map, fetched from a node and verified before anything is made of them.
+//! What a network is and has, fetched from a node and verified before anything is made of it: its last block, its
+//! genesis, who was ever registered, and entries of its state map.
 //!
 //! A node answers with a certified header, the entries' values and their proofs; the header is judged from the caller's
 //! anchor, the keys are computed here, and each proof is checked against the header's state root.
 
+use std::collections::BTreeSet;
+
 use custos_api::blocking::Client;
+use custos_api::client::Part;
 use custos_api::permits::{StateAnswer, StateEntry};
 use custos_decide::gather::{Commitment, Committed, PermitHistory, Version};
 use custos_people::catalogue::Speaker;
 use custos_proof::cbor::Wire;
 use custos_proof::certificate::Certificate;
+use custos_proof::genesis::Genesis;
 use custos_proof::hash::StateKey;
 use custos_proof::header::Header;
 use custos_proof::ids::{Height, LogIndex, ParticipantId, Random16, TimeMs};
+use custos_proof::kinds::Fields;
 use custos_proof::receipt::Receipt;
 use custos_proof::registry::{self, Participant, Permit, PermitTerms, Policy, Roster};
 use custos_proof::state_map;
-use custos_proof::verify;
+use custos_proof::trail::TrailName;
+use custos_proof::verify::{self, ProvenTrail};
 
 use crate::commands::verify::NotVerified;
 use crate::exit::{Failed, Outcome, While as _};
 use crate::network::refused;
-use crate::trails::Ground;
+use crate::trails::{self, Ground};
+
+/// How many entries of the registry's trail are fetched at a time.
+const REGISTRY_PART: u64 = 4096;
+
+/// The header of a block.
+pub(crate) fn header(client: &Client, height: Height, ground: &Ground, s: &Speaker) -> Outcome<Header> {
+    let header = client.header(height).map_err(refused)?;
+    let certificate = client.certificate(height).map_err(refused)?;
+    ground
+        .believe(&header, &certificate)
+        .map_err(|failure| NotVerified::from(failure).about("the node's header".as_ref(), s))?;
+    match header.height == height {
+        true => Ok(header),
+        false => Err(Failed::against("the node gave the header of another block")),
+    }
+}
+
+/// The header of the node's last block. That there is none after it cannot be proven; its time says how old it is.
+pub(crate) fn head(client: &Client, ground: &Ground, s: &Speaker) -> Outcome<Header> {
+    let height = client.status().map_err(refused)?.height;
+    if height == 0 {
+        return Err(Failed::unable("the network has recorded nothing yet: there is no block to prove it by"));
+    }
+    header(client, Height(height), ground, s)
+}
+
+/// The genesis, whose hash is the chain's name.
+pub(crate) fn genesis(client: &Client, ground: &Ground) -> Outcome<Genesis> {
+    let genesis = client.genesis().map_err(refused)?;
+    match genesis.chain() == ground.anchor.chain {
+        true => Ok(genesis),
+        false => Err(Failed::against("the node's genesis is not that of the anchor's chain")),
+    }
+}
+
+/// Everybody who can be registered: the participants of the genesis, and all that were ever proposed in the
+/// registry's trail. A node that left one out would be found out.
+pub(crate) fn participants(
+    client: &Client,
+    ground: &Ground,
+    s: &Speaker,
+) -> Outcome<BTreeSet<ParticipantId>> {
+    let genesis = genesis(client, ground)?;
+    let mut all: BTreeSet<_> = genesis.participants.iter().map(|one| one.id.clone()).collect();
+    let name = TrailName::registry(&genesis.registrar);
+    let mut from = 0;
+    loop {
+        let part = Part::Positions(from, from + REGISTRY_PART);
+        let page = trails::fetch_open(client, &name, part, ground, s)?.proven;
+        let end = page.begin + page.entries.len() as u64;
+        if page.size > 0 && (page.begin > from || end <= from) {
+            return Err(Failed::unable(
+                "the node proves another part of the registry than the one asked for",
+            ));
+        }
+        register(&page, &mut all)?;
+        if end == page.size {
+            return Ok(all);
+        }
+        from = end;
+    }
+}
+
+/// Adds those whom a part of the registry's trail would register.
+fn register(page: &ProvenTrail, all: &mut BTreeSet<ParticipantId>) -> Outcome<()> {
+    for entry in &page.entries {
+        let Some(item) = trails::item_of(entry) else {
+            return Err(Failed::unable(format!(
+                "entry {} of the registry is not shown by this node, so it cannot be told who is registered",
+                entry.position
+            ))
+            .hint("ask another node"));
+        };
+        if let Fields::ProposalOpen(open) = &item.item.fields {
+            all.extend(open.acts.iter().filter_map(|act| match &act.item().fields {
+                Fields::ParticipantRegister(f) => Some(f.id.clone()),
+                _ => None,
+            }));
+        }
+    }
+    Ok(())
+}
 
 /// Verified entries under one header.
 struct Proven<'a> {

@@ -5,13 +5,15 @@ use std::path::Path;
 use clap::Args;
 use custos_api::blocking::Client;
 use custos_custodian::code::PatientCode;
+use custos_people::catalogue::Speaker;
 use custos_proof::hash::ChainId;
 use custos_proof::ids::{ParticipantId, TimeMs};
 use custos_proof::subject;
 use custos_proof::trail::TrailName;
 
 use crate::exit::{Failed, Outcome};
-use crate::{files, network};
+use crate::trails::Ground;
+use crate::{files, proven};
 
 /// A subject's trail by the patient's code.
 #[derive(Debug, Clone, Args)]
@@ -39,21 +41,45 @@ pub(crate) struct Readable {
     pub(crate) reader: [u8; 32],
 }
 
+/// A patient at a custodian in one year: all that the places of trails are computed from, but for the chain.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    code: PatientCode,
+    /// Who holds the patient's data.
+    pub(crate) custodian: ParticipantId,
+    /// The calendar year.
+    pub(crate) year: u16,
+}
+
+impl Subject {
+    /// The patient's own trail, or the one for a grantee.
+    pub(crate) fn trail(&self, chain: &ChainId, grantee: Option<&ParticipantId>) -> Readable {
+        readable(&self.code, chain, &self.custodian, grantee, self.year)
+    }
+
+    /// The same patient in another year.
+    pub(crate) fn in_year(&self, year: u16) -> Self {
+        Self { year, ..self.clone() }
+    }
+}
+
 impl ByCode {
-    /// The trail that is meant, or `None` when no code was given.
-    pub(crate) fn trail(&self, client: &Client) -> Outcome<Option<Readable>> {
+    /// Who is meant, or `None` when no code was given.
+    ///
+    /// The year that is not named is that of the last block, *as verified*: a node that could choose it, or the
+    /// chain, could truthfully prove that a trail which never was is empty.
+    pub(crate) fn subject(&self, client: &Client, ground: &Ground, s: &Speaker) -> Outcome<Option<Subject>> {
         let Some(code) = &self.code else { return Ok(None) };
         let code = read_code(code)?;
-        let custodian = self.custodian.as_ref().ok_or_else(|| {
+        let custodian = self.custodian.clone().ok_or_else(|| {
             Failed::unable("a code is good at one custodian: say which")
                 .hint("--custodian hospital-a.example")
         })?;
-        let status = client.status().map_err(network::refused)?;
         let year = match self.year {
             Some(year) => year,
-            None => year_of(TimeMs(status.time_ms))?,
+            None => year_of(proven::head(client, ground, s)?.time)?,
         };
-        Ok(Some(readable(&code, &status.chain, custodian, self.grantee.as_ref(), year)))
+        Ok(Some(Subject { code, custodian, year }))
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use custos_api::blocking::Client;
 use custos_api::client::Part;
 use custos_custodian::vault::Vault;
@@ -18,18 +19,42 @@ use custos_proof::certificate::Certificate;
 use custos_proof::disclosure::{self, Shown};
 use custos_proof::hash::{ChainId, ItemHash, TrailKey};
 use custos_proof::header::Header;
-use custos_proof::ids::ParticipantId;
+use custos_proof::ids::{ParticipantId, TimeMs};
 use custos_proof::record::Record;
 use custos_proof::seal::Opening;
+use custos_proof::trail::TrailName;
 use custos_proof::trail_proof::TrailProof;
 use custos_proof::verify::{self, Basis, Content, ProvenEntry, ProvenItem, ProvenTrail};
 
 use crate::commands::verify::{NotVerified, read_anchor};
 use crate::exit::{Failed, Outcome, While as _};
-use crate::network;
 use crate::screen::Screen;
-use crate::subject::{ByCode, Readable};
-use crate::time;
+use crate::subject::{Readable, Subject};
+use crate::{network, proven, time};
+
+/// How old a node's last block may be by this machine's clock before the caller is told, in ms: the longest that a
+/// policy lets validators go without a block.
+const OLD_BLOCK_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// What proofs are to be judged by, as arguments.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Anchored {
+    /// Verify from this anchor; without it the node's own genesis is believed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) anchor: Option<PathBuf>,
+    /// Refuse what a node shows of the ledger as it was before this: a time, or an age such as 1h
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    pub(crate) not_older_than: Option<TimeMs>,
+}
+
+impl Anchored {
+    /// The ground of this command; warns when the anchor is old.
+    pub(crate) fn ground(&self, client: &Client, screen: &Screen) -> Outcome<Ground> {
+        let ground = Ground::of(client, self.anchor.as_ref())?.not_older_than(self.not_older_than);
+        ground.warn(screen);
+        Ok(ground)
+    }
+}
 
 /// What proofs are judged by.
 pub(crate) struct Ground {
@@ -53,6 +78,21 @@ impl Ground {
         };
         let links = client.links(anchor.height).map_err(network::refused)?.links.into_inner();
         Ok(Self { anchor, links, recency, is_own })
+    }
+
+    /// The same, believing no state of the ledger from before that time.
+    pub(crate) fn not_older_than(mut self, oldest: Option<TimeMs>) -> Self {
+        self.recency.not_older_than = oldest;
+        self
+    }
+
+    /// Warns when what was shown last is older than a network that is well lets its last block become: a node that
+    /// is behind shows this, and so does one that hides what came later.
+    pub(crate) fn warn_of_age(&self, header: &Header, screen: &Screen) {
+        if time::now().0.saturating_sub(header.time.0) > OLD_BLOCK_MS {
+            let s = screen.speaker();
+            screen.warn(say!(s, "ground-old-block", time = time::words(header.time)));
+        }
     }
 
     /// Whether a header follows from the anchor.
@@ -127,9 +167,24 @@ pub(crate) fn fetch(
     let (bytes, proof) =
         client.trail_proof(&trail.name, part, Some(&trail.reader)).map_err(network::refused)?;
     if proof.name != trail.name {
-        return Err(Failed::against("the node proved another trail than the one asked for"));
+        return Err(another());
     }
-    verified(bytes, &proof, grantee, ground, s)
+    verified(bytes, &proof, grantee, part, ground, s)
+}
+
+/// A trail by name that everybody may read.
+pub(crate) fn fetch_open(
+    client: &Client,
+    name: &TrailName,
+    part: Part,
+    ground: &Ground,
+    s: &Speaker,
+) -> Outcome<Found> {
+    let (bytes, proof) = client.trail_proof(name, part, None).map_err(network::refused)?;
+    if proof.name != *name {
+        return Err(another());
+    }
+    verified(bytes, &proof, None, part, ground, s)
 }
 
 /// A trail by its key, as a member reads it.
@@ -142,39 +197,64 @@ pub(crate) fn fetch_by_key(
 ) -> Outcome<Found> {
     let (bytes, proof) = client.trail_proof_by_key(key, part, None).map_err(network::refused)?;
     if proof.name.key() != *key {
-        return Err(Failed::against("the node proved another trail than the one asked for"));
+        return Err(another());
     }
-    verified(bytes, &proof, None, ground, s)
+    verified(bytes, &proof, None, part, ground, s)
 }
 
+fn another() -> Failed {
+    Failed::against("the node proved another trail than the one asked for")
+}
+
+/// Verifies a proof, and that it is of the part that was asked for: a shorter one would hide the rest.
 fn verified(
     bytes: Vec<u8>,
     proof: &TrailProof,
     grantee: Option<ParticipantId>,
+    part: Part,
     ground: &Ground,
     s: &Speaker,
 ) -> Outcome<Found> {
     let proven = verify::trail(proof, &ground.basis())
         .map_err(|failure| NotVerified::from(failure).about(Path::new("the node's proof"), s))?;
+    if !is_whole(&proven, part) {
+        return Err(Failed::unable(format!(
+            "the node proved {} of {} entries of the trail, and not all that were asked for",
+            proven.entries.len(),
+            proven.size
+        ))
+        .hint("ask another node"));
+    }
     Ok(Found { grantee, bytes, proven })
 }
 
-/// The own trail and those of all participants that have one.
+/// Whether a proof leaves out nothing of the part that was asked for, as of its header.
+fn is_whole(proven: &ProvenTrail, part: Part) -> bool {
+    let end = proven.begin.saturating_add(proven.entries.len() as u64);
+    match part {
+        Part::Whole => proven.is_complete(),
+        Part::Positions(from, to) => proven.begin <= from.min(proven.size) && end >= to.min(proven.size),
+        // Nothing is known of what comes after the header.
+        Part::Times(from, to) => proven.covers(from, to.min(proven.header.header.time)),
+    }
+}
+
+/// The own trail and those of all participants that have one. That there is no other is proven: everybody who was
+/// ever registered is looked up.
 pub(crate) fn all_of(
     client: &Client,
-    subject: &ByCode,
-    own: Readable,
+    subject: &Subject,
     ground: &Ground,
     s: &Speaker,
 ) -> Outcome<Vec<Found>> {
-    let mut found = vec![fetch(client, &own, None, Part::Whole, ground, s)?];
-    for participant in client.registry().map_err(network::refused)?.participants {
-        if participant.id == own.name.owner {
+    let chain = &ground.anchor.chain;
+    let mut found = vec![fetch(client, &subject.trail(chain, None), None, Part::Whole, ground, s)?];
+    for participant in proven::participants(client, ground, s)? {
+        if participant == subject.custodian {
             continue;
         }
-        let by_grantee = ByCode { grantee: Some(participant.id.clone()), ..subject.clone() };
-        let Some(trail) = by_grantee.trail(client)? else { continue };
-        let trail = fetch(client, &trail, Some(participant.id), Part::Whole, ground, s)?;
+        let trail = subject.trail(chain, Some(&participant));
+        let trail = fetch(client, &trail, Some(participant), Part::Whole, ground, s)?;
         if trail.proven.size > 0 {
             found.push(trail);
         }

@@ -5,10 +5,12 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use custos_proof::anchor::{Advance, Links};
 use custos_proof::cbor::{Bytes, List, Wire as _};
 use custos_proof::disclosure::Disclosure;
 use custos_proof::file::Receipts;
 use custos_proof::hash::Digest;
+use custos_proof::merkle;
 use custos_proof::trail::TrailName;
 use serde_json::Value;
 use support::{Chain, hospital, own, run, write};
@@ -114,6 +116,56 @@ fn a_complete_trail_an_absence_and_a_disclosure_verify() {
     let nested = Disclosure { proof: Bytes::new(disclosure.to_bytes()).unwrap(), openings: List::default() };
     let nested = write(folder.path(), "nested", &nested.to_bytes());
     assert_eq!(run(&["verify", text(&nested), "--anchor", text(&anchor)]).0, 2);
+}
+
+#[test]
+fn a_part_of_a_trail_says_for_which_period_it_is_complete() {
+    let (chain, _) = Chain::with_a_story(0);
+    let folder = tempfile::tempdir().unwrap();
+    let anchor = write(folder.path(), "anchor", &chain.anchor().to_bytes());
+    // Five entries, one a minute from 10:01 on; the last block is the last one's.
+    let whole = chain.trail(&TrailName::subject(&hospital(), own()));
+    let part = |from: usize, to: usize| {
+        let mut proof = whole.clone();
+        let path = merkle::prove_range(&whole.leaves()[..], from as u64, to as u64, 5).unwrap();
+        proof.begin = from as u64;
+        proof.entries = List::new(whole.entries[from..to].to_vec()).unwrap();
+        proof.range_path = List::new(path).unwrap();
+        write(folder.path(), &format!("part-{from}-{to}"), &proof.to_bytes())
+    };
+    let minute = |time: &str| Value::from(format!("2026-03-12T10:{time}Z"));
+    for (from, to, words, covers_from, covers_to) in [
+        (
+            1,
+            4,
+            "everything recorded from 12 Mar 2026, 10:02:01 UTC to 12 Mar 2026, 10:03:59 UTC",
+            minute("02:00.001"),
+            minute("03:59.999"),
+        ),
+        (
+            2,
+            5,
+            "everything recorded from 12 Mar 2026, 10:03:01 UTC to 12 Mar 2026, 10:05:00 UTC",
+            minute("03:00.001"),
+            minute("05:00.000"),
+        ),
+        (
+            0,
+            3,
+            "everything recorded from the beginning to 12 Mar 2026, 10:02:59 UTC",
+            Value::from("1970-01-01T00:00:00.000Z"),
+            minute("02:59.999"),
+        ),
+        (2, 3, "no second whole", Value::Null, Value::Null),
+    ] {
+        let file = part(from, to);
+        let (code, out, err) = run(&["verify", text(&file), "--anchor", text(&anchor)]);
+        assert_eq!(code, 0, "{out}{err}");
+        assert!(out.contains(words), "{words:?} is not in:\n{out}");
+        let (_, report) = json(&["verify", text(&file), "--anchor", text(&anchor)]);
+        assert_eq!(report["complete"], false);
+        assert_eq!((&report["covers_from"], &report["covers_to"]), (&covers_from, &covers_to));
+    }
 }
 
 #[test]
@@ -409,6 +461,67 @@ fn an_anchor_older_than_its_trust_period_is_warned_of() {
         "de",
     ]);
     assert!(err.contains("Der Anker ist vom 12. M\u{e4}rz 2026"), "{err}");
+}
+
+#[test]
+fn an_anchor_that_is_written_over_is_kept_and_one_that_is_too_old_is_not_moved() {
+    let (chain, items) = Chain::with_a_story(0);
+    let folder = tempfile::tempdir().unwrap();
+    let receipt = chain.receipt(&items[2]);
+    let advance = Advance {
+        links: List::default(),
+        header: receipt.header.clone(),
+        certificate: receipt.certificate.clone(),
+        next: chain.anchor().validators,
+        witnessed: None,
+    };
+    let advance = write(folder.path(), "advance", &advance.to_bytes());
+    let first = chain.anchor().to_bytes();
+    let anchor = write(folder.path(), "anchor", &first);
+    let kept = folder.path().join("anchor.0");
+
+    let (code, report) = json(&["anchor", "update", text(&anchor), "--from", text(&advance)]);
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(report["height"], 5);
+    assert_eq!(report["node_believed"], false);
+    assert_eq!(report["kept"], text(&kept));
+    assert_eq!(std::fs::read(&kept).unwrap(), first);
+    // Moved to where it stands, it takes the place of nothing.
+    let (code, report) = json(&["anchor", "update", text(&anchor), "--from", text(&advance)]);
+    assert_eq!((code, &report["kept"]), (0, &Value::Null));
+    let receipt = write(folder.path(), "receipt", &receipt.to_bytes());
+    assert_eq!(run(&["verify", text(&receipt), "--anchor", text(&anchor)]).0, 0);
+
+    let mut old = chain.anchor();
+    old.time.0 -= 91 * 86_400_000;
+    let old_bytes = old.to_bytes();
+    let old = write(folder.path(), "old", &old_bytes);
+    let (code, _, err) = run(&["anchor", "update", text(&old), "--from", text(&advance)]);
+    assert_eq!(code, 2, "{err}");
+    for words in ["the anchor was not moved", "90 days", "somebody you trust", "--believe-node"] {
+        assert!(err.contains(words), "{words:?} is not in {err}");
+    }
+    assert_eq!(std::fs::read(&old).unwrap(), old_bytes);
+    assert!(!folder.path().join("old.0").exists());
+    // Whom to believe is a question about a node.
+    let believing = ["anchor", "update", text(&old), "--from", text(&advance), "--believe-node"];
+    assert_eq!(run(&believing).0, 2);
+    assert_eq!(run(&["anchor", "update", text(&old), "--believe-node"]).0, 2);
+    assert_eq!(std::fs::read(&old).unwrap(), old_bytes);
+}
+
+#[test]
+fn links_go_with_a_proof_and_show_nothing_alone() {
+    let (chain, items) = Chain::with_a_story(0);
+    let folder = tempfile::tempdir().unwrap();
+    let anchor = write(folder.path(), "anchor", &chain.anchor().to_bytes());
+    let receipt = write(folder.path(), "receipt", &chain.receipt(&items[2]).to_bytes());
+    let links = write(folder.path(), "links", &Links { links: List::default() }.to_bytes());
+    let (code, out, _) = run(&["verify", text(&receipt), "--anchor", text(&anchor), "--links", text(&links)]);
+    assert_eq!(code, 0, "{out}");
+    let (code, _, err) = run(&["verify", text(&links), "--anchor", text(&anchor)]);
+    assert_eq!(code, 2);
+    assert!(err.contains("a file of links, to go with a proof"), "{err}");
 }
 
 #[test]

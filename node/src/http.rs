@@ -184,15 +184,12 @@ impl Api {
     /// Refuses submissions when this node takes none now. Without a quorum they wait: what is here when the others
     /// come back is recorded first.
     fn takes(&self) -> Result<(), Fail> {
-        let stands = match self.health.borrow().state {
-            Consensus::WaitingForPeers => return Ok(()),
-            Consensus::SafetyHang(_) | Consensus::Halted(_) => true,
-            _ => false,
-        };
+        let state = self.health.borrow().state.clone();
         match self.not_ready() {
-            None => Ok(()),
-            Some(reason) if stands => Err(Fail::stands(reason)),
+            Some(_) if state == Consensus::WaitingForPeers => Ok(()),
+            Some(reason) if !state.is_live() => Err(Fail::stands(reason)),
             Some(reason) => Err(Fail::not_ready(reason)),
+            None => Ok(()),
         }
     }
 

@@ -307,6 +307,7 @@ impl<P: Peers> Worker<P> {
         let (mut steps, mut followers) = (Vec::new(), Vec::new());
         let (mut candidates, mut outcomes) = (Vec::new(), Vec::new());
         let snapshot = self.snapshot();
+        let knows_bad = self.chain.mempool().knows_bad();
         for Incoming { bytes, origin } in batch {
             if let Some(place) = first.get(&bytes) {
                 followers.push((*place, origin));
@@ -314,7 +315,8 @@ impl<P: Peers> Worker<P> {
             }
             first.insert(bytes.clone(), steps.len());
             let strict = origin.is_first();
-            match snapshot.as_ref().map_err(Clone::clone).and_then(|s| self.before_signature(s, &bytes)) {
+            let looked_at = snapshot.as_ref().map_err(Clone::clone);
+            match looked_at.and_then(|s| self.before_signature(s, knows_bad, &bytes)) {
                 Ok(Before::Check(submission, key)) => {
                     candidates.push((steps.len(), Candidate { submission: *submission, key, strict }));
                     outcomes.push(None);
@@ -373,10 +375,15 @@ impl<P: Peers> Worker<P> {
         self.chain.store().snapshot().map_err(|error| self.failed(&error))
     }
 
-    fn before_signature(&self, snapshot: &Snapshot<'_>, bytes: &[u8]) -> Result<Before, Declined> {
-        let knows_bad = self.chain.mempool().knows_bad();
+    /// `knows_bad`: whether any bytes are remembered as bad; these are hashed only then.
+    fn before_signature(
+        &self,
+        snapshot: &Snapshot<'_>,
+        knows_bad: bool,
+        bytes: &[u8],
+    ) -> Result<Before, Declined> {
         if knows_bad {
-            // Hashed before the lock is taken again.
+            // Hashed before the lock is taken.
             let hash = sha256(bytes);
             if let Some(refusal) = self.chain.mempool().bad(&hash) {
                 return Err(Declined::Refused(refusal.clone()));

@@ -295,6 +295,7 @@ impl Ledger for NodeLedger {
         let reaped = self.chain.mempool().reap(room.saturating_sub(room / 64), default.max_submissions);
         // A single submission goes in when there is less room than it needs.
         let first = reaped.first().map_or(0, |submission| submission.bytes().len() + LENGTH_BYTES);
+        let is_bounded = first <= room;
         let room = room.max(first).min(most);
         // What each submission's length needs is a fixed sum; leave out what would burst the block by it.
         let mut left = room;
@@ -341,7 +342,10 @@ impl Ledger for NodeLedger {
             .filter(|submission| body.next_if(|bytes| *bytes == submission.bytes()).is_some())
             .collect();
         let block_id = built.changes.block_id;
-        self.room.proposed(request.height, block_id);
+        // What had to go in whatever the room says nothing about the room.
+        if is_bounded {
+            self.room.proposed(request.height, block_id);
+        }
         if self.position(&block).is_none() {
             self.keep(Executed { block_id, submissions, changes: built.changes, acted });
         }

@@ -59,7 +59,7 @@ pub struct Mempool {
     queues: BTreeMap<Author, Queue>,
     bytes: usize,
     /// Whose turn comes after this one's.
-    last_served: Option<Author>,
+    begin: Begin,
     by_expiry: BTreeSet<(TimeMs, SubmissionId)>,
     rejected: Recent<SubmissionId, Rejected>,
     bad: Recent<Digest, Refusal>,
@@ -74,10 +74,22 @@ struct Queue {
 /// A submission that waited and was then refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
+    /// Whose it was.
+    pub author: Author,
     /// Why.
     pub refusal: Refusal,
     /// Until when another node may still record it.
     pub not_after: TimeMs,
+}
+
+/// Whose turn it is first in the next block.
+#[derive(Debug)]
+enum Begin {
+    Anywhere,
+    /// Nobody was passed over last time: the one after whoever began.
+    Behind(Author),
+    /// The first one of whom nothing fitted.
+    At(Author),
 }
 
 /// Why there is no room.
@@ -108,7 +120,7 @@ impl Mempool {
             pending: HashMap::new(),
             queues: BTreeMap::new(),
             bytes: 0,
-            last_served: None,
+            begin: Begin::Anywhere,
             by_expiry: BTreeSet::new(),
             rejected: Recent::new(limits.max_rejected),
             bad: Recent::new(limits.max_bad),
@@ -196,24 +208,31 @@ impl Mempool {
     }
 
     /// Submissions for a block of at most `max_bytes` and `max_count`, authors in turn; they stay here. The first one
-    /// has room whatever its size, so that none waits for ever: each author has its turn at being first.
+    /// has room whatever its size, and whoever was passed over begins next time, so that none waits for ever.
     pub fn reap(&mut self, max_bytes: usize, max_count: usize) -> Vec<Arc<Verified>> {
         let mut turns: VecDeque<(&Author, std::collections::vec_deque::Iter<'_, SubmissionId>)> =
             self.queues.iter().map(|(author, queue)| (author, queue.ids.iter())).collect();
-        // Begin behind whoever began last time.
-        if let Some(last) = &self.last_served {
-            let behind = turns.iter().take_while(|(author, _)| *author <= last).count();
-            turns.rotate_left(behind);
-        }
+        let before = |author: &Author| match &self.begin {
+            Begin::Anywhere => false,
+            Begin::Behind(last) => author <= last,
+            Begin::At(waiting) => author < waiting,
+        };
+        turns.rotate_left(turns.iter().take_while(|(author, _)| before(author)).count());
         let first = turns.front().map(|(author, _)| (*author).clone());
-        let (mut reaped, mut bytes) = (Vec::new(), 0usize);
+        let authors = turns.len();
+        let (mut reaped, mut bytes, mut passed_over) = (Vec::new(), 0usize, None);
+        let mut turn = 0;
         while let Some((author, mut ids)) = turns.pop_front() {
+            turn += 1;
             let (mut turn_bytes, mut more) = (0usize, false);
             for id in ids.by_ref() {
                 let Some(submission) = self.pending.get(id) else { continue };
                 let size = submission.bytes().len();
                 // What does not fit ends its author's part of this block: order within an author is kept.
                 if reaped.len() >= max_count || (bytes + size > max_bytes && !reaped.is_empty()) {
+                    if turn_bytes == 0 && turn <= authors {
+                        passed_over.get_or_insert(author);
+                    }
                     break;
                 }
                 reaped.push(Arc::clone(submission));
@@ -228,7 +247,11 @@ impl Mempool {
                 turns.push_back((author, ids));
             }
         }
-        self.last_served = first;
+        self.begin = match (passed_over.cloned(), first) {
+            (Some(waiting), _) => Begin::At(waiting),
+            (None, Some(first)) => Begin::Behind(first),
+            (None, None) => Begin::Anywhere,
+        };
         reaped
     }
 
@@ -243,7 +266,8 @@ impl Mempool {
     /// Removes a submission that is no longer admissible, and remembers why.
     pub fn reject(&mut self, id: &SubmissionId, refusal: Refusal) {
         if let Some(submission) = self.remove(id) {
-            self.rejected.insert(*id, Rejected { refusal, not_after: submission.payload().not_after });
+            let (author, not_after) = (submission.payload().author.clone(), submission.payload().not_after);
+            self.rejected.insert(*id, Rejected { author, refusal, not_after });
         }
     }
 
@@ -426,14 +450,29 @@ mod tests {
     #[test]
     fn a_submission_larger_than_the_room_is_alone_in_a_block_when_it_is_its_authors_turn() {
         let mut pool = Mempool::new(limits(10_000_000, 1000, 1));
-        let large = submission("hospital", 0, 100_000, 9);
+        let large = submission("hospital", 0, 4000, 9);
         pool.insert(large.clone()).unwrap();
         for number in 0..5 {
             pool.insert(submission("practice", number, 10, 9)).unwrap();
         }
-        let blocks: Vec<_> = (0..2).map(|_| pool.reap(50_000, 1000)).collect();
+        let blocks: Vec<_> = (0..2).map(|_| pool.reap(2000, 1000)).collect();
         assert_eq!(blocks[0], [large]);
         assert_eq!(authors_of(&blocks[1]), ["practice"; 5]);
+    }
+
+    #[test]
+    fn whoever_was_passed_over_begins_next_time() {
+        let mut pool = Mempool::new(limits(100_000_000, 1000, 1));
+        let authors: Vec<String> = (0..20).map(|number| format!("author-{number:02}")).collect();
+        for author in &authors {
+            pool.insert(submission(author, 0, if author == "author-13" { 4000 } else { 1000 }, 9)).unwrap();
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        // Four small ones fit, and the large one alone.
+        for _ in 0..10 {
+            seen.extend(authors_of(&pool.reap(5200, 1000)));
+        }
+        assert_eq!(seen.len(), authors.len(), "not in the order of the alphabet only: {seen:?}");
     }
 
     #[test]

@@ -154,7 +154,7 @@ impl Network {
         FileKey::read(Path::new(&text(&self.node(index)["sign_key"])))
     }
 
-    /// A client of a node, as its participant. It does not wait long and obeys no 429.
+    /// A client of a node, as its participant. It does not wait long and obeys no `Retry-After`.
     ///
     /// # Panics
     /// When the address is none.

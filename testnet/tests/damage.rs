@@ -164,6 +164,21 @@ fn table_files_with_a_flipped_bit_or_missing_are_named_and_mended() {
         }
     }
     custos(&network, 0, &["fsck", "--data", data.to_str().unwrap()]);
+    // To the first table that follows from others is done what the words say: its bytes are not put back.
+    let rebuilt = tables.iter().find(|table| {
+        let bytes = fs::read(table).unwrap();
+        flip(table, 11);
+        let words = custos(&network, 1, &["fsck", "--data", data.to_str().unwrap()]);
+        let follows = words.contains("fsck --rebuild");
+        if !follows {
+            fs::write(table, bytes).unwrap();
+        }
+        follows
+    });
+    assert!(rebuilt.is_some(), "no file is of a table that follows from others: {tables:?}");
+    settle(&network, &data);
+    custos(&network, 0, &["fsck", "--data", data.to_str().unwrap()]);
+    let tables = files(&ledger, "sst");
     // The node itself, with the largest files broken: it ends with the same words, or has not met the damage yet and is
     // then right in everything it says.
     for table in tables.iter().take(2) {

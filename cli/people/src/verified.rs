@@ -110,6 +110,21 @@ pub fn rules(proven: &ProvenTrail, shown: &[Vec<Shown>]) -> Rules {
     rules
 }
 
+/// The longest period that [`ProvenTrail::covers`]: block times, both included, between which a proof shows every
+/// entry *recorded*. From 0 where the entries begin with the first; none where not one instant is covered.
+#[must_use]
+pub fn covered(proven: &ProvenTrail) -> Option<(TimeMs, TimeMs)> {
+    let from = match proven.begin {
+        0 => TimeMs(0),
+        _ => proven.entries.first()?.record.time.plus(1),
+    };
+    let to = match proven.begin.saturating_add(proven.entries.len() as u64) == proven.size {
+        true => proven.header.header.time,
+        false => TimeMs(proven.entries.last()?.record.time.0.checked_sub(1)?),
+    };
+    (from <= to && proven.covers(from, to)).then_some((from, to))
+}
+
 /// A verified receipt in words.
 #[must_use]
 pub fn receipt(proven: &ProvenReceipt, shown: &[Shown], ground: &Ground<'_>, paint: Paint) -> String {
@@ -151,6 +166,9 @@ pub fn trail(proven: &ProvenTrail, shown: &[Vec<Shown>], ground: &Ground<'_>, pa
     let as_of = say!(s, "verified-as-of", height = header.height.to_string(), time = s.second(header.time));
     lines.pair(&say!(s, "label-as-of"), as_of);
     lines.pair(&say!(s, "label-entries"), extent(proven, s));
+    if !proven.is_complete() {
+        lines.pair(&say!(s, "label-covers"), period(proven, s));
+    }
     ground.header_lines(&proven.header, &mut lines);
     if !proven.entries.is_empty() {
         lines.heading(&say!(s, "heading-entries"));
@@ -198,6 +216,17 @@ fn extent(proven: &ProvenTrail, s: &Speaker) -> String {
             let end = proven.begin + proven.entries.len() as u64;
             say!(s, "extent-part", from = proven.begin + 1, to = end, size = size)
         }
+    }
+}
+
+/// The period that is shown whole, in whole seconds that lie within it.
+fn period(proven: &ProvenTrail, s: &Speaker) -> String {
+    let whole = covered(proven).map(|(from, to)| (from.0.div_ceil(1_000), to.0 / 1_000));
+    let time = |seconds: u64| s.second(TimeMs(seconds.saturating_mul(1_000)));
+    match whole {
+        Some((0, to)) => say!(s, "covers-from-beginning", to = time(to)),
+        Some((from, to)) if from <= to => say!(s, "covers-between", from = time(from), to = time(to)),
+        _ => say!(s, "covers-nothing"),
     }
 }
 

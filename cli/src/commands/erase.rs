@@ -15,7 +15,6 @@
 //! Deliberately absent: backups of the vault, and the systems that the statements came from.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use clap::Args;
 use custos_api::client::Part;
@@ -79,9 +78,6 @@ pub(crate) struct Erase {
     /// Only the trails of this calendar year (UTC); by default all
     #[arg(long, value_name = "YEAR")]
     year: Option<u16>,
-    /// Verify from this anchor; without it the node's own genesis is believed
-    #[arg(long, value_name = "FILE")]
-    anchor: Option<PathBuf>,
 }
 
 /// What became of one trail.
@@ -97,7 +93,7 @@ impl Erase {
     /// Runs the command.
     pub(crate) fn run(&self, screen: &Screen) -> Outcome {
         let mut desk = self.desk.open(screen)?;
-        let ground = Ground::of(&desk.client, self.anchor.as_ref())?;
+        let ground = Ground::of(&desk.client, self.desk.anchor.as_ref())?;
         ground.warn(screen);
         let before = self.before(&desk)?;
         let subject = self.patient.subject(&desk.vault)?;

@@ -51,7 +51,7 @@ impl Node {
     participant = \"hospital-a.example\"      # whose node this is; left out for a follower\n\n  \
     [api]\n  \
     listen = \"127.0.0.1:7700\"\n  \
-    names = [\"custos.hospital-a.example:443\"]   # other names under which members address it\n\n  \
+    names = [\"custos.hospital-a.example:7700\"]  # other names under which members address it\n\n  \
     [p2p]\n  \
     listen = \"/ip4/0.0.0.0/tcp/7701\"\n\n  \
     [[p2p.peers]]                            # once for each other node\n  \

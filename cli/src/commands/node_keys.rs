@@ -79,7 +79,7 @@ enum What {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  \
     custos node replace hospital-4.example --keys /etc/custos/keys \\\n    \
-    --node https://custos.hospital-1.example --key sign.key")]
+    --node http://127.0.0.1:7700 --key sign.key")]
 pub(crate) struct Replace {
     /// The validator
     #[arg(value_name = "PARTICIPANT")]

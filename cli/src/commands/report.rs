@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use custos_api::blocking::Client;
 use custos_people::accounting::{self, Material};
+use custos_people::catalogue::Speaker;
 use custos_people::report::Report;
 use custos_people::{csv, html};
 use custos_proof::anchor::{Recency, TRUST_PERIOD_MS};
@@ -24,8 +25,8 @@ use crate::exit::{Exit, Failed, Outcome};
 use crate::network;
 use crate::screen::Screen;
 use crate::subject::{ByCode, year_of};
-use crate::trails::{self, Found, Ground};
-use crate::{files, time};
+use crate::trails::{self, Anchored, Found, Ground};
+use crate::{files, proven, time};
 
 /// Write the accounting of accesses that a law asks for
 #[derive(Debug, Subcommand)]
@@ -78,6 +79,9 @@ struct Options {
     /// Verify from this anchor; needed with files, and without it the node's own genesis is believed
     #[arg(long, value_name = "FILE", required_unless_present = "url")]
     anchor: Option<PathBuf>,
+    /// Refuse what a node shows of the ledger as it was before this: a time, or an age such as 1h
+    #[arg(long, value_name = "TIME", value_parser = time::parse, conflicts_with = "files")]
+    not_older_than: Option<TimeMs>,
     /// The way from the anchor to later validators, for files
     #[arg(long, value_name = "FILE", requires = "files")]
     links: Option<PathBuf>,
@@ -159,37 +163,41 @@ impl Options {
         screen: &Screen,
     ) -> Outcome<(Vec<Opened>, custos_people::names::Names, u64)> {
         let client = Client::new(url).map_err(network::refused)?;
-        let ground = Ground::of(&client, self.anchor.as_ref())?;
-        ground.warn(screen);
+        let anchored = Anchored { anchor: self.anchor.clone(), not_older_than: self.not_older_than };
+        let (ground, s) = (anchored.ground(&client, screen)?, screen.speaker());
         let beside = self.beside()?;
         let vault = self.vault.open()?;
+        let subject = self
+            .subject
+            .subject(&client, &ground, s)?
+            .ok_or_else(|| Failed::unable("a report needs a code").hint("--code @code.txt"))?;
         let mut opened = Vec::new();
-        for year in self.years(&client)? {
-            let subject = ByCode { year: Some(year), ..self.subject.clone() };
-            let own = subject
-                .trail(&client)?
-                .ok_or_else(|| Failed::unable("a report needs a code").hint("--code @code.txt"))?;
-            for found in trails::all_of(&client, &subject, own, &ground, screen.speaker())? {
+        for year in self.years(&client, &ground, s)? {
+            for found in trails::all_of(&client, &subject.in_year(year), &ground, s)? {
                 let mut openings = beside.clone();
                 if let Some(vault) = &vault {
                     for item in found.proven.entries.iter().filter_map(trails::item_of) {
                         openings.extend(trails::openings(vault, &item.hash)?);
                     }
                 }
-                let shown = trails::shown(&ground.anchor.chain, &found.proven, &openings, screen.speaker())?;
+                let shown = trails::shown(&ground.anchor.chain, &found.proven, &openings, s)?;
                 opened.push(Opened { found, shown });
             }
+        }
+        let headers = opened.iter().map(|one| &one.found.proven.header.header);
+        if let Some(oldest) = headers.min_by_key(|header| header.height) {
+            ground.warn_of_age(oldest, screen);
         }
         Ok((opened, network::names(&client)?, ground.anchor.height.0))
     }
 
     /// The calendar years that have trails: from the network's first, not before the report begins.
-    fn years(&self, client: &Client) -> Outcome<std::ops::RangeInclusive<u16>> {
+    fn years(&self, client: &Client, ground: &Ground, s: &Speaker) -> Outcome<std::ops::RangeInclusive<u16>> {
         if let Some(year) = self.subject.year {
             return Ok(year..=year);
         }
-        let genesis = client.genesis().map_err(network::refused)?;
-        let last = year_of(TimeMs(client.status().map_err(network::refused)?.time_ms))?;
+        let genesis = proven::genesis(client, ground)?;
+        let last = year_of(proven::head(client, ground, s)?.time)?;
         // An access is recorded in its year or later, so earlier trails hold nothing of this time.
         let asked = self.from.map(year_of).transpose()?.unwrap_or(0);
         Ok(year_of(genesis.time)?.max(asked)..=last)

@@ -8,11 +8,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use custos_api::client::Part;
+use custos_people::catalogue::Speaker;
 use custos_people::event::{self, Listener, Manner};
 use custos_people::say;
 use custos_proof::cbor::{List, Wire as _};
 use custos_proof::disclosure::Openings;
 use custos_proof::hash::TrailKey;
+use custos_proof::header::Header;
 use custos_proof::ids::TimeMs;
 use custos_proof::record::Finding;
 use custos_proof::seal::Opening;
@@ -27,7 +29,7 @@ use crate::render::paint::Paint;
 use crate::render::table::table;
 use crate::screen::Screen;
 use crate::subject::ByCode;
-use crate::trails::{self, Found, Ground, Line};
+use crate::trails::{self, Anchored, Found, Ground, Line};
 use crate::{files, time};
 
 /// List, read or prove trails
@@ -54,7 +56,7 @@ impl Trail {
 /// List a patient's trails at a custodian
 ///
 /// The own trail, and one for every participant that was given a trail of its own. That there is no
-/// other is proven: each participant's place was looked up.
+/// other is proven: the place of everybody who was ever registered was looked up.
 #[derive(Debug, Args)]
 #[command(name = "list")]
 #[command(after_help = "Example:\n  \
@@ -64,9 +66,8 @@ pub(crate) struct List_ {
     node: Node,
     #[command(flatten)]
     subject: ByCode,
-    /// Verify from this anchor; without it the node's own genesis is believed
-    #[arg(long, value_name = "FILE")]
-    anchor: Option<PathBuf>,
+    #[command(flatten)]
+    anchored: Anchored,
 }
 
 /// Read a trail as a person would
@@ -91,9 +92,8 @@ pub(crate) struct Show {
     own: bool,
     #[command(flatten)]
     vault: OptionalVault,
-    /// Verify from this anchor; without it the node's own genesis is believed
-    #[arg(long, value_name = "FILE")]
-    anchor: Option<PathBuf>,
+    #[command(flatten)]
+    anchored: Anchored,
 }
 
 /// Fetch the proof of a trail, or that there is none
@@ -127,23 +127,23 @@ pub(crate) struct Prove {
     openings: Option<PathBuf>,
     #[command(flatten)]
     vault: OptionalVault,
-    /// Verify from this anchor; without it the node's own genesis is believed
-    #[arg(long, value_name = "FILE")]
-    anchor: Option<PathBuf>,
+    #[command(flatten)]
+    anchored: Anchored,
 }
 
 impl List_ {
     fn run(&self, screen: &Screen) -> Outcome {
         let s = screen.speaker();
         let client = self.node.client()?;
-        let ground = Ground::of(&client, self.anchor.as_ref())?;
-        ground.warn(screen);
+        let ground = self.anchored.ground(&client, screen)?;
         let names = network::names(&client)?;
-        let own = self
+        let subject = self
             .subject
-            .trail(&client)?
+            .subject(&client, &ground, s)?
             .ok_or_else(|| Failed::unable("a list needs a code").hint("--code @code.txt"))?;
-        let found = trails::all_of(&client, &self.subject, own, &ground, s)?;
+        let found = trails::all_of(&client, &subject, &ground, s)?;
+        let oldest = oldest(&found)?;
+        ground.warn_of_age(oldest, screen);
         screen.result(
             |_| {
                 let row = |found: &Found| {
@@ -162,7 +162,7 @@ impl List_ {
                     say!(s, "trail-head-trail"),
                 ];
                 let head: Vec<&str> = head.iter().map(String::as_str).collect();
-                format!("{}\n\n{}\n", table(&head, &cells), ground.words(s))
+                format!("{}\n\n{}\n{}\n", table(&head, &cells), as_of(oldest, s), ground.words(s))
             },
             || {
                 let row = |found: &Found| {
@@ -171,6 +171,8 @@ impl List_ {
                 };
                 json!({
                     "trails": found.iter().map(row).collect::<Vec<_>>(),
+                    "height": oldest.height.0,
+                    "time": oldest.time.to_string(),
                     "anchored": ground.is_own,
                     "anchor_is_old": ground.is_old(),
                 })
@@ -184,21 +186,22 @@ impl Show {
     fn run(&self, screen: &Screen) -> Outcome {
         let s = screen.speaker();
         let client = self.node.client()?;
-        let ground = Ground::of(&client, self.anchor.as_ref())?;
-        ground.warn(screen);
+        let ground = self.anchored.ground(&client, screen)?;
         let vault = self.vault.open()?;
         let names = network::names(&client)?;
-        let (found, listener) = match (self.subject.trail(&client)?, &self.trail) {
-            (Some(one), _) if self.own || self.subject.grantee.is_some() => {
+        let (found, listener) = match (self.subject.subject(&client, &ground, s)?, &self.trail) {
+            (Some(subject), _) if self.own || self.subject.grantee.is_some() => {
                 let grantee = self.subject.grantee.clone();
+                let one = subject.trail(&ground.anchor.chain, grantee.as_ref());
                 (vec![trails::fetch(&client, &one, grantee, Part::Whole, &ground, s)?], Listener::Subject)
             }
-            (Some(own), _) => (trails::all_of(&client, &self.subject, own, &ground, s)?, Listener::Subject),
+            (Some(subject), _) => (trails::all_of(&client, &subject, &ground, s)?, Listener::Subject),
             (None, Some(key)) => {
                 (vec![trails::fetch_by_key(&client, key, Part::Whole, &ground, s)?], Listener::Other)
             }
             (None, None) => return Err(Failed::unable("name a trail or give a code")),
         };
+        ground.warn_of_age(oldest(&found)?, screen);
         let lines = trails::lines(&found, vault.as_ref(), &ground)?;
         let rules = trails::rules(&lines);
         let manner = Manner { speaker: s, names: &names, rules: &rules, listener };
@@ -214,17 +217,21 @@ impl Prove {
     fn run(&self, screen: &Screen) -> Outcome {
         let s = screen.speaker();
         let client = self.node.client()?;
-        let ground = Ground::of(&client, self.anchor.as_ref())?;
-        ground.warn(screen);
+        let ground = self.anchored.ground(&client, screen)?;
         let part = match (self.from, self.to) {
             (Some(from), Some(to)) => Part::Times(from, to),
             _ => Part::Whole,
         };
-        let found = match (self.subject.trail(&client)?, &self.trail) {
-            (Some(one), _) => trails::fetch(&client, &one, self.subject.grantee.clone(), part, &ground, s)?,
+        let found = match (self.subject.subject(&client, &ground, s)?, &self.trail) {
+            (Some(subject), _) => {
+                let grantee = self.subject.grantee.clone();
+                let one = subject.trail(&ground.anchor.chain, grantee.as_ref());
+                trails::fetch(&client, &one, grantee, part, &ground, s)?
+            }
             (None, Some(key)) => trails::fetch_by_key(&client, key, part, &ground, s)?,
             (None, None) => return Err(Failed::unable("name a trail or give a code")),
         };
+        ground.warn_of_age(&found.proven.header.header, screen);
         files::write(&self.out, &found.bytes)?;
         let mut opened = 0;
         if let (Some(path), Some(vault)) = (&self.openings, self.vault.open()?) {
@@ -254,7 +261,11 @@ impl Prove {
             (size, false) => format!("proves {} of {size} entries of the trail", trail.entries.len()),
         };
         screen.result(
-            |_| format!("{}  {what}, as of block {}\n", self.out.display(), trail.header.header.height),
+            |_| {
+                let header = &trail.header.header;
+                let at = time::words(header.time);
+                format!("{}  {what}, as of block {} ({at})\n", self.out.display(), header.height)
+            },
             || {
                 json!({
                     "file": self.out,
@@ -264,6 +275,7 @@ impl Prove {
                     "entries": trail.entries.len(),
                     "size": trail.size,
                     "height": trail.header.header.height.0,
+                    "time": trail.header.header.time.to_string(),
                     "openings": opened,
                 })
             },
@@ -277,6 +289,16 @@ impl Prove {
     fn is_covered_by(&self, trail: &ProvenTrail) -> bool {
         matches!((self.from, self.to), (Some(from), Some(to)) if trail.covers(from, to))
     }
+}
+
+/// The oldest header that anything was proven by: nothing is known of what was recorded after it.
+fn oldest(found: &[Found]) -> Outcome<&Header> {
+    let headers = found.iter().map(|found| &found.proven.header.header);
+    headers.min_by_key(|header| header.height).ok_or_else(|| Failed::unable("no trail was asked for"))
+}
+
+fn as_of(header: &Header, s: &Speaker) -> String {
+    say!(s, "trail-as-of", height = header.height.to_string(), time = time::words(header.time))
 }
 
 fn words(found: &[Found], lines: &[Line<'_>], manner: Manner<'_>, ground: &Ground, paint: Paint) -> String {
@@ -305,9 +327,10 @@ fn words(found: &[Found], lines: &[Line<'_>], manner: Manner<'_>, ground: &Groun
     }
     text.push('\n');
     for trail in found {
-        let height = trail.proven.header.header.height.to_string();
-        let extent =
-            say!(s, "trail-extent", trail = trail.name(manner), count = trail.proven.size, height = height);
+        let header = &trail.proven.header.header;
+        let (height, time) = (header.height.to_string(), time::words(header.time));
+        let (name, count) = (trail.name(manner), trail.proven.size);
+        let extent = say!(s, "trail-extent", trail = name, count = count, height = height, time = time);
         text.push_str(&format!("{} {extent}\n", paint.good(say!(s, "trail-complete"))));
     }
     text.push_str(&format!("{}\n", ground.words(s)));
@@ -337,6 +360,7 @@ fn document(found: &[Found], lines: &[Line<'_>], manner: Manner<'_>, ground: &Gr
             "size": found.proven.size,
             "complete": found.proven.is_complete(),
             "height": found.proven.header.header.height.0,
+            "time": found.proven.header.header.time.to_string(),
         })
     };
     json!({

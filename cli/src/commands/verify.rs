@@ -9,7 +9,8 @@ use custos_people::catalogue::Speaker;
 use custos_people::names::Names;
 use custos_people::verified::{self, Ground};
 use custos_people::{failure, say};
-use custos_proof::anchor::{Link, Recency, TRUST_PERIOD_MS, TrustAnchor};
+use custos_proof::anchor::{Link, Links, Recency, TRUST_PERIOD_MS, TrustAnchor};
+use custos_proof::cbor::{List, Wire as _};
 use custos_proof::disclosure::{self, Shown};
 use custos_proof::file::{self, File, FileError};
 use custos_proof::hash::ChainId;
@@ -39,6 +40,7 @@ use crate::{files, time};
     2 it cannot be told with this anchor.\n\n\
     Examples:\n  \
     custos verify receipt.custos --anchor anchor.custos\n  \
+    custos verify receipt.custos --anchor anchor.custos --links links.custos\n  \
     custos verify trail.custos --anchor anchor.custos --openings mine.custos --not-older-than 1d"
 )]
 pub(crate) struct Verify {
@@ -51,7 +53,7 @@ pub(crate) struct Verify {
     /// Openings of sealed fields, if they are not in the file
     #[arg(long, value_name = "FILE")]
     openings: Option<PathBuf>,
-    /// The way from the anchor to later validators (`custos anchor update` makes it needless)
+    /// The way from the anchor to later validators, as `custos anchor links` fetches it
     #[arg(long, value_name = "FILE")]
     links: Option<PathBuf>,
     /// Refuse proofs whose block is older: a time, a date, or an age such as 30d
@@ -164,7 +166,7 @@ pub(crate) fn verify(bytes: &[u8], openings: &[Opening], basis: &Basis<'_>) -> R
         }
         File::Genesis(_) => Err(NotVerified::OtherType("a genesis (see `custos genesis inspect`)")),
         File::Anchor(_) => Err(NotVerified::OtherType("a trust anchor (see `custos anchor show`)")),
-        File::Links(_) => Err(NotVerified::OtherType("a file of links")),
+        File::Links(_) => Err(NotVerified::OtherType("a file of links, to go with a proof")),
         File::Advance(_) => {
             Err(NotVerified::OtherType("an advance of an anchor (see `custos anchor update`)"))
         }
@@ -230,7 +232,14 @@ impl Verified {
                     "receipts": receipts.iter().map(|(proven, shown)| report::receipt(proven, shown, ground)).collect::<Vec<_>>(),
                 }),
             },
-            Verified::Trail(proven, shown) => report::trail(proven, shown, ground),
+            Verified::Trail(proven, shown) => {
+                let mut report = report::trail(proven, shown, ground);
+                let covered = verified::covered(proven);
+                // Where the entries begin with the first, from the beginning of time.
+                report["covers_from"] = json!(covered.map(|(from, _)| from.to_string()));
+                report["covers_to"] = json!(covered.map(|(_, to)| to.to_string()));
+                report
+            }
         }
     }
 }
@@ -267,6 +276,12 @@ pub(crate) fn read_links(path: &Path) -> Outcome<Vec<Link>> {
         Ok(_) => Err(Failed::unable(format!("{} is a Custos file, but not one of links", path.display()))),
         Err(error) => Err(Failed::unable(format!("{}: {error}", path.display()))),
     }
+}
+
+/// Writes links, as [`read_links`] reads them.
+pub(crate) fn write_links(path: &Path, links: Vec<Link>) -> Outcome<()> {
+    let links = List::new(links).ok_or_else(|| Failed::unable("too many links for one file"))?;
+    files::write(path, &Links { links }.to_bytes())
 }
 
 /// Reads openings of sealed fields.

@@ -23,7 +23,7 @@ use crate::desk::{self, OptionalVault};
 use crate::exit::{Exit, Failed, Outcome, While as _};
 use crate::network::{self, member};
 use crate::screen::Screen;
-use crate::trails::{self, Ground};
+use crate::trails::{self, Anchored};
 use crate::{files, keyfile, time};
 
 /// List what a privacy officer has to look at
@@ -49,9 +49,8 @@ pub(crate) struct Worklist {
     participant: Option<ParticipantId>,
     #[command(flatten)]
     vault: OptionalVault,
-    /// Verify from this anchor; without it the node's own genesis is believed
-    #[arg(long, value_name = "FILE")]
-    anchor: Option<PathBuf>,
+    #[command(flatten)]
+    anchored: Anchored,
     /// Only what was recorded since: a time, a date, or an age such as 30d
     #[arg(long, value_name = "TIME", value_parser = time::parse, default_value = "90d")]
     from: TimeMs,
@@ -68,13 +67,13 @@ impl Worklist {
     pub(crate) fn run(&self, screen: &Screen) -> Outcome {
         let s = screen.speaker();
         let client = member(&self.url, &self.key)?;
-        let ground = Ground::of(&client, self.anchor.as_ref())?;
-        ground.warn(screen);
+        let ground = self.anchored.ground(&client, screen)?;
         let vault = self.vault.open()?;
         let key = keyfile::read(&self.key, KeyPurpose::Sign)?;
         let owner = desk::owner(&client, &key, self.participant.as_ref(), &self.key)?;
         let trail = TrailName::institution(&owner).key();
         let found = trails::fetch_by_key(&client, &trail, Part::Times(self.from, FAR), &ground, s)?;
+        ground.warn_of_age(&found.proven.header.header, screen);
         let mut openings = Vec::new();
         let mut patients = BTreeMap::new();
         if let Some(vault) = &vault {

@@ -152,8 +152,8 @@ wire_enum! {
         Trail = 1, "the trail is the stated custodian's, for the stated organisation";
         /// The cited rule stands in this trail and was in force at the stated height.
         Rule = 2, "the cited rule stands in this trail and was in force when the access was decided";
-        /// The cited permit names holder, user and purpose.
-        Permit = 3, "the cited permit covers it";
+        /// The cited permit names holder and user, and was in force. Its purpose is sealed with the event's.
+        Permit = 3, "the cited permit names holder and user, and was in force";
         /// The cited emergency was declared.
         Emergency = 4, "the cited emergency was declared";
         /// The stated height lies within policy's lag.

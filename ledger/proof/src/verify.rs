@@ -88,7 +88,7 @@ pub enum Failure {
     },
     /// The validators do not follow from the anchor with the links given.
     #[error(
-        "the validators at height {height} do not follow from the anchor; fetch the links with `custos anchor update`"
+        "the validators at height {height} do not follow from the anchor; fetch the links with `custos anchor links`, or, for a block before the anchor, take the older anchor"
     )]
     Unlinked {
         /// The height.
@@ -105,7 +105,7 @@ pub enum Failure {
     Witnesses,
     /// Past the trust period, without witnesses.
     #[error(
-        "signed by validators that follow from the anchor of {anchor}, but at {target} that is too long ago: could not exclude a forgery by keys retired since; move the anchor forward with `custos anchor update`"
+        "signed by validators that follow from the anchor of {anchor}, but at {target} that is too long ago: could not exclude a forgery by keys retired since; an anchor has to be moved before it is 90 days old: get a new one from somebody you trust"
     )]
     RetiredKeys {
         /// The anchor's time.

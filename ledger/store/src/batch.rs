@@ -64,11 +64,6 @@ impl<'db> Batch<'db> {
         self.batch.delete_cf(family(self.db, table), key);
     }
 
-    /// Removes every row of a table. No key is as long as the end of the range, nor as large.
-    pub(crate) fn clear(&mut self, table: Table) {
-        self.batch.delete_range_cf(family(self.db, table), &[][..], &[0xff; 64][..]);
-    }
-
     fn put_or_delete(&mut self, table: Table, key: impl AsRef<[u8]>, value: Option<impl AsRef<[u8]>>) {
         match value {
             Some(value) => self.put(table, key, value),

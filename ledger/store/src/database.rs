@@ -10,13 +10,13 @@ use std::fs::{File, TryLockError, create_dir_all};
 use std::ops::Deref;
 use std::path::Path;
 
-use rocksdb::DB;
+use rocksdb::{DB, Options};
 
 use crate::codec;
 use crate::error::StoreError;
 use crate::logs;
-use crate::options::{self, Limits};
-use crate::store::{damaged, read};
+use crate::options::{self, Compactions, Limits};
+use crate::store::{damaged, family, io, read};
 use crate::tables::{FORMAT, Table, meta};
 
 /// The file that is locked; it stays empty.
@@ -47,15 +47,15 @@ impl Database {
         {
             return Err(damage);
         }
-        Self::open_as_it_is(dir, limits, true)
+        Self::open_as_it_is(dir, limits, Compactions::Automatic, true)
     }
 
     /// Opens the database of a store that was begun.
-    pub(crate) fn open(dir: &Path, limits: &Limits) -> Result<Self, StoreError> {
+    pub(crate) fn open(dir: &Path, limits: &Limits, compactions: Compactions) -> Result<Self, StoreError> {
         if !dir.join("CURRENT").exists() {
             return Err(remains(dir).unwrap_or_else(|| StoreError::NotFound(dir.to_owned())));
         }
-        let db = Self::open_as_it_is(dir, limits, false)?;
+        let db = Self::open_as_it_is(dir, limits, compactions, false)?;
         // The only thing that a creation leaves behind which died before its batch.
         let format =
             read(&db, Table::Meta, meta::FORMAT)?.ok_or_else(|| StoreError::NotFound(dir.to_owned()))?;
@@ -66,12 +66,37 @@ impl Database {
         }
     }
 
-    fn open_as_it_is(dir: &Path, limits: &Limits, create: bool) -> Result<Self, StoreError> {
+    /// Puts an empty table in the place of one, whatever has become of its files: none of them is read.
+    ///
+    /// Deleting the rows would not do: a deleted row stands in its file until a compaction reads that.
+    ///
+    /// # Correctness
+    /// The caller's mark that rows are missing MUST have reached the disk before. Taking the table away and making it
+    /// again are two entries in the manifest, each synced by RocksDB; if we die between them, the next opening makes the
+    /// table that is missing (`options.rs`). If we die later, what was written since may be there in part.
+    pub(crate) fn renew(&mut self, table: Table, options: &Options) -> Result<(), StoreError> {
+        self.db.drop_cf(table.name()).map_err(io)?;
+        self.db.create_cf(table.name(), options).map_err(io)
+    }
+
+    /// Lets RocksDB begin compactions of a table that was opened with [`Compactions::Requested`].
+    pub(crate) fn compact_automatically(&self, table: Table) -> Result<(), StoreError> {
+        let option = [("disable_auto_compactions", "false")];
+        self.db.set_options_cf(family(&self.db, table), &option).map_err(io)
+    }
+
+    fn open_as_it_is(
+        dir: &Path,
+        limits: &Limits,
+        compactions: Compactions,
+        create: bool,
+    ) -> Result<Self, StoreError> {
         let lock = lock(dir)?;
         logs::check(dir)?;
         let mut options = options::database(limits);
         options.create_if_missing(create);
-        let db = DB::open_cf_descriptors(&options, dir, options::families(limits)).map_err(|error| {
+        let families = options::families(limits, compactions);
+        let db = DB::open_cf_descriptors(&options, dir, families).map_err(|error| {
             let message = error.to_string();
             // RocksDB has no error kind of its own for this; a program that does not know our lock may hold its.
             if message.contains("lock") && message.contains("LOCK") {

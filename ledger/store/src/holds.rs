@@ -8,11 +8,10 @@
 
 use std::collections::HashMap;
 
-use custos_proof::cbor::Wire;
-use custos_proof::hash::{StateKey, TrailKey};
+use custos_proof::hash::TrailKey;
 use custos_proof::record::Record;
-use custos_proof::registry::{self, SubjectTrail};
-use custos_proof::trail::TrailName;
+use custos_state::overlay::Overlay;
+use custos_state::view::ViewError;
 
 use crate::error::StoreError;
 use crate::snapshot::Snapshot;
@@ -22,13 +21,16 @@ use crate::tables::Table;
 /// What is on hold at a snapshot's head.
 pub(crate) struct Holds<'s, 'db> {
     snapshot: &'s Snapshot<'db>,
+    /// The rules' own reading of it.
+    state: Overlay<'s>,
     /// Trails that were asked about before.
     known: HashMap<TrailKey, bool>,
 }
 
 impl<'s, 'db> Holds<'s, 'db> {
-    pub(crate) fn new(snapshot: &'s Snapshot<'db>) -> Self {
-        Self { snapshot, known: HashMap::new() }
+    pub(crate) fn new(snapshot: &'s Snapshot<'db>) -> Result<Self, StoreError> {
+        let state = Overlay::new(snapshot, snapshot.head().time).map_err(|error| of_state("head", error))?;
+        Ok(Self { snapshot, state, known: HashMap::new() })
     }
 
     /// The snapshot that they are of.
@@ -50,28 +52,15 @@ impl<'s, 'db> Holds<'s, 'db> {
         if let Some(held) = self.known.get(trail) {
             return Ok(*held);
         }
-        let held = self.counted(trail)? || self.custodian_is_held(trail)?;
+        let held = self.state.is_held(trail).map_err(|error| of_state(&trail.to_string(), error))?;
         self.known.insert(*trail, held);
         Ok(held)
     }
+}
 
-    fn counted(&self, trail: &TrailKey) -> Result<bool, StoreError> {
-        let holds = self.entry::<u64>(&registry::held_key(trail), "a number of holds")?;
-        Ok(holds.is_some_and(|holds| holds > 0))
-    }
-
-    /// Institutions' trails have no entry of their own.
-    fn custodian_is_held(&self, trail: &TrailKey) -> Result<bool, StoreError> {
-        match self.entry::<SubjectTrail>(&registry::subject_key(trail), "a subject's trail")? {
-            Some(subject) => self.counted(&TrailName::institution(&subject.custodian).key()),
-            None => Ok(false),
-        }
-    }
-
-    fn entry<T: Wire>(&self, key: &StateKey, expected: &str) -> Result<Option<T>, StoreError> {
-        let Some(bytes) = self.snapshot.state_entry(key)? else { return Ok(None) };
-        T::from_bytes(&bytes)
-            .map(Some)
-            .map_err(|error| damaged(Table::State, key.to_string(), expected, error.to_string()))
+fn of_state(key: &str, error: ViewError) -> StoreError {
+    match error {
+        ViewError::Io(why) => StoreError::Io(why),
+        ViewError::Damaged { what } => damaged(Table::State, key, "whether it is on hold", what),
     }
 }

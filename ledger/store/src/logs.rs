@@ -8,9 +8,14 @@
 //! type    1 full, or the fragments of a longer write: 2 first, 3 middle, 4 last
 //! ```
 //!
+//! It has other types for logs that are recycled (5 to 8, 11, 131), compressed (9), of keys with timestamps (10), or that
+//! name the log before them (130). None is written unless it is asked for, and nobody asks for it here (`options.rs`). A
+//! torn write does not leave one either: every byte of its header was written, or is zero.
+//!
 //! RocksDB cuts off in silence what looks like a write that was torn by a crash: a record that ends behind the end of
 //! the file, and whatever follows a header of zeros in its block. One flipped bit of a length in an acknowledged block
-//! looks so too. It drops a whole log, or never comes back, where a type says that the log is recycled (types 5 to 8).
+//! looks so too. It drops a whole log, or never comes back, where a type says that the log is recycled, and passes over
+//! a record of a type from 128 on that it does not know.
 //!
 //! So the first record that does not hold together is looked at more closely:
 //!
@@ -103,7 +108,7 @@ fn check_file(dir: &Path, name: &str, log: Log) -> Result<(), StoreError> {
 
 /// What a log is for, and so after how many writes it is synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Log {
+pub(crate) enum Log {
     /// After each one.
     Ahead,
     /// After several, perhaps.
@@ -111,7 +116,7 @@ enum Log {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Verdict {
+pub(crate) enum Verdict {
     Whole,
     /// From there on nothing was acknowledged.
     Torn {
@@ -124,7 +129,7 @@ enum Verdict {
 }
 
 /// Reads a log, a block at a time.
-fn judge(log: &mut impl Read, kind: Log) -> io::Result<Verdict> {
+pub(crate) fn judge(log: &mut impl Read, kind: Log) -> io::Result<Verdict> {
     let mut block = Vec::with_capacity(BLOCK_BYTES);
     let mut begins: u64 = 0;
     let mut hole: Option<u64> = None;
@@ -205,17 +210,11 @@ impl Header {
         (self.is_written_here() && checksum(covered) == self.checksum).then_some(end)
     }
 
-    /// Zero is what was never written. Types above the fragments' are none of ours, but RocksDB knows what they are;
-    /// those of a recycled log have longer headers, and ours never are recycled (`options.rs`).
     fn is_written_here(&self) -> bool {
-        self.kind != 0 && !self.is_recycled()
+        (FULL..=LAST).contains(&self.kind)
     }
 
-    fn is_recycled(&self) -> bool {
-        matches!(self.kind, 5..=8 | 11 | 131)
-    }
-
-    /// Whether a write begins here. Types beside the fragments' are no writes.
+    /// Whether a write begins here.
     fn begins(&self) -> bool {
         self.kind == FULL || self.kind == FIRST
     }
@@ -246,11 +245,11 @@ fn broken(block: &[u8], at: usize) -> Option<String> {
             return Some(format!("its type is {}, and its checksum that of type {kind}", header.kind));
         }
     }
-    if header.is_recycled() {
-        return Some(format!("its type is {}, which is never written here", header.kind));
-    }
     if header.kind == 0 {
         return None;
+    }
+    if !header.is_written_here() {
+        return Some(format!("its type is {}, which is never written here", header.kind));
     }
     let mut crc = Crc::new();
     for (length, byte) in block.get(at + TYPE_AT..)?.iter().enumerate() {
@@ -273,7 +272,7 @@ fn following(block: &[u8], bad: usize) -> Option<usize> {
     let header = Header::read(block, bad)?;
     // This is how a torn write begins.
     let goes_on_behind_the_file = header.end(bad) > block.len() && header.end(bad) <= BLOCK_BYTES;
-    if (FULL..=LAST).contains(&header.kind) && goes_on_behind_the_file {
+    if header.is_written_here() && goes_on_behind_the_file {
         return None;
     }
     // From behind: a record is looked at only if the next one is known to lead to the end.

@@ -54,7 +54,11 @@ const FILES_OF_A_PROCESS: u64 = 1024;
 const LEAST_OPEN_FILES: i32 = 64;
 /// Column families are many and mostly small: they begin with little memory each.
 const ARENA_BYTES: usize = 64 << 10;
-const TABLE_FILE_BYTES: u64 = 32 << 20;
+const TABLE_FILE_BYTES: u64 = 8 << 20;
+/// How large the first level of a table is that new rows are merged into. Rows of random keys (`events`, `item_index`)
+/// come in files of a megabyte or so and each of them meets all of that level: with RocksDB's 256 MB a ledger of ten
+/// million records wrote every such row some fifty times.
+const FIRST_LEVEL_BYTES: u64 = 32 << 20;
 /// The part of a table's unflushed bytes that a filter over their keys may take besides.
 const MEMORY_FILTER_RATIO: f64 = 0.02;
 
@@ -104,14 +108,31 @@ pub(crate) fn synced() -> WriteOptions {
     options
 }
 
-pub(crate) fn families(limits: &Limits) -> Vec<ColumnFamilyDescriptor> {
-    let cache = Cache::new_lru_cache(limits.cache_bytes);
-    Table::ALL
-        .iter()
-        .map(|table| ColumnFamilyDescriptor::new(table.name(), family(*table, &cache)))
+/// Who begins compactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compactions {
+    /// RocksDB, when it sees fit: as a node runs.
+    Automatic,
+    /// Only whoever asks for one: to look for damage, and to mend it. RocksDB takes no write any more after a compaction
+    /// met a file whose checksums do not hold, and would begin that compaction again at every opening.
+    Requested,
+}
+
+pub(crate) fn families(limits: &Limits, compactions: Compactions) -> Vec<ColumnFamilyDescriptor> {
+    tables(limits)
+        .map(|(table, mut options)| {
+            options.set_disable_auto_compactions(compactions == Compactions::Requested);
+            ColumnFamilyDescriptor::new(table.name(), options)
+        })
         // RocksDB insists on this one; nothing is in it.
         .chain([ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, Options::default())])
         .collect()
+}
+
+/// How each table is kept, over one cache.
+pub(crate) fn tables(limits: &Limits) -> impl Iterator<Item = (Table, Options)> {
+    let cache = Cache::new_lru_cache(limits.cache_bytes);
+    Table::ALL.iter().map(move |table| (*table, family(*table, &cache)))
 }
 
 fn family(table: Table, cache: &Cache) -> Options {
@@ -130,6 +151,7 @@ fn family(table: Table, cache: &Cache) -> Options {
     options.set_write_buffer_size(TABLE_BUFFER_BYTES);
     options.set_arena_block_size(ARENA_BYTES);
     options.set_target_file_size_base(TABLE_FILE_BYTES);
+    options.set_max_bytes_for_level_base(FIRST_LEVEL_BYTES);
     let (block_bytes, compression) = match table.usage() {
         Use::Bytes => (16 << 10, DBCompressionType::Lz4),
         Use::Scan => (8 << 10, DBCompressionType::Lz4),

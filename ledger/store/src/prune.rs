@@ -73,7 +73,7 @@ impl Store {
             let to = end.min(from + BLOCKS_AT_ONCE);
             let snapshot = self.snapshot()?;
             let mut batch = Batch::new(self.database());
-            let (mut missing, mut holds) = (None, Holds::new(&snapshot));
+            let (mut missing, mut holds) = (None, Holds::new(&snapshot)?);
             for height in (from..to).map(Height) {
                 if self.prune_block(&mut holds, height, envelopes, &mut batch, &mut pruned)? {
                     missing = Some(height);

@@ -35,7 +35,7 @@ use crate::damage;
 use crate::database::Database;
 use crate::entries::EntryCache;
 use crate::error::{Damage, StoreError};
-use crate::options::Limits;
+use crate::options::{Compactions, Limits};
 use crate::pages::PageCache;
 use crate::rows::HeadRow;
 use crate::snapshot::Snapshot;
@@ -167,7 +167,7 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_with(dir: &Path, limits: &Limits) -> Result<Store, StoreError> {
-        let db = Database::open(dir, limits)?;
+        let db = Database::open(dir, limits, Compactions::Automatic)?;
         if read(&db, Table::Meta, meta::REBUILDING)?.is_some() {
             return Err(StoreError::RebuildInterrupted);
         }
@@ -179,7 +179,7 @@ impl Store {
 
     /// Opens without comparing the head with the roots: for fsck and rebuild, which say more about what is wrong.
     pub(crate) fn open_unchecked(dir: &Path, limits: &Limits) -> Result<Store, StoreError> {
-        let db = Database::open(dir, limits)?;
+        let db = Database::open(dir, limits, Compactions::Requested)?;
         Self::assemble(db, dir, limits, |_| Ok(Edge::default()))
     }
 
@@ -376,6 +376,10 @@ impl Store {
 
     pub(crate) fn database(&self) -> &DB {
         &self.db
+    }
+
+    pub(crate) fn database_mut(&mut self) -> &mut Database {
+        &mut self.db
     }
 
     pub(crate) fn writer(&self) -> &Mutex<Writer> {

@@ -1,11 +1,12 @@
 //! A typed client of the HTTP API.
 //!
-//! Everything has a bound: connecting, the whole request, the length of an answer, and how often a
-//! 429 is obeyed. What comes back as a file comes back as the exact bytes, decoded once to see that
+//! Everything has a bound: connecting, the whole request, the length of an answer, and how often the
+//! request to try again is obeyed. What comes back as a file comes back as the exact bytes, decoded once to see that
 //! they are one; whether to believe them is for `custos_proof::verify`.
 //!
-//! With a member's key every request is signed (RFC 9421). Nothing is retried but 429: a submission
-//! that was cut off can be sent again as it is, because the same bytes are recorded once.
+//! With a member's key every request is signed (RFC 9421). Nothing is retried but 429, and for what is handed
+//! in 503 with `Retry-After`: a submission that was cut off can be sent again as it is, because the same bytes
+//! are recorded once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -663,4 +664,30 @@ fn describe(error: &reqwest::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_sent_again_when_the_node_says_so_and_a_question_goes_elsewhere() {
+        let answer = |status, seconds: Option<u64>| Answer {
+            status,
+            content_type: String::new(),
+            retry_after: seconds.map(Duration::from_secs),
+            body: Vec::new(),
+        };
+        let second = Duration::from_secs(1);
+        for hands_in in [true, false] {
+            let full = StatusCode::TOO_MANY_REQUESTS;
+            assert_eq!(answer(full, Some(7)).asks_again(hands_in), Some(7 * second));
+            assert_eq!(answer(full, None).asks_again(hands_in), Some(second));
+            assert_eq!(answer(StatusCode::OK, Some(7)).asks_again(hands_in), None);
+        }
+        let behind = StatusCode::SERVICE_UNAVAILABLE;
+        assert_eq!(answer(behind, Some(2)).asks_again(true), Some(2 * second));
+        assert_eq!(answer(behind, Some(2)).asks_again(false), None);
+        assert_eq!(answer(behind, None).asks_again(true), None, "it needs its operator");
+    }
 }

@@ -15,13 +15,13 @@ use custos_api::answers::Status;
 use custos_api::client::{Client, ClientError, Limits, Submitted};
 use custos_api::problem::Problem;
 use custos_custodian::import::Planned;
-use custos_proof::anchor::{Recency, TrustAnchor};
+use custos_proof::anchor::{Link, Recency, TrustAnchor};
 use custos_proof::cbor::Wire as _;
-use custos_proof::file::Receipts;
 use custos_proof::hash::{ChainId, ItemHash};
-use custos_proof::ids::{ParticipantId, Random16, TimeMs};
+use custos_proof::ids::{Height, ParticipantId, Random16, TimeMs};
 use custos_proof::keys::{Signer, key_id};
 use custos_proof::kinds::Class;
+use custos_proof::receipt::Receipt;
 use custos_proof::record::Record;
 use custos_proof::submission::{Author, Draft, Submission};
 use custos_proof::verify::{self, Basis};
@@ -143,19 +143,24 @@ impl Ledger {
         }
     }
 
-    /// Where an item is recorded, if it is.
+    /// Where an item is recorded, if it is, by a receipt that verifies from the anchor.
     ///
     /// # Errors
-    /// No node says.
-    pub async fn find(&self, item: &ItemHash) -> Result<Option<custos_proof::ids::Height>, ClientError> {
-        match self.client().item(item, None).await {
-            Ok(answer) => Ok(Some(custos_proof::ids::Height(answer.height))),
-            Err(ClientError::Problem(problem)) if problem.status == 404 => Ok(None),
-            Err(error) => {
-                self.turn(&error.to_string());
-                Err(error)
-            }
+    /// Why this node does not say, or is not believed; the next one is asked next time.
+    pub async fn find(&mut self, item: &Planned) -> Result<Option<Height>, String> {
+        let answer = self.client().receipt(&item.hash, None).await;
+        let said = match answer {
+            Err(ClientError::Problem(problem)) if problem.status == 404 => return Ok(None),
+            Err(error) => Err(error.to_string()),
+            Ok(bytes) => match Receipt::from_bytes(&bytes) {
+                Ok(receipt) => self.verified(&[receipt], std::slice::from_ref(item)).await,
+                Err(error) => Err(error.to_string()),
+            },
+        };
+        if let Err(why) = &said {
+            self.turn(why);
         }
+        Ok(said?.get(&item.hash).map(|record| record.height))
     }
 
     /// Hands items in until they are recorded, or refused for good. Gives back their records.
@@ -227,7 +232,8 @@ impl Ledger {
     /// What an answer means, in one place.
     async fn judge(&mut self, answer: Result<Submitted, ClientError>, items: &[Planned]) -> Said {
         match answer {
-            Ok(Submitted::Committed { receipts, .. }) => match self.verified(&receipts, items).await {
+            Ok(Submitted::Committed { receipts, .. }) => match self.verified(&receipts.receipts, items).await
+            {
                 Ok(records) => Said::Recorded(records),
                 Err(why) => Said::Again(format!("receipts that do not verify: {why}")),
             },
@@ -250,26 +256,36 @@ impl Ledger {
     /// The records of all items, each proven from the anchor.
     async fn verified(
         &mut self,
-        receipts: &Receipts,
+        receipts: &[Receipt],
         items: &[Planned],
     ) -> Result<BTreeMap<ItemHash, Record>, String> {
         if clock::now().0.saturating_sub(self.anchor.time.0) > ANCHOR_AGE_MS {
             self.move_anchor().await;
         }
-        let mut proven = self.proven(receipts, items);
+        let mut proven = self.proven(receipts, items, &[]);
         if proven.is_err() {
             // Other validators, perhaps.
             self.move_anchor().await;
-            proven = self.proven(receipts, items);
+            proven = self.proven(receipts, items, &[]);
+        }
+        if proven.is_err() {
+            // Recorded between the first anchor and the moved one, and validators changed in between.
+            let links = self.client().links(self.first.height).await.map_err(|error| error.to_string())?;
+            proven = self.proven(receipts, items, &links.links);
         }
         proven
     }
 
-    fn proven(&self, receipts: &Receipts, items: &[Planned]) -> Result<BTreeMap<ItemHash, Record>, String> {
+    fn proven(
+        &self,
+        receipts: &[Receipt],
+        items: &[Planned],
+        links: &[Link],
+    ) -> Result<BTreeMap<ItemHash, Record>, String> {
         let mut records = BTreeMap::new();
-        for receipt in receipts.receipts.iter() {
+        for receipt in receipts {
             let from =
-                |anchor| verify::receipt(receipt, &Basis { anchor, links: &[], recency: Recency::default() });
+                |anchor| verify::receipt(receipt, &Basis { anchor, links, recency: Recency::default() });
             let proven =
                 from(&self.anchor).or_else(|_| from(&self.first)).map_err(|error| error.to_string())?;
             records.insert(proven.item.hash, proven.item.record);

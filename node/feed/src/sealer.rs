@@ -371,9 +371,8 @@ impl Sealer {
     async fn found(&mut self, items: &[Planned]) -> Result<HashSet<ItemHash>, Trouble> {
         let mut settled = Vec::new();
         for item in items {
-            let answer = self.ledger.find(&item.hash).await;
-            let height =
-                answer.map_err(|error| Trouble::Ledger { what: "a question", why: error.to_string() })?;
+            let answer = self.ledger.find(item).await;
+            let height = answer.map_err(|why| Trouble::Ledger { what: "a question", why })?;
             settled.extend(height.map(|height| (item.hash, ItemState::Recorded(height))));
         }
         self.vault().await?.settle(&settled)?;

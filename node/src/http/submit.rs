@@ -208,8 +208,8 @@ pub(super) async fn status(
             }
             if let Some(rejected) = mempool.rejected(&id) {
                 let rejection = rejection(&rejected.refusal, rejected.not_after < now);
-                // The detail may speak of the items; the code does not.
-                let rejection = if caller.member.is_some() {
+                // The detail may speak of the items, which are for their author; the code does not.
+                let rejection = if caller.wrote(&rejected.author) {
                     rejection
                 } else {
                     Rejection { detail: String::new(), ..rejection }

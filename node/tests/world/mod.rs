@@ -153,7 +153,7 @@ pub(crate) async fn run(dir: &Path, config: &Config) -> Node {
     Node::start(Config::read(&path).unwrap()).await.unwrap()
 }
 
-/// A client of a node that shows nothing, and obeys no 429.
+/// A client of a node that shows nothing, and obeys no `Retry-After`.
 pub(crate) fn client(node: &Node) -> Client {
     let limits = Limits { retries: 0, ..Limits::default() };
     Client::with_limits(&format!("http://{}", node.api_address()), limits).unwrap()
@@ -210,7 +210,7 @@ impl World {
         self.dir.path()
     }
 
-    /// A client that shows nothing, and obeys no 429.
+    /// A client that shows nothing, and obeys no `Retry-After`.
     pub(crate) fn client(&self) -> Client {
         client(self.node.as_ref().unwrap())
     }

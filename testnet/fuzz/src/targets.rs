@@ -5,7 +5,7 @@
 //!   interfaces   what people and programs write: HTTP headers, JSON, TOML, codes
 //!   health       what hospitals' systems send: FHIR, DICOM audit XML, syslog
 //!   peers        what validators send each other: frames, bundles of submissions, engine messages
-//!   disks        what was written here before: rows, bodies, vaults, spools
+//!   disks        what was written here before: rows, logs, snapshots, bodies, vaults, spools
 //! ```
 
 use crate::target::Target;

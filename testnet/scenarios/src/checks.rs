@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use custos_api::answers::SubmissionState;
 use custos_api::blocking::Client;
 use custos_api::client::Limits;
-use custos_proof::anchor::{Recency, TrustAnchor};
+use custos_proof::anchor::{Links, Recency, TrustAnchor};
 use custos_proof::cbor::Wire as _;
 use custos_proof::hash::SubmissionId;
 use custos_proof::header::Header;
@@ -76,10 +76,18 @@ pub fn whole(network: &mut Network, nodes: &[usize], acknowledged: &[Kept]) -> C
     nobody_signed_twice(network, nodes);
     network.down();
     for node in nodes {
-        no_panic(network, *node);
-        fsck(network, *node);
+        left_whole(network, *node);
     }
     Checked { nodes: nodes.len(), heights, acknowledged: acknowledged.len(), receipts, second_verifier }
+}
+
+/// What is checked of a node that has stopped, whether it still decides or not.
+///
+/// # Panics
+/// When it panicked, or its data are not whole.
+pub fn left_whole(network: &Network, node: usize) {
+    no_panic(network, node);
+    fsck(network, node);
 }
 
 /// Waits until a node takes work.
@@ -191,8 +199,8 @@ fn known_everywhere(network: &Network, nodes: &[usize], acknowledged: &[Kept]) {
 fn receipts_verify(network: &Network, node: usize, acknowledged: &[Kept]) -> (usize, bool) {
     let anchor = std::fs::read(network.file("anchor")).expect("because the network has an anchor");
     let anchor = TrustAnchor::from_bytes(&anchor).expect("because it is one");
-    let links = reader(network, node).links(Height(0)).expect("because the node answers").links;
-    let basis = Basis { anchor: &anchor, links: &links, recency: Recency::default() };
+    let links = reader(network, node).links(Height(0)).expect("because the node answers");
+    let basis = Basis { anchor: &anchor, links: &links.links, recency: Recency::default() };
     let mut verified = 0;
     for kept in acknowledged {
         let id = kept.submission.id();
@@ -204,24 +212,25 @@ fn receipts_verify(network: &Network, node: usize, acknowledged: &[Kept]) -> (us
             verified += 1;
         }
     }
-    let second = links.is_empty() && acknowledged.last().is_some_and(|kept| second_verifier(network, kept));
+    let second = acknowledged.last().is_some_and(|kept| second_verifier(network, kept, &links));
     (verified, second)
 }
 
-/// Has the verifier in Python look at one receipt; false when there is no Python.
-fn second_verifier(network: &Network, kept: &Kept) -> bool {
+/// Has the verifier in Python look at one receipt, with the way to later validators if there is one; false when there
+/// is no Python.
+fn second_verifier(network: &Network, kept: &Kept, links: &Links) -> bool {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/spec/verify.py");
     let Some(receipt) = kept.receipts.receipts.first() else { return false };
     let file = network.folder().join("receipt.custos");
     std::fs::write(&file, receipt.to_bytes()).expect("because the folder is ours");
-    let output = Command::new("python3")
-        .arg(script)
-        .arg(&file)
-        .arg("--anchor")
-        .arg(network.file("anchor"))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output();
-    let Ok(output) = output else { return false };
+    let mut command = Command::new("python3");
+    command.arg(script).arg(&file).arg("--anchor").arg(network.file("anchor"));
+    if !links.links.is_empty() {
+        let way = network.folder().join("links.custos");
+        std::fs::write(&way, links.to_bytes()).expect("because the folder is ours");
+        command.arg("--links").arg(way);
+    }
+    let Ok(output) = command.env("PYTHONDONTWRITEBYTECODE", "1").output() else { return false };
     let talk = [output.stdout, output.stderr].concat();
     assert_eq!(
         output.status.code(),

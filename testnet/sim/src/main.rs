@@ -1,5 +1,7 @@
 //! `sim`: simulates seeds, and shows the first that must not be as it is.
 //!
+//! A seed with a finding is simulated once more, to say whether it shows the same again.
+//!
 //! Exit code 0 when every seed ran clean, 1 with a finding, 2 when the arguments make no sense.
 
 use std::process::ExitCode;
@@ -65,6 +67,8 @@ fn main() -> ExitCode {
         }
         if !report.findings.is_empty() {
             show(&arguments, &report);
+            let again = simulate(&Options { trace: false, ..options });
+            eprintln!("{}", compared(&report, &again));
             return ExitCode::from(1);
         }
         heights += report.height;
@@ -101,6 +105,8 @@ fn as_json(report: &Report) -> serde_json::Value {
         "pairs_reported": report.pairs_reported,
         "reports_recorded": report.reports_recorded,
         "highest_round": report.rounds,
+        "newcomer_signed": report.newcomer_signed,
+        "founder_left": report.founder_left,
         "synced_blocks": report.counts.synced,
         "log_entries_replayed": report.counts.replayed,
         "blocks_refused": report.counts.refused,
@@ -139,4 +145,23 @@ fn show(arguments: &Arguments, report: &Report) {
         arguments.heights,
         named.unwrap_or_default()
     );
+}
+
+/// Whether a seed that was simulated once more did the same.
+fn compared(report: &Report, again: &Report) -> String {
+    let trace = |of: &Report| match of.trace.as_str() {
+        "" => "none, because it panicked".to_owned(),
+        trace => trace.to_owned(),
+    };
+    let findings = again.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    match report.trace == again.trace && report.findings == again.findings {
+        true => format!("simulated once more, it did the same: trace {}", trace(again)),
+        false => format!(
+            "simulated once more, it did NOT do the same: trace {} before, {} now, with {} findings: {findings}; \
+             what differs does not follow from the seed, and that is a fault of the simulator",
+            trace(report),
+            trace(again),
+            again.findings.len()
+        ),
+    }
 }

@@ -75,6 +75,8 @@ pub(crate) enum Out {
     Later(u64, Wake),
     /// It signed this and is about to send it.
     Said(Spoken),
+    /// Its engine decided a height by this.
+    Decided(Certificate),
     /// A block is on its disk.
     Committed(Box<Block>, Certificate),
     /// A client may be told that a submission is recorded.

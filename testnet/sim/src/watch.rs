@@ -1,7 +1,8 @@
 //! The oracles of consensus: what must hold of what honest validators sign, commit, tell and report.
 //!
 //! They see what leaves a node, never what is in it, and compute nothing with the code they judge. What
-//! a block means is for the naive ledger ([`crate::oracle`]), which is asked once for every height.
+//! a block means is for the naive ledger ([`crate::oracle`]), which is asked once for every height; and who
+//! decides it, for every certificate by which an honest node decides.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,17 +12,24 @@ use custos_engine::core::Spoken;
 use custos_proof::cbor::Wire as _;
 use custos_proof::certificate::Certificate;
 use custos_proof::hash::{BlockId, SubmissionId};
-use custos_proof::header::Block;
-use custos_proof::ids::{Height, Random16, Round, TimeMs};
+use custos_proof::header::{Block, Header};
+use custos_proof::ids::{Height, ParticipantId, Random16, Round, TimeMs};
 use custos_proof::item::Item;
 use custos_proof::keys::PublicKey;
 use custos_proof::kinds::Fields;
 use custos_proof::submission::{Author, Submission};
 
-/// Asked about every block once, in order, and about the whole at the end.
+use crate::oracle::Deciders;
+
+/// Asked about every block once, in order, about certificates of heights up to the next, and about the whole at the
+/// end.
 pub(crate) trait Judge {
     /// What is wrong with a block.
     fn block(&mut self, block: &Block) -> Result<(), String>;
+    /// What is wrong with a certificate, or who decided by it.
+    fn certificate(&mut self, certificate: &Certificate) -> Result<Deciders, String>;
+    /// What is wrong with who built a block.
+    fn turn(&self, header: &Header) -> Result<(), String>;
     /// What is wrong with the whole.
     fn end(&self) -> Result<(), String>;
 }
@@ -33,6 +41,12 @@ impl Judge for Nobody {
     fn block(&mut self, _: &Block) -> Result<(), String> {
         Ok(())
     }
+    fn certificate(&mut self, _: &Certificate) -> Result<Deciders, String> {
+        Ok(Deciders::default())
+    }
+    fn turn(&self, _: &Header) -> Result<(), String> {
+        Ok(())
+    }
     fn end(&self) -> Result<(), String> {
         Ok(())
     }
@@ -41,6 +55,12 @@ impl Judge for Nobody {
 impl Judge for crate::oracle::Naive {
     fn block(&mut self, block: &Block) -> Result<(), String> {
         Self::block(self, block).map_err(|finding| finding.to_string())
+    }
+    fn certificate(&mut self, certificate: &Certificate) -> Result<Deciders, String> {
+        Self::certificate(self, certificate).map_err(|finding| finding.to_string())
+    }
+    fn turn(&self, header: &Header) -> Result<(), String> {
+        Self::turn(self, header).map_err(|finding| finding.to_string())
     }
     fn end(&self) -> Result<(), String> {
         self.linkage().map_err(|finding| finding.to_string())
@@ -84,6 +104,10 @@ pub(crate) struct Watch {
     pub(crate) items: u64,
     pub(crate) kinds: BTreeMap<&'static str, u64>,
     pub(crate) rounds: u32,
+    /// Who signed a certificate.
+    pub(crate) signers: BTreeSet<ParticipantId>,
+    /// Who decides the last height of which a certificate was seen.
+    pub(crate) deciding: (Height, Vec<ParticipantId>),
     pub(crate) findings: Vec<Finding>,
 }
 
@@ -110,6 +134,8 @@ impl Watch {
             items: 0,
             kinds: BTreeMap::new(),
             rounds: 0,
+            signers: BTreeSet::new(),
+            deciding: (Height(0), Vec::new()),
             findings: Vec::new(),
         }
     }
@@ -159,11 +185,33 @@ impl Watch {
         }
     }
 
+    /// An honest node's engine has decided a height by a certificate, or a node has kept one.
+    pub(crate) fn decided(&mut self, node: &str, certificate: &Certificate) {
+        // A height further on is judged when its block is committed: then everything before it is known.
+        if certificate.height > self.height().next() {
+            return;
+        }
+        match self.judge.certificate(certificate) {
+            Ok(Deciders { validators, signed }) => {
+                self.signers.extend(signed);
+                if certificate.height > self.deciding.0 {
+                    self.deciding = (certificate.height, validators);
+                }
+            }
+            Err(finding) => self.find("certificates hold", format!("{node} decided by one: {finding}")),
+        }
+    }
+
     /// An honest node has a block on its disk.
     pub(crate) fn committed(&mut self, node: &str, block: &Block, certificate: &Certificate) {
         let (height, id) = (block.header.height, block.header.block_id());
         if certificate.block_id != id || certificate.height != height {
             self.find("one header per height", format!("{node} committed {id} with another's certificate"));
+        }
+        self.decided(node, certificate);
+        if certificate.round < block.header.round {
+            let what = format!("{node} decided {id} in round {}, before it was built", certificate.round);
+            self.find("certificates hold", what);
         }
         let place = usize::try_from(height.0.saturating_sub(1)).unwrap_or(usize::MAX);
         match self.chain.get(place) {
@@ -177,6 +225,9 @@ impl Watch {
                 let what = format!("{node} committed height {height} after {}", self.chain.len());
                 return self.find("one header per height", what);
             }
+        }
+        if let Err(finding) = self.judge.turn(&block.header) {
+            self.find("certificates hold", format!("built out of turn: {finding}"));
         }
         self.chain.push(id);
         self.rounds = self.rounds.max(certificate.round.0);

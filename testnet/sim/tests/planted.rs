@@ -47,6 +47,6 @@ fn a_trail_that_forgets_a_record_is_found_by_computing_it_again() {
 #[test]
 fn a_quorum_that_is_one_too_small_decides_nothing() {
     let finding = found(Plant::QuorumOffByOne, &[]);
-    assert_eq!(finding.oracle, "honest nodes go on");
-    assert!(finding.what.contains("not more than two thirds"), "{finding}");
+    assert_eq!(finding.oracle, "certificates hold");
+    assert!(finding.what.contains("no-quorum"), "{finding}");
 }

@@ -16,11 +16,13 @@ trail-place = Eintrag { $item }, Block { $height }
 trail-empty = Hier ist nichts aufgezeichnet.
 trail-complete = vollständig
 trail-extent = { $count ->
-    [one] { $trail }: ihr einziger Eintrag bis Block { $height }
-   *[other] { $trail }: alle { $count } Einträge bis Block { $height }
+    [one] { $trail }: ihr einziger Eintrag bis Block { $height } ({ $time })
+   *[other] { $trail }: alle { $count } Einträge bis Block { $height } ({ $time })
 }
+trail-as-of = Stand: Block { $height } ({ $time }).
 ground-own = Bestätigt von Ihrem Anker aus.
 ground-node = Nur vom Anfangsblock aus bestätigt, den der Knoten selbst nennt: Mit --anchor muss man dem Knoten nicht glauben.
+ground-old-block = der letzte Block, den dieser Knoten zeigt, ist vom { $time }: Er ist im Rückstand oder verbirgt, was danach kam; einen anderen Knoten fragen oder --not-older-than angeben
 label-kind = Art
 label-says = sagt
 label-expires = läuft ab

@@ -16,11 +16,13 @@ trail-place = item { $item }, block { $height }
 trail-empty = Nothing is recorded here.
 trail-complete = complete
 trail-extent = { $count ->
-    [one] { $trail }: its one entry up to block { $height }
-   *[other] { $trail }: all { $count } entries up to block { $height }
+    [one] { $trail }: its one entry up to block { $height } ({ $time })
+   *[other] { $trail }: all { $count } entries up to block { $height } ({ $time })
 }
+trail-as-of = As of block { $height } ({ $time }).
 ground-own = Verified from your anchor.
 ground-node = Verified from the node's own genesis only: with --anchor you need not believe the node.
+ground-old-block = the last block that this node shows is of { $time }: it is behind, or hides what came later; ask another node, or say --not-older-than
 label-kind = kind
 label-says = says
 label-expires = expires

@@ -6,6 +6,7 @@ use custos_proof::ids::{ParticipantId, Random16};
 use custos_proof::registry::{
     self, AgentEntry, Due, DuePlace, Emergency, Hold, JobStep, Permit, PermitTerms, RecordStep, Transfer,
 };
+use custos_proof::trail::TrailName;
 
 use super::Overlay;
 use crate::changes::Erasure;
@@ -112,6 +113,18 @@ impl Overlay<'_> {
     /// How many holds are on a trail; an institution's trail stands for everything of the institution.
     pub fn held(&self, trail: &TrailKey) -> Result<u64, ViewError> {
         Ok(self.read(&registry::held_key(trail), "number of holds")?.unwrap_or(0))
+    }
+
+    /// Whether what a trail holds must stay: a hold is on the trail, or on everything of its custodian.
+    pub fn is_held(&self, trail: &TrailKey) -> Result<bool, ViewError> {
+        if self.held(trail)? > 0 {
+            return Ok(true);
+        }
+        // Institutions' trails have no entry of their own: theirs is the hold on everything.
+        match self.subject(trail)? {
+            Some(subject) => Ok(self.held(&TrailName::institution(&subject.custodian).key())? > 0),
+            None => Ok(false),
+        }
     }
 
     /// No holds are no entry.

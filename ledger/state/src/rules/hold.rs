@@ -138,8 +138,7 @@ pub(super) fn erase(
             format!("a stretch of 1 to {MAX_ERASED} entries that the trail has"),
         );
     }
-    let own = TrailName::institution(saying.id);
-    if overlay.held(&key)? > 0 || overlay.held(&own.key())? > 0 {
+    if overlay.is_held(&key)? {
         return refuse(
             RefusalCode::OnHold,
             "a hold is on this trail or on its custodian: it has to be lifted first",
@@ -156,7 +155,7 @@ pub(super) fn erase(
         }
     }
     overlay.erase(erasure(saying.id, f, overlay.time()));
-    Ok(vec![name, own])
+    Ok(vec![name, TrailName::institution(saying.id)])
 }
 
 /// What an erasure by `custodian` that was recorded at `time` takes.

@@ -104,8 +104,8 @@ fn stage(
     }
     fs::create_dir_all(dir).map_err(io(dir))?;
     load(&mut reading, dir, &Limits::default(), progress)?;
-    let store = Store::open_unchecked(dir, &Limits::default())?;
-    let report = rebuild_open(&store, progress)?;
+    let mut store = Store::open_unchecked(dir, &Limits::default())?;
+    let report = rebuild_open(&mut store, progress)?;
     let snapshot = store.snapshot()?;
     let proven = believe(&snapshot, anchor, recency, report)?;
     drop(snapshot);

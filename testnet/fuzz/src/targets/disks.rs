@@ -1,4 +1,5 @@
-//! What was written here before, as a crash or a bad disk could leave it.
+//! What was written here before, as a crash or a bad disk could leave it. Snapshots too, which anybody may have
+//! written.
 
 use crate::target::{Outcome, Target, Text};
 
@@ -19,6 +20,20 @@ pub(super) const TARGETS: &[Target] = &[
         text: Text::Bytes,
         run: |bytes| Outcome::of(custos_store::fuzz::row(bytes)),
         seeds: custos_store::fuzz::rows,
+    },
+    Target {
+        name: "store_log",
+        reads: "the database's own logs: the first byte is what the log is for",
+        text: Text::Bytes,
+        run: |bytes| Outcome::of(custos_store::fuzz::log(bytes)),
+        seeds: custos_store::fuzz::logs,
+    },
+    Target {
+        name: "snapshot",
+        reads: "a snapshot's manifest and chunks: the first byte is which",
+        text: Text::Bytes,
+        run: |bytes| Outcome::of(custos_store::fuzz::snapshot(bytes)),
+        seeds: custos_store::fuzz::snapshots,
     },
     Target {
         name: "stored_body",

@@ -83,6 +83,8 @@ fn tell(plan: &Plan) -> Result<Told, Skipped> {
     load.wait_for(some, PATIENCE);
     kept.extend(load.finish());
     let checked = checks::whole(&mut network, &[1, 2, 3, 5], &kept);
+    // The one that no longer decides was killed and not started again; what it left is whole, too.
+    checks::left_whole(&network, 4);
     let seen = Seen::new(
         "a fifth node registered and voted in, the fourth voted out in the same act; then the fourth and another killed",
         format!(

@@ -1,11 +1,13 @@
 //! System calls of one node that write to the disk fail, from some moment on or once: strace injects it.
 //!
 //! A failed write leaves unknown what is on the disk. The node has to stop taking part, say why, and open
-//! afterwards, or say why not. It may never go on as if nothing had happened.
+//! afterwards, or say why not. It may never go on as if nothing had happened: strace tells how many calls it let
+//! fail, and a node that outlasts one of them without exit code 2 or a safety hang fails the story.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use custos_testnet::{Network, binary, plain};
@@ -43,42 +45,29 @@ enum Part {
 
 /// How long a node may go on under strace until the fault has struck.
 const STRIKES: Duration = Duration::from_secs(120);
+/// How long a node that has halted may take to end.
+const ENDS: Duration = Duration::from_secs(60);
 
 fn tell(plan: &Plan) -> Result<Told, Skipped> {
     can_inject()?;
     let mut network = Network::up(4);
     let load = Load::start(&network, &Pace { nodes: vec![1, 2, 3], ..Pace::gentle() });
-    let mut seen = Vec::new();
+    let (mut seen, mut struck) = (Vec::new(), 0);
     for (call, fault, part) in FAULTS.into_iter().take(plan.times(2, FAULTS.len())) {
         load.wait_for(4, PATIENCE);
         network.stop(4);
         let mut traced = Traced::start(&network, call, fault, part);
-        let began = Instant::now();
         let what = format!("{call}, {fault}, {part:?}");
-        let (outcome, shown) = loop {
-            if let Some(code) = traced.ended() {
-                break (format!("the process ended with exit code {code}"), "no process".to_owned());
-            }
-            let shown = health(&network, 4);
-            if shown.starts_with("halted") || shown.starts_with("safety-hang") {
-                break ("it stopped taking part and says so".to_owned(), shown);
-            }
-            if began.elapsed() > STRIKES {
-                break ("the call was not made, or its failure mattered to nobody".to_owned(), shown);
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        };
-        // A node that halts ends by itself soon; one in a safety hang stays until it is ended.
-        let halted = Instant::now();
-        while traced.ended().is_none()
-            && halted.elapsed() < Duration::from_secs(15)
-            && !shown.starts_with("safety")
-        {
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        let (shown, code) = traced.outlast(&network);
         let words = traced.end();
+        let failed = traced.failed();
         assert!(!words.contains("panicked at"), "{what}: {}", checks::last_lines(&words));
+        let outcome = judged(failed, code, &shown)
+            .unwrap_or_else(|wrong| panic!("{what}: {wrong}\n{}", checks::last_lines(&words)));
+        struck += usize::from(failed > 0);
         let line = ["halt", "safety", "ERROR", "write-ahead"].iter().find_map(|word| line_with(&words, word));
+        let line = line.or_else(|| words.lines().rev().find(|line| !line.trim().is_empty()).map(brief));
+        assert!(failed == 0 || line.is_some(), "{what}: it does not say why");
         load.wait_for(4, PATIENCE);
 
         // And afterwards, on a disk that works: it opens, or says why not.
@@ -101,7 +90,7 @@ fn tell(plan: &Plan) -> Result<Told, Skipped> {
                 "{what}: it neither opens nor ends: {}",
                 health(&network, 4)
             );
-            std::thread::sleep(Duration::from_millis(100));
+            sleep(Duration::from_millis(100));
         };
         seen.push(Seen::new(
             format!("{call} fails: {}", fault.replace("error=", "").replace(":when=", ", from call ")),
@@ -109,14 +98,39 @@ fn tell(plan: &Plan) -> Result<Told, Skipped> {
             format!("`/healthz`: {}; log: {}", brief(&shown), line.unwrap_or_else(|| "(no line)".into())),
         ));
     }
+    assert!(struck > 0, "no call was made that was to fail: nothing was shown");
     let kept = load.finish();
     Ok(Told { seen, checked: checks::whole(&mut network, &FOUR, &kept) })
+}
+
+/// What became of a node of which so many calls failed: it ended with exit code 2, or it stands still for safety
+/// and says why. Anything else is wrong.
+fn judged(failed: usize, code: Option<i32>, shown: &str) -> Result<String, String> {
+    match (failed, code) {
+        (0, None) if !takes_no_part(shown) => Ok("the call was not made".into()),
+        (0, _) => Err(format!("no call failed, and it ended with {code:?}, or says {shown}")),
+        (_, Some(2)) => Ok(format!("{failed} calls failed; the process ended with exit code 2")),
+        (_, Some(code)) => Err(format!("{failed} calls failed, and it ended with exit code {code}")),
+        (_, None) if shown.starts_with("safety-hang: ") => {
+            Ok(format!("{failed} calls failed; it stands still for safety, says so and stays up"))
+        }
+        (_, None) => {
+            Err(format!("{failed} calls failed, and it goes on as if nothing had happened: {shown}"))
+        }
+    }
+}
+
+/// Whether this is what `/healthz` says of a node that has stopped taking part.
+fn takes_no_part(shown: &str) -> bool {
+    shown.starts_with("halted") || shown.starts_with("safety-hang")
 }
 
 /// Node 4 under strace.
 struct Traced {
     strace: Child,
     log: PathBuf,
+    /// The traced calls, as strace writes them.
+    calls: PathBuf,
     code: Option<i32>,
 }
 
@@ -124,8 +138,9 @@ impl Traced {
     fn start(network: &Network, call: &str, fault: &str, part: Part) -> Self {
         let log = network.folder().join("node-4.traced.log");
         let file = fs::File::create(&log).expect("because the folder is ours");
+        let calls = network.folder().join("node-4.strace");
         let mut command = Command::new("strace");
-        command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")]);
+        command.args(["-f", "-qq", "-e", &format!("trace={call}"), "-o"]).arg(&calls);
         command.args(["-e", &format!("inject={call}:{fault}")]);
         let data = network.data(4);
         match part {
@@ -149,7 +164,7 @@ impl Traced {
             .stderr(file)
             .spawn()
             .expect("because strace is there");
-        Self { strace, log, code: None }
+        Self { strace, log, calls, code: None }
     }
 
     fn ended(&mut self) -> Option<i32> {
@@ -157,6 +172,34 @@ impl Traced {
             self.code = self.strace.try_wait().ok().flatten().map(|status| status.code().unwrap_or(-1));
         }
         self.code
+    }
+
+    /// Waits until the node has ended, or stands for safety, or has had its time; what `/healthz` said last, and the
+    /// exit code of a node that ended.
+    fn outlast(&mut self, network: &Network) -> (String, Option<i32>) {
+        let began = Instant::now();
+        let shown = loop {
+            if self.ended().is_some() {
+                break "no process".to_owned();
+            }
+            let shown = health(network, 4);
+            if takes_no_part(&shown) || began.elapsed() > STRIKES {
+                break shown;
+            }
+            sleep(Duration::from_millis(100));
+        };
+        // A node that halts ends by itself soon; one in a safety hang stays until it is ended.
+        let halted = Instant::now();
+        while shown.starts_with("halted") && self.ended().is_none() && halted.elapsed() < ENDS {
+            sleep(Duration::from_millis(100));
+        }
+        (shown, self.ended())
+    }
+
+    /// How many calls strace let fail; complete once it has ended.
+    fn failed(&self) -> usize {
+        let calls = fs::read(&self.calls).unwrap_or_default();
+        String::from_utf8_lossy(&calls).matches("(INJECTED)").count()
     }
 
     /// Ends node and strace if they have not ended; what the node wrote.

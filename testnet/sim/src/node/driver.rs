@@ -101,6 +101,8 @@ impl Node {
                 world.out.push(Out::Send(None, Frame::Liveness(bytes)));
             }
             CoreEffect::Decided(certificate) => {
+                // Before the host refuses it, if it does.
+                world.out.push(Out::Decided(certificate.clone()));
                 let ticket = run.keep(Question::Committed);
                 run.host_in.push_back(Input::Decided(ticket, certificate));
             }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use custos_proof::hash::{ItemHash, SubmissionId, TrailKey};
-use custos_proof::ids::{Height, TimeMs};
+use custos_proof::ids::{Height, Round, TimeMs};
 use thiserror::Error;
 
 use super::tree::Hash;
@@ -43,6 +43,14 @@ pub enum What {
         stated: String,
         /// What follows from the history.
         computed: String,
+    },
+    /// A certificate that does not show that a block was decided.
+    #[error("the certificate of round {round} does not hold: {word}")]
+    Certificate {
+        /// The round in which it says that the block was decided.
+        round: Round,
+        /// The word of docs/spec/verification.md.
+        word: &'static str,
     },
     /// Bytes of the body that are no submission.
     #[error("submission {place} of the body is none: {why}")]

@@ -7,7 +7,7 @@
 //! `custos-state` is not made here a second time; of `custos-proof` it takes types and decoders, and nothing that
 //! computes.
 //!
-//! Deliberately absent: anything fast or incremental; certificates, proposers and rounds, which are the business of
+//! Deliberately absent: anything fast or incremental; what validators say before they decide, which is the business of
 //! the oracle of consensus; and an opinion about bytes that were never decided.
 //!
 //! ```no_run
@@ -25,7 +25,7 @@
 // A finding ends a run: its size does not matter.
 #![allow(clippy::result_large_err)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use custos_proof::cbor::Wire as _;
 use custos_proof::genesis::Genesis;
@@ -39,6 +39,7 @@ mod acts;
 mod admission;
 mod bounds;
 mod calendar;
+mod certificate;
 mod compare;
 mod curve;
 mod finding;
@@ -52,6 +53,7 @@ mod testimony;
 mod tree;
 mod votes;
 
+pub use certificate::Deciders;
 pub use finding::{Finding, What};
 
 use acts::Act;
@@ -73,6 +75,7 @@ pub struct Naive {
     map: Map,
     /// What the body of each submission that was recorded held, and where it is.
     placed: BTreeMap<Hash, Vec<Hash>>,
+    valid: certificate::Valid,
 }
 
 /// What a node says it did in a block, beside the header: to name what is wrong, not only that something is.
@@ -143,7 +146,7 @@ impl Naive {
             listings: Vec::new(),
         };
         let map = map::of(&history);
-        Ok(Self { history, map, placed: BTreeMap::new() })
+        Ok(Self { history, map, placed: BTreeMap::new(), valid: BTreeSet::new() })
     }
 
     /// Judges the next block; afterwards it is part of the history.
@@ -212,7 +215,7 @@ impl Naive {
         };
         roots().map_err(at)?;
         h.past.push(Past { time: header.time.0, id: block_id(header) });
-        *self = Self { history: h, map, placed };
+        (self.history, self.map, self.placed) = (h, map, placed);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use custos_proof::registry::Role;
 use custos_proof::submission::Author;
 
 use super::calendar::year;
+use super::certificate;
 use super::curve;
 use super::history::{History, institution_trail, key_id, permit_trail, subject_trail};
 use super::spell;
@@ -411,15 +412,8 @@ fn report(h: &History, me: &ParticipantId, suspended: bool, f: &misbehaviour::Re
     let is_consensus_key = h.key(&key_id(&f.key)).is_some_and(|key| key.purpose == 2);
     let block = |vote: &misbehaviour::SignedVote| vote.block.map(|block| block.0);
     let is_signed = |vote: &misbehaviour::SignedVote| {
-        let preimage = spell::array(&[
-            spell::bytes(&h.chain),
-            spell::uint(f.height.0),
-            spell::uint(u64::from(f.round.0)),
-            spell::uint(f.vote.number()),
-            spell::option(block(vote).map(|block| spell::bytes(&block))),
-            spell::bytes(&f.key.0),
-        ]);
-        let message = [&b"custos/1/vote\0"[..], &preimage].concat();
+        let (place, kind) = ((f.height, f.round), f.vote.number());
+        let message = certificate::vote(h, place, kind, block(vote).as_ref(), &f.key);
         curve::is_signed(&f.key.0, &message, &vote.signature.0)
     };
     let mut codes = Vec::new();

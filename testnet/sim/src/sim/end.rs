@@ -1,5 +1,7 @@
 //! When a simulation is over, and what must hold then.
 
+use custos_proof::ids::ParticipantId;
+
 use super::*;
 
 impl Sim {
@@ -110,6 +112,14 @@ impl Sim {
         }
         let honest = self.nodes.iter().filter(|node| node.byzantine.is_none());
         let dues = honest.map(|node| node.disk.facts()).max().unwrap_or_default();
+        let decides = |id: &ParticipantId| self.watch.deciding.1.contains(id);
+        let (newcomer_signed, founder_left) = match self.world.hospitals.split_last() {
+            Some((newcomer, founders)) => (
+                self.watch.signers.contains(&newcomer.id),
+                !self.watch.deciding.1.is_empty() && founders.iter().any(|founder| !decides(&founder.id)),
+            ),
+            None => (false, false),
+        };
         Report {
             seed: self.options.seed,
             trace: self.hasher.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect(),
@@ -122,6 +132,8 @@ impl Sim {
             pairs_reported: self.watch.pairs_reported,
             reports_recorded: self.watch.reports_recorded,
             rounds: self.watch.rounds,
+            newcomer_signed,
+            founder_left,
             counts,
             dues,
             kinds: self.watch.kinds,

@@ -326,8 +326,7 @@ fn of_size(plan: &Plan, net: &Network, records: u64) -> Outcome<Value> {
     let alone = ["--receipts", "--clients", "1", "--pause-ms", "20", "--submissions", "50", "--no-limits"];
     let idle = net.bench(&alone)?;
     let singles = net.bench(&closed(&plan.text(4), &["--clients", CLIENTS, "--no-limits"]))?;
-    let few =
-        ["--items", "500", "--clients", "16", "--submissions", "100", "--warm-up", "8", "--no-limits"];
+    let few = ["--items", "500", "--clients", "16", "--submissions", "100", "--warm-up", "8", "--no-limits"];
     let batches = net.bench(&few)?;
     Ok(json!({
         "records": records, "singles": singles, "batches": batches, "idle": idle, "trail": trail,
