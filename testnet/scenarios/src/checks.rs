@@ -112,6 +112,18 @@ pub fn ready(network: &Network, node: usize, patience: Duration) {
     }
 }
 
+/// Whether these nodes, which run, record nothing for `lasting`, once what was under way is over after `settling`.
+///
+/// For halts that last longer than a client waits: one that was cut off asks another node then, and is told what was
+/// recorded before the halt.
+#[must_use]
+pub fn stand_still(network: &Network, nodes: &[usize], settling: Duration, lasting: Duration) -> bool {
+    sleep(settling);
+    let before = network.head(nodes);
+    sleep(lasting);
+    network.head(nodes) == before
+}
+
 /// The end of a log.
 #[must_use]
 pub fn last_lines(log: &str) -> String {
