@@ -11,7 +11,7 @@
 //!   refusal  -> ask the node   recorded after all, or dropped for good
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +45,7 @@ use crate::network::refused;
 use crate::screen::Screen;
 use crate::subject::{read_code, year_of};
 use crate::trails::Ground;
-use crate::{files, time};
+use crate::{files, hand_in, time};
 
 /// How many submissions of one wave are under way at a time.
 const UNDER_WAY: usize = 4;
@@ -474,19 +474,10 @@ impl Desk {
 
     /// The records of receipts, which have to be of exactly these items, and with an anchor have to follow from it.
     fn judge(&mut self, receipts: &[Receipt], items: &[ItemHash], s: &Speaker) -> Outcome<Vec<Record>> {
-        let mut records = Vec::new();
         for receipt in receipts {
             self.believe(receipt, s)?;
-            records.push(Record::from_bytes(&receipt.record).could_not(|| "read a receipt")?);
         }
-        let stated: BTreeSet<_> = records.iter().filter_map(|one| Some(one.as_item()?.item)).collect();
-        match stated == items.iter().copied().collect() {
-            true => Ok(records),
-            false => {
-                Err(Failed::against("the node's receipts are of other items than those it was asked about")
-                    .hint("nothing was noted as recorded; ask another node"))
-            }
-        }
+        hand_in::records(receipts, items)
     }
 
     fn believe(&mut self, receipt: &Receipt, s: &Speaker) -> Outcome<()> {

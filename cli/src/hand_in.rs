@@ -10,11 +10,12 @@ use std::time::Duration;
 use custos_api::blocking::Client;
 use custos_api::client::Submitted;
 use custos_proof::cbor::Wire as _;
-use custos_proof::hash::ChainId;
+use custos_proof::hash::{ChainId, ItemHash};
 use custos_proof::ids::{ItemId, ParticipantId, Random16};
 use custos_proof::item::Item;
 use custos_proof::keys::{KeyPurpose, Signer as _, key_id};
 use custos_proof::kinds::{Class, Fields};
+use custos_proof::receipt::Receipt;
 use custos_proof::record::Record;
 use custos_proof::submission::{Author, Draft, Submission};
 
@@ -86,21 +87,22 @@ impl Hand {
             if let Submitted::Committed { receipts, .. } =
                 self.client.submit_and_wait(submission.bytes(), PATIENCE).map_err(refused)?
             {
-                let record = |receipt: &custos_proof::receipt::Receipt| {
-                    Record::from_bytes(&receipt.record).could_not(|| "read a receipt")
-                };
-                let records = receipts.receipts.iter().map(record).collect::<Outcome<Vec<_>>>()?;
-                let stated: BTreeSet<_> =
-                    records.iter().filter_map(|one| Some(one.as_item()?.item)).collect();
-                return match stated == submission.item_hashes().iter().copied().collect() {
-                    true => Ok(records),
-                    false => {
-                        Err(Failed::against("the node's receipts are of other items than those handed in"))
-                    }
-                };
+                return records(&receipts.receipts, submission.item_hashes());
             }
         }
         Err(Failed::unable(format!("not recorded yet; the submission is {}", submission.id())))
+    }
+}
+
+/// The records of receipts, which have to be of exactly these items.
+pub(crate) fn records(receipts: &[Receipt], items: &[ItemHash]) -> Outcome<Vec<Record>> {
+    let record = |receipt: &Receipt| Record::from_bytes(&receipt.record).could_not(|| "read a receipt");
+    let records = receipts.iter().map(record).collect::<Outcome<Vec<_>>>()?;
+    let stated: BTreeSet<_> = records.iter().filter_map(|one| Some(one.as_item()?.item)).collect();
+    match stated == items.iter().copied().collect() {
+        true => Ok(records),
+        false => Err(Failed::against("the node's receipts are of other items than those it was asked about")
+            .hint("nothing was noted as recorded; ask another node")),
     }
 }
 

@@ -64,9 +64,10 @@ pub(crate) fn genesis(client: &Client, ground: &Ground) -> Outcome<Genesis> {
 }
 
 /// Everybody who can be registered: the participants of the genesis, and all that were ever proposed in the
-/// registry's trail. A node that left one out would be found out.
+/// registry's trail, as of `since` or later. A node that left one out would be found out.
 pub(crate) fn participants(
     client: &Client,
+    since: Height,
     ground: &Ground,
     s: &Speaker,
 ) -> Outcome<BTreeSet<ParticipantId>> {
@@ -76,7 +77,9 @@ pub(crate) fn participants(
     let mut from = 0;
     loop {
         let part = Part::Positions(from, from + REGISTRY_PART);
-        let page = trails::fetch_open(client, &name, part, ground, s)?.proven;
+        let page = trails::by_name(client, &name, None, part, ground, s)?;
+        trails::not_before(&page, since)?;
+        let page = page.proven;
         let end = page.begin + page.entries.len() as u64;
         if page.size > 0 && (page.begin > from || end <= from) {
             return Err(Failed::unable(

@@ -19,7 +19,7 @@ use custos_proof::certificate::Certificate;
 use custos_proof::disclosure::{self, Shown};
 use custos_proof::hash::{ChainId, ItemHash, TrailKey};
 use custos_proof::header::Header;
-use custos_proof::ids::{ParticipantId, TimeMs};
+use custos_proof::ids::{Height, ParticipantId, TimeMs};
 use custos_proof::record::Record;
 use custos_proof::seal::Opening;
 use custos_proof::trail::TrailName;
@@ -164,27 +164,24 @@ pub(crate) fn fetch(
     ground: &Ground,
     s: &Speaker,
 ) -> Outcome<Found> {
-    let (bytes, proof) =
-        client.trail_proof(&trail.name, part, Some(&trail.reader)).map_err(network::refused)?;
-    if proof.name != trail.name {
-        return Err(another());
-    }
-    verified(bytes, &proof, grantee, part, ground, s)
+    let found = by_name(client, &trail.name, Some(&trail.reader), part, ground, s)?;
+    Ok(Found { grantee, ..found })
 }
 
-/// A trail by name that everybody may read.
-pub(crate) fn fetch_open(
+/// A trail by name; everybody may read the registry's without a reader's preimage.
+pub(crate) fn by_name(
     client: &Client,
     name: &TrailName,
+    reader: Option<&[u8; 32]>,
     part: Part,
     ground: &Ground,
     s: &Speaker,
 ) -> Outcome<Found> {
-    let (bytes, proof) = client.trail_proof(name, part, None).map_err(network::refused)?;
+    let (bytes, proof) = client.trail_proof(name, part, reader).map_err(network::refused)?;
     if proof.name != *name {
         return Err(another());
     }
-    verified(bytes, &proof, None, part, ground, s)
+    verified(bytes, &proof, part, ground, s)
 }
 
 /// A trail by its key, as a member reads it.
@@ -199,7 +196,7 @@ pub(crate) fn fetch_by_key(
     if proof.name.key() != *key {
         return Err(another());
     }
-    verified(bytes, &proof, None, part, ground, s)
+    verified(bytes, &proof, part, ground, s)
 }
 
 fn another() -> Failed {
@@ -207,14 +204,7 @@ fn another() -> Failed {
 }
 
 /// Verifies a proof, and that it is of the part that was asked for: a shorter one would hide the rest.
-fn verified(
-    bytes: Vec<u8>,
-    proof: &TrailProof,
-    grantee: Option<ParticipantId>,
-    part: Part,
-    ground: &Ground,
-    s: &Speaker,
-) -> Outcome<Found> {
+fn verified(bytes: Vec<u8>, proof: &TrailProof, part: Part, ground: &Ground, s: &Speaker) -> Outcome<Found> {
     let proven = verify::trail(proof, &ground.basis())
         .map_err(|failure| NotVerified::from(failure).about(Path::new("the node's proof"), s))?;
     if !is_whole(&proven, part) {
@@ -225,7 +215,7 @@ fn verified(
         ))
         .hint("ask another node"));
     }
-    Ok(Found { grantee, bytes, proven })
+    Ok(Found { grantee: None, bytes, proven })
 }
 
 /// Whether a proof leaves out nothing of the part that was asked for, as of its header.
@@ -248,18 +238,33 @@ pub(crate) fn all_of(
     s: &Speaker,
 ) -> Outcome<Vec<Found>> {
     let chain = &ground.anchor.chain;
-    let mut found = vec![fetch(client, &subject.trail(chain, None), None, Part::Whole, ground, s)?];
-    for participant in proven::participants(client, ground, s)? {
+    let own = fetch(client, &subject.trail(chain, None), None, Part::Whole, ground, s)?;
+    let since = own.proven.header.header.height;
+    let mut found = vec![own];
+    for participant in proven::participants(client, since, ground, s)? {
         if participant == subject.custodian {
             continue;
         }
         let trail = subject.trail(chain, Some(&participant));
         let trail = fetch(client, &trail, Some(participant), Part::Whole, ground, s)?;
+        not_before(&trail, since)?;
         if trail.proven.size > 0 {
             found.push(trail);
         }
     }
     Ok(found)
+}
+
+/// Whether what was asked for later is of an earlier state of the ledger: that hides what was recorded in between.
+pub(crate) fn not_before(found: &Found, since: Height) -> Outcome<()> {
+    let height = found.proven.header.header.height;
+    match height >= since {
+        true => Ok(()),
+        false => {
+            Err(Failed::unable(format!("the node shows block {since}, and then what was so at {height}"))
+                .hint("ask again, or another node"))
+        }
+    }
 }
 
 /// All openings of an item that the vault has; none when it does not know the item.
