@@ -143,11 +143,10 @@ impl LedgerArgs {
         };
         let ground = Ground::of(&client, self.anchor.as_ref())?;
         ground.warn(screen);
-        let head = client.status().map_err(refused)?.height;
         let header = match (self.at_height, at) {
             (Some(height), _) => proven::header(&client, Height(height), &ground, s)?,
-            (None, Some(time)) => last_before(&client, head, time, &ground, s)?,
-            (None, None) => proven::header(&client, Height(head), &ground, s)?,
+            (None, Some(time)) => last_before(&client, time, &ground, s)?,
+            (None, None) => proven::head(&client, &ground, s)?,
         };
         let (height, time) = (header.height, header.time);
         let policy = policy_at(&client, height, &ground, s)?;
@@ -235,21 +234,25 @@ impl LedgerArgs {
 }
 
 /// The last header of a time or before: its follower, if there is one, is verified to be later.
-fn last_before(client: &Client, head: u64, time: TimeMs, ground: &Ground, s: &Speaker) -> Outcome<Header> {
-    let (mut low, mut high) = (0, head);
-    while low < high {
-        let middle = low + (high - low).div_ceil(2);
+fn last_before(client: &Client, time: TimeMs, ground: &Ground, s: &Speaker) -> Outcome<Header> {
+    let head = proven::head(client, ground, s)?;
+    if head.time <= time {
+        return Ok(head);
+    }
+    // The block at `high` is later than the time.
+    let (mut low, mut high) = (0, head.height.0);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
         match client.header(Height(middle)).map_err(refused)?.time <= time {
             true => low = middle,
-            false => high = middle - 1,
+            false => high = middle,
         }
     }
     if low == 0 {
         return Err(Failed::unable(format!("there was no block yet at {}", crate::time::words(time))));
     }
     let found = proven::header(client, Height(low), ground, s)?;
-    let is_last = low == head || proven::header(client, Height(low + 1), ground, s)?.time > time;
-    match found.time <= time && is_last {
+    match found.time <= time && proven::header(client, Height(high), ground, s)?.time > time {
         true => Ok(found),
         false => Err(Failed::against("the node's headers contradict their own times")),
     }

@@ -7,8 +7,8 @@
 //! on logs that are not recycled, and on a sync after every batch).
 
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,
-    Options, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompactionStyle, DBCompressionType,
+    DBRecoveryMode, Options, WriteOptions,
 };
 
 use crate::tables::{Table, Use};
@@ -55,9 +55,7 @@ const LEAST_OPEN_FILES: i32 = 64;
 /// Column families are many and mostly small: they begin with little memory each.
 const ARENA_BYTES: usize = 64 << 10;
 const TABLE_FILE_BYTES: u64 = 8 << 20;
-/// How large the first level of a table is that new rows are merged into. Rows of random keys (`events`, `item_index`)
-/// come in files of a megabyte or so and each of them meets all of that level: with RocksDB's 256 MB a ledger of ten
-/// million records wrote every such row some fifty times.
+/// How large the first level of a table is that new rows are merged into: a file of new rows of random keys meets all of it.
 const FIRST_LEVEL_BYTES: u64 = 32 << 20;
 /// The part of a table's unflushed bytes that a filter over their keys may take besides.
 const MEMORY_FILTER_RATIO: f64 = 0.02;
@@ -167,6 +165,12 @@ fn family(table: Table, cache: &Cache) -> Options {
     blocks.set_block_size(block_bytes);
     options.set_compression_type(compression);
     options.set_block_based_table_factory(&blocks);
+    if table.is_scattered() {
+        // In levels, each file of new rows is merged with all of the first one: a row is written the more often the
+        // larger the table is. Merged by size, it is written as often as the logarithm of their number says. More
+        // than RocksDB's four runs would save some of that again, and every lookup would ask more filters.
+        options.set_compaction_style(DBCompactionStyle::Universal);
+    }
     options
 }
 

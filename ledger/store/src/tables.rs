@@ -102,6 +102,12 @@ macro_rules! tables {
             pub(crate) const fn usage(self) -> Use {
                 match self { $( Table::$variant => Use::$use, )* }
             }
+
+            /// Whether its rows are many, have random keys and are never written a second time: every file of new rows
+            /// overlaps all that there are.
+            pub(crate) const fn is_scattered(self) -> bool {
+                matches!(self, Table::Submissions | Table::ItemIndex | Table::Trails | Table::Events)
+            }
         }
     };
 }

@@ -231,7 +231,13 @@ impl Page<'_> {
                 "16",
             ),
             row(
-                "due to recorded, open loop at 25 % of saturation, p50",
+                "due to recorded, open loop at 5 % of saturation, p50",
+                format!("{} ms", fixed(loaded(5.0, &["latency_ms", "p50"]), 1)),
+                format!("{} empty heights", fixed(loaded(5.0, &["latency_ms", "p50"]) / floor, 1)),
+                "2",
+            ),
+            row(
+                "the same at 25 %, p50",
                 format!("{} ms", fixed(loaded(25.0, &["latency_ms", "p50"]), 1)),
                 format!("{} empty heights", fixed(loaded(25.0, &["latency_ms", "p50"]) / floor, 1)),
                 "2",

@@ -20,8 +20,8 @@ const CLIENTS: &str = "512";
 const OPEN_CLIENTS: &str = "768";
 /// The most submissions that a run of single items signs in advance.
 const SINGLES: &str = "120000";
-/// Loads of the open loop, in percent of what the closed loop reached.
-const LOADS: [f64; 6] = [25.0, 50.0, 70.0, 90.0, 110.0, 300.0];
+/// Loads of the open loop, in percent of what the closed loop reached. The first is a light one.
+const LOADS: [f64; 7] = [5.0, 25.0, 50.0, 70.0, 90.0, 110.0, 300.0];
 
 /// What is to be measured.
 pub(crate) struct Plan {
