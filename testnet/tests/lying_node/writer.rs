@@ -290,17 +290,17 @@ fn feed_goes_on(lie: impl Fn(&Ward) -> Lie, says: &str) {
     // The first of a patient opens a trail, too.
     feed.takes("7", 1);
     assert!(ward.liar.told() > 0, "nobody asked the liar: {}", feed.log());
-    assert!(feed.log().contains(says), "{}", feed.log());
     let events = ward.events().split_off(before);
     let numbers: Vec<_> = events.iter().map(|(event, _)| (event.stream, event.sequence)).collect();
     assert_eq!(numbers, [(3, 1)], "what the feed takes for recorded is on the ledger, once");
+    // It stands in the patient's trail, which is open.
+    assert!(events[0].0.local_id.is_some());
+    assert!(events[0].1.iter().all(|code| *code == Code::Late), "{:?}", events[0].1);
+    assert!(feed.log().contains(says), "{}", feed.log());
     let key = VaultKey::load(&feed.folder.join("vault.key")).unwrap();
     drop(feed);
     let vault = Vault::open(&ward.network.folder().join("feed/vault"), &key).unwrap();
     assert_eq!(vault.prepared().count(), 0);
-    // It stands in the patient's trail, which is open.
-    assert!(events[0].0.local_id.is_some());
-    assert!(events[0].1.iter().all(|code| *code == Code::Late), "{:?}", events[0].1);
 }
 
 #[test]
