@@ -9,7 +9,7 @@ PROFILE    := debug
 # and RocksDB would be compiled once more for each selection.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test scenarios fhir-validate fuzz lint fmt bench sim clean
+.PHONY: help setup build demo test scenarios cddl fhir-validate fuzz lint fmt bench sim clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,11 +32,29 @@ test: lint build ## Run every test, the demo among them, on real nodes where a t
 	else \
 	  echo "python3 is not here: the second verifier was not run against the vectors"; \
 	fi
+	@$(MAKE) --no-print-directory cddl
 	@$(MAKE) --no-print-directory fhir-validate
 
 # Stories of faults on real processes; the short ones are in `make test`. ONLY=name, SEED=n; ARGS='--json'.
 scenarios: build ## Attack real nodes in real processes: kills, partitions, full disks, wrong clocks, lost logs
 	$(TARGET)/$(PROFILE)/scenarios $(foreach name,$(ONLY),--only $(name)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+# The grammar against what the vectors hold, by a package that we did not write. Without Python or the package
+# this says so and is no failure.
+CDDL_VENV := $(abspath $(TARGET))/cddl-venv
+CDDL_PINS := docs/spec/cddl-requirements.txt
+
+cddl: ## Hold every good vector to docs/spec/custos.cddl with PyPI's cddl-verifier
+	@if ! python3 -m venv --help >/dev/null 2>&1; then \
+	  echo "SKIPPED: python3 with venv is not here: the vectors were not held to custos.cddl"; \
+	elif ! { cmp -s $(CDDL_PINS) $(CDDL_VENV)/pins || { rm -rf $(CDDL_VENV) && python3 -m venv $(CDDL_VENV) \
+	    && $(CDDL_VENV)/bin/pip install --quiet --disable-pip-version-check -r $(CDDL_PINS) \
+	    && cp $(CDDL_PINS) $(CDDL_VENV)/pins; }; }; then \
+	  echo "SKIPPED: cddl-verifier could not be had: the vectors were not held to custos.cddl"; \
+	else \
+	  echo "the vectors against custos.cddl"; \
+	  $(CDDL_VENV)/bin/python docs/spec/check_cddl.py; \
+	fi
 
 # What the endpoint and the export gave in their tests, held against FHIR's base definitions by a package
 # that we did not write. Without Python or the package this says so and is no failure.

@@ -1,6 +1,6 @@
-"""Holds every vector to custos.cddl: python3 check_cddl.py
+"""Holds every vector to custos.cddl: make cddl
 
-Needs the package cddl-verifier from PyPI (pip install cddl-verifier==1.5.3). Good values must fit their
+Needs the package cddl-verifier from PyPI (cddl-requirements.txt), which make installs. Good values must fit their
 rule, deterministically encoded. Refused ones are not looked at: CDDL says less than the pages do.
 """
 

@@ -72,6 +72,7 @@ pub struct Api {
     metrics: Metrics,
     participant: Option<ParticipantId>,
     note: Option<Arc<dyn Signer>>,
+    aside: Option<String>,
     gate: Gate,
     proofs: Semaphore,
     requests: Semaphore,
@@ -93,6 +94,8 @@ pub struct ApiParts {
     pub participant: Option<ParticipantId>,
     /// Signs checkpoints.
     pub note: Option<Arc<dyn Signer>>,
+    /// Why this node stands aside, if it does.
+    pub aside: Option<String>,
 }
 
 impl Api {
@@ -106,6 +109,7 @@ impl Api {
             metrics: parts.metrics,
             participant: parts.participant,
             note: parts.note,
+            aside: parts.aside,
             gate: Gate::new(config.signature_window_ms, names),
             proofs: Semaphore::new(config.max_proofs),
             requests: Semaphore::new(config.max_requests),

@@ -274,6 +274,7 @@ impl Node {
                 metrics: metrics.clone(),
                 participant: participant.clone(),
                 note: keys.note,
+                aside: signing.aside.as_ref().map(|aside| aside.reason.clone()),
             },
             &config.api,
             names(&config.api.names, api_address),

@@ -15,11 +15,12 @@ use std::time::{Duration, Instant};
 
 use custos_api::blocking::Client;
 use custos_api::client::{Limits, Submitted};
+use custos_api::clock;
 use custos_proof::cbor::Wire as _;
 use custos_proof::file::Receipts;
 use custos_proof::hash::ChainId;
 use custos_proof::header::Header;
-use custos_proof::ids::{Height, ItemId, ParticipantId, Random16, TimeMs};
+use custos_proof::ids::{Height, ItemId, ParticipantId, Random16};
 use custos_proof::item::Item;
 use custos_proof::keys::{PublicKey, SignError, Signature, Signer};
 use custos_proof::kinds::access::{Basis, Event, Late, Retention};
@@ -246,7 +247,7 @@ impl Network {
             author: Author::Participant(owner.clone()),
             class: Class::Testimony,
             nonce: Random16(self.draw()),
-            not_after: now().plus(10 * 60 * 1000),
+            not_after: clock::now().plus(10 * 60 * 1000),
         };
         Submission::sign(&draft, items, &self.key(index)).expect("because a few events fit into a submission")
     }
@@ -437,11 +438,6 @@ pub fn event(chain: &ChainId, owner: &ParticipantId, id: [u8; 16]) -> Item {
         seal,
     };
     Item { item_id, fields: Fields::AccessEvent(fields) }
-}
-
-fn now() -> TimeMs {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    TimeMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn json(output: &Output) -> Value {

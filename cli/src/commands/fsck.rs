@@ -49,8 +49,14 @@ impl Fsck {
         let report = fsck::fsck(&ledger, &checks, &mut |progress| show(&bar, &progress)).map_err(failed)?;
         bar.finish_and_clear();
         screen.result(
-            |paint| format!("{} {} blocks, everything fits\n", paint.good("whole:"), report.blocks),
-            || json!({ "outcome": "whole", "blocks": report.blocks, "rebuilt": self.rebuild }),
+            |paint| {
+                let head = report.head.map_or(String::new(), |id| format!("head: {} {id}\n", report.blocks));
+                format!("{} {} blocks, everything fits\n{head}", paint.good("whole:"), report.blocks)
+            },
+            || {
+                let head = report.head.map(|id| id.to_string());
+                json!({ "outcome": "whole", "blocks": report.blocks, "head": head, "rebuilt": self.rebuild })
+            },
         );
         Ok(Exit::Done)
     }

@@ -129,7 +129,7 @@ impl VoteAgain {
     fn run(&self, screen: &Screen) -> Outcome {
         if !self.all_operators_agree {
             return Err(Failed::unable("ending it by hand can lead to two histories")
-                .hint("read docs/operating.md, then say --all-operators-agree"));
+                .hint("read docs/operating/vote-again.md, then say --all-operators-agree"));
         }
         stopped(&self.data)?;
         let directory = consensus_dir(&self.data);

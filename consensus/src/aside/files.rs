@@ -67,6 +67,8 @@ pub fn noted(directory: &Path) -> io::Result<Option<String>> {
 /// # Errors
 /// When the directory cannot be written.
 pub fn vote_again(directory: &Path) -> io::Result<()> {
+    // All of it may be what was lost.
+    fs::create_dir_all(directory)?;
     write(directory, WORD, "")
 }
 
@@ -327,6 +329,10 @@ mod tests {
         vote_again(&directory).unwrap();
         assert!(!stands_aside(&directory, 7, EARLIER));
         log_at(&directory, 8);
+        assert!(!stands_aside(&directory, 7, EARLIER));
+        // Also where the whole directory is gone and no start has noted it.
+        fs::remove_dir_all(&directory).unwrap();
+        vote_again(&directory).unwrap();
         assert!(!stands_aside(&directory, 7, EARLIER));
     }
 }

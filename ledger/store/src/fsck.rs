@@ -19,7 +19,7 @@ use std::path::Path;
 
 use custos_proof::batch::verify_batch;
 use custos_proof::cbor::Wire;
-use custos_proof::hash::{Digest, sha256};
+use custos_proof::hash::{BlockId, Digest, sha256};
 use custos_proof::ids::Height;
 use custos_proof::registry;
 use custos_proof::submission::{Submission, Verified};
@@ -87,6 +87,8 @@ pub struct Report {
     pub entries: u64,
     /// Blocks that were replayed through the rules.
     pub replayed: u64,
+    /// The last block, if there is one.
+    pub head: Option<BlockId>,
 }
 
 impl Report {
@@ -143,6 +145,7 @@ pub fn check(
     report.entries = compare(snapshot, expected, derived, &mut meter)?;
     check_registry(snapshot)?;
     snapshot.check_head()?;
+    report.head = (report.blocks > 0).then_some(snapshot.head().block_id);
     if checks.deep {
         meter.stage("replay");
         report.replayed = replay(snapshot, &mut meter)?;

@@ -325,8 +325,8 @@ impl Ledger {
         &self.clients[at]
     }
 
-    /// The next node, because this one did not do.
-    fn turn(&self, why: &str) {
+    /// The next node, because this one did not do. One that refuses what others take is one of these.
+    pub(crate) fn turn(&self, why: &str) {
         let why = format!("{}: {why}", self.client().address());
         tracing::warn!(why, "not recorded yet");
         self.trouble.send_replace(Some(why));

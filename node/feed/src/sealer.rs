@@ -323,6 +323,7 @@ impl Sealer {
                     Ok(records) => records,
                     Err(Fate::Stopping) => return Err(Trouble::Stopping),
                     Err(Fate::Refused(problem)) => {
+                        self.ledger.turn(&problem.to_string());
                         return Err(Trouble::Ledger { what: "events", why: problem.to_string() });
                     }
                 };
@@ -354,6 +355,7 @@ impl Sealer {
                     Err(Fate::Refused(problem)) => {
                         let found = self.found(&items).await?;
                         if found.is_empty() {
+                            self.ledger.turn(&problem.to_string());
                             return Err(Refusal::ByLedger {
                                 code: problem.code.clone(),
                                 why: problem.to_string(),

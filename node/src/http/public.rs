@@ -41,6 +41,8 @@ pub(super) async fn healthz(State(api): State<Arc<Api>>) -> Response {
         Consensus::Halted(reason) => ("halted", Some(reason)),
     };
     let live = reason.is_none();
+    let aside = || Some(format!("this node stands aside and does not vote: {}", api.aside.as_ref()?));
+    let reason = reason.or_else(aside);
     let answer = Health {
         status: if live { HealthStatus::Ok } else { HealthStatus::Failed },
         consensus: consensus.to_owned(),
