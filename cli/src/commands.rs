@@ -20,7 +20,7 @@ mod emergency;
 mod erase;
 mod feed;
 mod fsck;
-mod genesis;
+pub(crate) mod genesis;
 mod hold;
 mod import;
 mod item;

@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use custos_api::view::given;
+use custos_api::written;
 use custos_custodian::fhir::{self, Options, Outcome as Read};
 use custos_decide::answer::{Answer, ItemAnswer};
 use custos_decide::facts::{Content, Eligibility, Facts, ListedRule, Roster};
@@ -150,7 +150,7 @@ impl PolicyArgs {
 
 /// A JSON document in a file.
 pub(crate) fn document(path: &Path) -> Outcome<Given> {
-    let bytes = files::read(path)?;
+    let bytes = files::read_up_to(path, MAX_DOCUMENT as u64)?;
     given_in(&bytes).map_err(|error| Failed::unable(format!("{}: {error}", path.display())).hint(FORM))
 }
 
@@ -159,9 +159,7 @@ pub(crate) fn given_in(bytes: &[u8]) -> Result<Given, String> {
     if bytes.len() > MAX_DOCUMENT {
         return Err(format!("longer than {} MiB", MAX_DOCUMENT >> 20));
     }
-    let value: serde_json::Value =
-        serde_json::from_slice(bytes).map_err(|error| format!("not read as JSON: {error}"))?;
-    given(&value).map_err(|error| error.to_string())
+    written::read(bytes).map_err(|error| format!("not read as JSON: {error}"))
 }
 
 /// An error in a document that somebody wrote.

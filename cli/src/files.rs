@@ -14,11 +14,16 @@ pub(crate) const MAX_FILE: u64 = 256 * 1024 * 1024;
 
 /// The content of a file.
 pub(crate) fn read(path: &Path) -> Outcome<Vec<u8>> {
+    read_up_to(path, MAX_FILE)
+}
+
+/// The content of a file of at most `most` bytes. No more is read, whatever the file says of its length.
+pub(crate) fn read_up_to(path: &Path, most: u64) -> Outcome<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = File::open(path).could_not(|| format!("read {}", path.display()))?;
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).could_not(|| format!("read {}", path.display()))?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(Failed::unable(format!("{} is longer than {} MiB", path.display(), MAX_FILE >> 20)));
+    file.take(most + 1).read_to_end(&mut bytes).could_not(|| format!("read {}", path.display()))?;
+    if bytes.len() as u64 > most {
+        return Err(Failed::unable(format!("{} is longer than {} MiB", path.display(), most >> 20)));
     }
     Ok(bytes)
 }

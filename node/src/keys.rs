@@ -8,7 +8,8 @@
 //! can be files.
 
 use std::fmt;
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +20,7 @@ use thiserror::Error;
 use zeroize::{Zeroize as _, Zeroizing};
 
 /// The longest key file that is read, in bytes.
-const MAX_FILE_BYTES: u64 = 4096;
+pub(crate) const MAX_FILE_BYTES: usize = 4096;
 
 /// A secret Ed25519 key with its one purpose.
 pub struct FileSigner {
@@ -121,8 +122,9 @@ impl FileSigner {
     /// [`KeyFileError`], also when the file is for another purpose or readable by others.
     pub fn read(path: &Path, purpose: KeyPurpose) -> Result<Self, KeyFileError> {
         let io = |error: std::io::Error| KeyFileError::Io { path: path.to_owned(), cause: error.to_string() };
-        let form = |cause: String| KeyFileError::Form { path: path.to_owned(), cause };
-        let metadata = std::fs::metadata(path).map_err(io)?;
+        // Asked of the open file: what is judged is what is read.
+        let file = File::open(path).map_err(io)?;
+        let metadata = file.metadata().map_err(io)?;
         let mode = metadata.permissions().mode() & 0o7777;
         if mode & 0o077 != 0 {
             return Err(KeyFileError::Mode { path: path.to_owned(), mode });
@@ -130,26 +132,52 @@ impl FileSigner {
         if let Some(user) = user_id().filter(|user| *user != metadata.uid()) {
             return Err(KeyFileError::Owner { path: path.to_owned(), owner: metadata.uid(), user });
         }
-        if metadata.len() > MAX_FILE_BYTES {
-            return Err(form(format!("longer than {MAX_FILE_BYTES} bytes")));
+        let signer = Self::from_file(file, path)?;
+        match signer.purpose == purpose {
+            true => Ok(signer),
+            false => {
+                Err(KeyFileError::Purpose { path: path.to_owned(), found: signer.purpose, expected: purpose })
+            }
         }
-        let text = Zeroizing::new(std::fs::read_to_string(path).map_err(io)?);
-        // The parser's own message would quote the line, and with it the seed.
+    }
+
+    /// The key in the bytes of a key file. No error repeats anything that stands in it: it may be the seed.
+    pub(crate) fn from_file(bytes: impl Read, path: &Path) -> Result<Self, KeyFileError> {
+        let form = |cause: &str| KeyFileError::Form { path: path.to_owned(), cause: cause.to_owned() };
+        // Room for the longest file at once, so that no part of the seed stays behind where the bytes stood before.
+        let mut held = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES + 1));
+        bytes
+            .take(MAX_FILE_BYTES as u64 + 1)
+            .read_to_end(&mut held)
+            .map_err(|error| KeyFileError::Io { path: path.to_owned(), cause: error.to_string() })?;
+        if held.len() > MAX_FILE_BYTES {
+            return Err(form(&format!("longer than {MAX_FILE_BYTES} bytes")));
+        }
+        let text = std::str::from_utf8(&held).map_err(|_| form("it is not text"))?;
         let file: KeyFile =
-            toml::from_str(&text).map_err(|_| form("it has to hold purpose, public_key and seed".into()))?;
-        let found = KeyPurpose::from_word(&file.purpose)
-            .ok_or_else(|| form(format!("purpose {:?} is not known", file.purpose)))?;
-        if found != purpose {
-            return Err(KeyFileError::Purpose { path: path.to_owned(), found, expected: purpose });
-        }
+            toml::from_str(text).map_err(|_| form("it has to hold purpose, public_key and seed"))?;
+        let purpose = KeyPurpose::from_word(&file.purpose).ok_or_else(|| {
+            let words: Vec<_> = KeyPurpose::ALL.iter().map(|purpose| purpose.word()).collect();
+            form(&format!("its purpose is none of {}", words.join(", ")))
+        })?;
         let mut seed = Zeroizing::new([0; 32]);
         hex::decode_to_slice(file.seed.as_bytes(), seed.as_mut())
-            .map_err(|_| form("the seed is not 64 hexadecimal digits".into()))?;
+            .map_err(|_| form("the seed is not 64 hexadecimal digits"))?;
         let signer = Self::from_seed(purpose, &seed);
         if signer.public_key().to_string() != file.public_key {
-            return Err(form("public_key is not that of the seed".into()));
+            return Err(form("public_key is not that of the seed"));
         }
         Ok(signer)
+    }
+
+    /// The text of its key file.
+    pub(crate) fn to_file(&self) -> Result<Zeroizing<String>, toml::ser::Error> {
+        let file = KeyFile {
+            purpose: self.purpose.word().to_owned(),
+            public_key: self.public_key().to_string(),
+            seed: hex::encode(self.key.as_bytes()),
+        };
+        toml::to_string(&file).map(Zeroizing::new)
     }
 
     /// Writes a new key file with mode 0600; never over an existing file.
@@ -158,12 +186,7 @@ impl FileSigner {
     /// [`KeyFileError::Io`].
     pub fn write(&self, path: &Path) -> Result<(), KeyFileError> {
         let io = |cause: String| KeyFileError::Io { path: path.to_owned(), cause };
-        let file = KeyFile {
-            purpose: self.purpose.word().to_owned(),
-            public_key: self.public_key().to_string(),
-            seed: hex::encode(self.key.as_bytes()),
-        };
-        let text = Zeroizing::new(toml::to_string(&file).map_err(|error| io(error.to_string()))?);
+        let text = self.to_file().map_err(|error| io(error.to_string()))?;
         let write = || {
             let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
             file.write_all(text.as_bytes())?;
@@ -244,6 +267,10 @@ mod tests {
             good.replace("seed = ", "sead = "),
             format!("{good}\nmore = 1"),
             good.replace("\"sign\"", "\"everything\""),
+            good.replace("\"sign\"", &format!("\"{seed}\"")),
+            good.replace("public_key", &seed),
+            format!("{good}purpose = \"sign\"\n"),
+            format!("{good}{}", "# and more\n".repeat(MAX_FILE_BYTES / 11)),
             String::new(),
         ] {
             std::fs::write(&path, bad).unwrap();
@@ -251,5 +278,29 @@ mod tests {
             assert!(matches!(error, KeyFileError::Form { .. }), "{error}");
             assert!(!error.to_string().contains(&seed[4..20]), "{error}");
         }
+    }
+
+    /// What has no length of its own, such as a pipe, is read no further than a key file is long.
+    #[test]
+    fn a_key_file_without_an_end_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sign.key");
+        let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&path).status().unwrap();
+        assert!(made.success());
+        let writer = std::thread::spawn({
+            let path = path.clone();
+            move || {
+                let mut pipe = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+                let mut written = 0;
+                while written < 1 << 30 && pipe.write_all(&[b'#'; 4096]).is_ok() {
+                    written += 4096;
+                }
+                written
+            }
+        });
+        let refused = FileSigner::read(&path, KeyPurpose::Sign).unwrap_err();
+        assert!(refused.to_string().contains("longer than"), "{refused}");
+        // What the system holds of a pipe, and not what was there to be read.
+        assert!(writer.join().unwrap() <= 1 << 20);
     }
 }

@@ -18,6 +18,7 @@ pub mod chain;
 pub mod config;
 pub mod custodian;
 pub mod door;
+pub mod fuzz;
 pub mod http;
 pub mod intake;
 pub mod keys;

@@ -77,6 +77,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
             "custos-custodian",
             "custos-feed",
             "custos-node",
+            "custos",
         ],
     ),
     // The oracle names the formats only; the scheduler drives the rules and the engine.

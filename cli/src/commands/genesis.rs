@@ -14,16 +14,21 @@ use custos_proof::keys::{KeyPurpose, PublicKey, Signature, Signer as _, key_id};
 use custos_proof::kinds::key::possession_preimage;
 use custos_proof::kinds::participant::{DisplayName, Register};
 use custos_proof::registry::{Policy, Roles};
+use custos_state::apply;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::exit::{Exit, Failed, Outcome, While as _};
-use crate::keyfile;
+use crate::keyfile::{self, KeyFile};
 use crate::render::json as render;
 use crate::render::paint::Paint;
 use crate::render::table::table;
 use crate::screen::Screen;
 use crate::{files, time};
+
+/// The longest description, in bytes: that of the largest genesis is shorter.
+pub(crate) const MAX_DESCRIPTION: u64 = 1024 * 1024;
 
 /// Begin a chain, or look at how one began
 #[derive(Debug, Subcommand)]
@@ -146,7 +151,7 @@ pub(crate) struct DescribedParticipant {
 
 /// A key as people describe it.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
+#[serde(try_from = "KeyWords")]
 pub(crate) enum DescribedKey {
     /// A key file on this machine.
     File {
@@ -162,6 +167,35 @@ pub(crate) enum DescribedKey {
         /// Its proof of possession.
         possession: String,
     },
+}
+
+/// What stands of a key, before it is clear which of the two it is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyWords {
+    file: Option<PathBuf>,
+    public: Option<String>,
+    purpose: Option<String>,
+    possession: Option<String>,
+}
+
+impl TryFrom<KeyWords> for DescribedKey {
+    type Error = &'static str;
+
+    fn try_from(words: KeyWords) -> Result<Self, Self::Error> {
+        match words {
+            KeyWords { file: Some(file), public: None, purpose: None, possession: None } => {
+                Ok(DescribedKey::File { file })
+            }
+            KeyWords {
+                file: None,
+                public: Some(public),
+                purpose: Some(purpose),
+                possession: Some(possession),
+            } => Ok(DescribedKey::Elsewhere { public, purpose, possession }),
+            _ => Err("a key is given by `file` alone, or by `public`, `purpose` and `possession`"),
+        }
+    }
 }
 
 /// What differs from [`Policy::initial`].
@@ -186,17 +220,15 @@ pub(crate) struct DescribedPolicy {
 
 impl New {
     fn run(&self, screen: &Screen) -> Outcome {
-        let mut description: Description =
-            toml::from_str(&files::read_text(&self.from)?).map_err(|error| {
-                Failed::unable(format!("{} is no description of a network: {error}", self.from.display()))
-            })?;
+        let mut description: Description = read_toml(&self.from, "description of a network")?;
         if let Some(name) = &self.name {
             description.name.clone_from(name);
         }
         if let Some(registrar) = &self.registrar {
             description.registrar = registrar.to_string();
         }
-        let genesis = description.begin(self.from.parent().unwrap_or(Path::new(".")))?;
+        let folder = self.from.parent().unwrap_or(Path::new("."));
+        let genesis = description.begin(&|file| keyfile::read_any(&folder.join(file)))?;
         files::create(&self.out, &genesis.to_bytes(), false)?;
         if let Some(path) = &self.anchor {
             let anchor = TrustAnchor::from_genesis(&genesis).could_not(|| "make a trust anchor")?;
@@ -214,8 +246,7 @@ impl New {
 impl Inspect {
     fn run(&self, screen: &Screen) -> Outcome {
         let genesis = read(&self.file)?;
-        genesis
-            .check()
+        apply::start(&genesis)
             .map_err(|error| Failed::against(format!("this genesis cannot begin a chain: {error}")))?;
         show(&genesis, screen);
         Ok(Exit::Done)
@@ -231,9 +262,21 @@ pub(crate) fn read(path: &Path) -> Outcome<Beginning> {
     }
 }
 
+/// What a file in TOML describes: a whole network, or its policy. `what` completes "is no ...".
+pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path, what: &str) -> Outcome<T> {
+    let bytes = files::read_up_to(path, MAX_DESCRIPTION)?;
+    in_toml(&bytes).map_err(|error| Failed::unable(format!("{} is no {what}: {error}", path.display())))
+}
+
+/// What the bytes of such a file describe.
+pub(crate) fn in_toml<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| format!("not text: {error}"))?;
+    toml::from_str(text).map_err(|error| error.to_string())
+}
+
 impl Description {
-    /// The genesis that it describes; key files are looked up relative to `folder`.
-    pub(crate) fn begin(&self, folder: &Path) -> Outcome<Beginning> {
+    /// The genesis that it describes; `file` reads a key file that it names.
+    pub(crate) fn begin(&self, file: &dyn Fn(&Path) -> Outcome<KeyFile>) -> Outcome<Beginning> {
         let registrar = participant_id(&self.registrar)?;
         let begun = match &self.time {
             Some(text) => time::parse(text).map_err(Failed::unable)?,
@@ -245,7 +288,7 @@ impl Description {
         for described in &self.participants {
             let id = participant_id(&described.id)?;
             for key in &described.keys {
-                keys.push(key.entry(&id, folder)?);
+                keys.push(key.entry(&id, file)?);
             }
             if let Some(power) = described.power {
                 validators.push(GenesisValidator { participant: id.clone(), power });
@@ -266,7 +309,9 @@ impl Description {
             validators: List::new(validators).ok_or_else(|| too_many("validators"))?,
             policy: self.policy.applied(),
         };
-        genesis.check().map_err(|error| Failed::unable(format!("this cannot begin a chain: {error}")))?;
+        // As a node begins with it: a genesis that no node starts from is none.
+        apply::start(&genesis)
+            .map_err(|error| Failed::unable(format!("this cannot begin a chain: {error}")))?;
         Ok(genesis)
     }
 }
@@ -285,8 +330,8 @@ impl DescribedParticipant {
                     custos_proof::registry::Role::ALL.iter().map(|role| role.word()).collect();
                 refused("unknown role").hint(format!("roles are {}", words.join(", ")))
             })?,
-            jurisdiction: Ascii::new(&self.jurisdiction)
-                .ok_or_else(|| refused("the jurisdiction is a country code, or EU"))?,
+            jurisdiction: jurisdiction(&self.jurisdiction)
+                .ok_or_else(|| refused("the jurisdiction is a country code such as DE, or EU"))?,
             name: Some(Text::new(&self.name).ok_or_else(|| refused("the name is at most 128 bytes"))?),
             sealed_name: None,
             endpoint: Ascii::new(&self.endpoint)
@@ -297,13 +342,12 @@ impl DescribedParticipant {
 }
 
 impl DescribedKey {
-    fn entry(&self, owner: &ParticipantId, folder: &Path) -> Outcome<GenesisKey> {
+    fn entry(&self, owner: &ParticipantId, read: &dyn Fn(&Path) -> Outcome<KeyFile>) -> Outcome<GenesisKey> {
         match self {
             DescribedKey::File { file } => {
-                let path = folder.join(file);
-                let key = keyfile::read_any(&path)?;
+                let key = read(file)?;
                 let preimage = possession_preimage(&NO_CHAIN, owner, key.purpose(), &key.public_key());
-                let possession = key.sign(&preimage).could_not(|| format!("sign with {}", path.display()))?;
+                let possession = key.sign(&preimage).could_not(|| format!("sign with {}", file.display()))?;
                 Ok(GenesisKey {
                     owner: owner.clone(),
                     key: key.public_key(),
@@ -348,6 +392,14 @@ impl DescribedPolicy {
     }
 }
 
+/// A country code of ISO 3166-1 alpha-2, or `EU`. Rules that hold for a country are found by these two letters, so that another
+/// spelling of it would silently be no country at all.
+pub(crate) fn jurisdiction(text: &str) -> Option<Ascii<8>> {
+    (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()))
+        .then(|| Ascii::new(text))
+        .flatten()
+}
+
 fn participant_id(text: &str) -> Outcome<ParticipantId> {
     text.parse().map_err(|error| Failed::unable(format!("{text:?}: {error}")))
 }
@@ -388,4 +440,59 @@ fn words(genesis: &Beginning, paint: Paint) -> String {
         table(&["participant", "name", "in", "roles", "power"], &participants),
         table(&["owner", "purpose", "key id"], &keys),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WARD: &str = r#"
+        name = "Ward"
+        registrar = "registrar.example"
+        [[participants]]
+        id = "registrar.example"
+        roles = ["registrar", "validator"]
+        jurisdiction = "DE"
+        name = "Registrar"
+        power = 1
+        keys = [{ file = "consensus.key" }]
+    "#;
+
+    fn begin(text: &str) -> Result<Beginning, String> {
+        let key = |_: &Path| Ok(KeyFile::from_seed(KeyPurpose::Consensus, &[7; 32]));
+        in_toml::<Description>(text.as_bytes())?.begin(&key).map_err(|failed| failed.message)
+    }
+
+    #[test]
+    fn what_cannot_be_taken_back_later_is_refused_where_it_is_made() {
+        assert!(apply::start(&begin(WARD).unwrap()).is_ok());
+        for (was, is, why) in [
+            ("\"DE\"", "\"de\"", "a country code"),
+            ("\"DE\"", "\"Germany\"", "a country code"),
+            ("\"DE\"", "\"\"", "a country code"),
+            ("roles = [\"registrar\", \"validator\"]", "roles = []", "no registrar role"),
+            ("roles = [\"registrar\", \"validator\"]", "roles = [\"registrar\"]", "needs the validator role"),
+            ("power = 1", "power = 0", "cannot begin a chain"),
+            ("power = 1", "power = 1\npower = 1", "duplicate key"),
+        ] {
+            let refused = begin(&WARD.replacen(was, is, 1)).unwrap_err();
+            assert!(refused.contains(why), "{is}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_given_in_one_of_two_ways() {
+        let other = "public = \"00\", purpose = \"note\", possession = \"00\"";
+        for keys in [
+            "{ }".to_owned(),
+            format!("{{ file = \"a\", {other} }}"),
+            "{ public = \"00\", purpose = \"note\" }".to_owned(),
+        ] {
+            let refused = begin(&WARD.replace("{ file = \"consensus.key\" }", &keys)).unwrap_err();
+            assert!(refused.contains("a key is given by `file` alone"), "{keys}: {refused}");
+        }
+        let refused = begin(&WARD.replace("{ file =", "{ fiel =")).unwrap_err();
+        assert!(refused.contains("fiel"), "{refused}");
+        assert!(begin(&format!("{WARD}\n[policy]\nlag = 1")).unwrap_err().contains("lag"));
+    }
 }

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use custos_api::written;
 use custos_custodian::draft::Origin;
 use custos_custodian::import::{Batch, Plan, Planned, Settings};
 use custos_custodian::seal;
@@ -345,26 +346,21 @@ fn data(record: &Record) -> Value {
 
 /// The documents of a file: at least one, all of one class.
 fn read(path: &Path) -> Outcome<Vec<Document>> {
-    let length = std::fs::metadata(path).could_not(|| format!("read {}", path.display()))?.len();
-    if length > MAX_DOCUMENT {
-        return Err(Failed::unable(format!("{} is longer than {} MiB", path.display(), MAX_DOCUMENT >> 20)));
-    }
-    let text = files::read_text(path)?;
-    let value: Value =
-        serde_json::from_str(&text).could_not(|| format!("read {} as JSON", path.display()))?;
-    let written: Vec<&Value> = match &value {
-        Value::Array(values) => values.iter().collect(),
+    let bytes = files::read_up_to(path, MAX_DOCUMENT)?;
+    let given = written::read(&bytes).could_not(|| format!("read {} as JSON", path.display()))?;
+    let all = match given {
+        Given::List(values) => values,
         one => vec![one],
     };
-    if written.is_empty() || written.len() > MAX_ITEMS {
+    let count = all.len();
+    if count == 0 || count > MAX_ITEMS {
         return Err(Failed::unable(format!("a submission has 1 to {MAX_ITEMS} items")));
     }
-    let documents = written
-        .iter()
+    let documents = all
+        .into_iter()
         .enumerate()
-        .map(|(number, value)| {
-            let given = custos_api::view::given(value).and_then(|given| document(drawn(given)?));
-            given.map_err(|error| match written.len() {
+        .map(|(number, given)| {
+            drawn(given).and_then(document).map_err(|error| match count {
                 1 => hinted(&error),
                 _ => hinted(&error.within(&number.to_string())),
             })
@@ -473,17 +469,18 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_wrong_is_named() {
-        let said = |value: Value| {
-            let Err(error) = custos_api::view::given(&value).and_then(|given| document(drawn(given)?)) else {
-                panic!("{value} is a document")
-            };
-            error.to_string()
+        let said = |value: Value| match written::read(value.to_string().as_bytes()) {
+            Ok(given) => match drawn(given).and_then(document) {
+                Ok(_) => panic!("{value} is a document"),
+                Err(error) => error.to_string(),
+            },
+            Err(error) => error.to_string(),
         };
         let close = |local_id: Value| json!({"kind": "trail.close", "fields": {"local_id": local_id}});
         assert!(said(json!([])).starts_with("expected named values: kind"));
         assert!(said(json!({"kind": "trail.clothe"})).starts_with("kind: expected a kind of item"));
         assert!(said(json!({"kind": "trail.close"})).starts_with("fields: expected named values: local_id"));
-        assert!(said(close(json!(1.5))).contains("fields.local_id: expected a whole number, found 1.5"));
+        assert!(said(close(json!(1.5))).starts_with("expected a whole number, found 1.5 at line 1 column"));
         assert!(
             said(close(json!("00")))
                 .starts_with("fields.local_id: expected 64 lower-case hexadecimal digits")

@@ -13,6 +13,7 @@ use custos_proof::kinds::participant::Register as Registration;
 use custos_proof::registry::{Role, Roles};
 use serde_json::json;
 
+use crate::commands::genesis::jurisdiction;
 use crate::commands::proposal;
 use crate::exit::{Exit, Failed, Outcome};
 use crate::hand_in::Hand;
@@ -153,8 +154,8 @@ impl Register {
             roles: Roles::from_words(self.roles.iter().map(String::as_str)).ok_or_else(|| {
                 Failed::unable("unknown role").hint(format!("roles are {}", words.join(", ")))
             })?,
-            jurisdiction: Ascii::new(&self.jurisdiction)
-                .ok_or_else(|| Failed::unable("the jurisdiction is a country code, or EU"))?,
+            jurisdiction: jurisdiction(&self.jurisdiction)
+                .ok_or_else(|| Failed::unable("the jurisdiction is a country code such as DE, or EU"))?,
             name: Some(Text::new(&self.name).ok_or_else(|| Failed::unable("the name is at most 128 bytes"))?),
             sealed_name: None,
             endpoint: Ascii::new(&self.endpoint)

@@ -37,7 +37,7 @@ impl Roster {
 /// Record the root over a list of staff, and keep the list with its salts
 ///
 /// The list is JSON: [{"person": "Practitioner/3", "roles": [...], "purposes": ["TREAT"], "groups": ["Group/er"]}]. No
-/// purpose means every purpose. The ledger sees the root, the period and about how many there are.
+/// purpose means every purpose; a person has one entry. The ledger sees the root, the period and about how many there are.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  \
     custos roster commit staff.json --from 2027-01-01 --until 2027-04-01 --out roster.json \\\n    \
@@ -65,10 +65,10 @@ pub(crate) struct Commit {
 
 impl Commit {
     fn run(&self, screen: &Screen) -> Outcome {
-        let roster = RosterFile::read(&self.list)?;
+        let roster = RosterFile::to_commit(&self.list)?;
         let hand = Hand::new(&self.url, &self.key)?;
         // Before the commitment: a root whose list is lost binds to nothing that can be shown.
-        files::create(&self.out, format!("{:#}\n", roster.json()).as_bytes(), true)?;
+        files::create(&self.out, &roster.to_file()?, true)?;
         let count = match roster.entries.len() {
             0..=10 => Count::Ten,
             11..=100 => Count::Hundred,

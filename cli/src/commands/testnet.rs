@@ -27,7 +27,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::commands::genesis::{DescribedKey, DescribedParticipant, DescribedPolicy, Description};
+use crate::commands::genesis::{DescribedKey, DescribedParticipant, DescribedPolicy, Description, read_toml};
 use crate::exit::{Exit, Failed, Outcome, While as _};
 use crate::files;
 use crate::keyfile;
@@ -268,8 +268,7 @@ impl Up {
             made.push((node, transport));
         }
         let policy = match &self.policy {
-            Some(path) => toml::from_str(&files::read_text(path)?)
-                .map_err(|error| Failed::unable(format!("{} is no policy: {error}", path.display())))?,
+            Some(path) => read_toml(path, "policy")?,
             None => DescribedPolicy::default(),
         };
         let description = Description {
@@ -279,7 +278,7 @@ impl Up {
             participants,
             policy: DescribedPolicy { heartbeat_ms: policy.heartbeat_ms.or(Some(self.heartbeat)), ..policy },
         };
-        let genesis = description.begin(dir)?;
+        let genesis = description.begin(&|file| keyfile::read_any(&dir.join(file)))?;
         let genesis_path = dir.join("genesis.custos");
         files::create(&genesis_path, &genesis.to_bytes(), false)?;
         let anchor_path = dir.join("anchor.custos");

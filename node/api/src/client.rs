@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use custos_proof::anchor::{Advance, Links};
-use custos_proof::cbor::{DecodeError, Reader, Wire, Writer};
+use custos_proof::cbor::{DecodeError, Reader, Wire};
 use custos_proof::certificate::Certificate;
 use custos_proof::file::Receipts;
 use custos_proof::genesis::Genesis;
@@ -35,7 +35,7 @@ use crate::answers::{
 use crate::permits::{PermitAnswer, PermitsAnswer, StateAnswer};
 use crate::problem::Problem;
 use crate::signature::{self, CONTENT_DIGEST, SIGNATURE, SIGNATURE_INPUT};
-use crate::{CBOR, JSON, READER_HEADER, clock};
+use crate::{CBOR, JSON, READER_HEADER, clock, together};
 
 /// How patient a client is, and how much it takes.
 #[derive(Debug, Clone, Copy)]
@@ -363,12 +363,7 @@ impl Client {
     /// Hands in several submissions' bytes, at most [`crate::MAX_TOGETHER`], and does not wait. The answers are in
     /// their order; one that is refused does not hinder the others.
     pub async fn submit_many(&self, submissions: &[&[u8]]) -> Result<Vec<HandedIn>, ClientError> {
-        let mut w = Writer::new();
-        w.array(submissions.len());
-        for submission in submissions {
-            w.bytes(submission);
-        }
-        let body = w.into_bytes();
+        let body = together::write(submissions);
         let call = self.write("v1/submissions/many", &body);
         let url = call.url.to_string();
         let answer = self.send(call).await?;

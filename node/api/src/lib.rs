@@ -22,7 +22,11 @@ pub mod permits;
 pub mod problem;
 pub mod signature;
 pub mod text;
+pub mod together;
 pub mod view;
+pub mod written;
+
+pub use together::MAX_TOGETHER;
 
 /// The media type of files and submissions.
 pub const CBOR: &str = "application/cbor";
@@ -38,9 +42,6 @@ pub const READER_HEADER: &str = "custos-reader";
 
 /// The longest time that a client may ask a node to wait for a commit, in milliseconds.
 pub const MAX_WAIT_MS: u64 = 120_000;
-
-/// The most submissions that one request hands in.
-pub const MAX_TOGETHER: usize = 256;
 
 /// The most entries in one page of a trail.
 pub const MAX_PAGE: u32 = 256;

@@ -1,7 +1,7 @@
 //! The JSON view of formats: one conversion for every type of the formats crate.
 //!
-//! A view is for reading: what is verified are the bytes. The way back ([`given`]) is for those who
-//! write items by hand.
+//! A view is for reading: what is verified are the bytes. The way back ([`given`]) is for JSON that a program wrote; what
+//! people write is read by [`crate::written`].
 
 use custos_proof::cbor::View;
 use custos_proof::given::{Given, GivenError};
@@ -28,7 +28,7 @@ pub fn json(view: &View) -> Value {
     }
 }
 
-/// What somebody wrote as JSON, to be read into a type of the formats crate.
+/// JSON as values, to be read into a type of the formats crate.
 ///
 /// # Errors
 /// A number that is not whole: no format has one. The error names the place.

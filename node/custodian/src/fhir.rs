@@ -42,6 +42,7 @@ mod element;
 pub mod export;
 mod json;
 pub mod outcome;
+pub mod query;
 mod release;
 pub mod request;
 pub mod search;

@@ -32,7 +32,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -71,6 +71,8 @@ const TAG: usize = 16;
 const HEADER: usize = MAGIC.len() + NONCE + 32 + TAG;
 const FRAME: usize = 4 + 4 + NONCE;
 
+/// The longest key file.
+const MAX_KEY_FILE: u64 = 256;
 /// The longest entry. An item's sealed values are the largest thing in one.
 pub const MAX_ENTRY: usize = 2 * 1024 * 1024;
 /// The largest file of one subject.
@@ -106,14 +108,29 @@ impl VaultKey {
     /// # Errors
     /// When it cannot be read, others may read it, or it holds something else.
     pub fn load(path: &Path) -> Result<Self, VaultError> {
-        let mode = fs::metadata(path).map_err(at(path))?.permissions().mode() & 0o777;
+        let file = File::open(path).map_err(at(path))?;
+        let mode = file.metadata().map_err(at(path))?.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(VaultError::KeyPermissions { file: path.into(), mode });
         }
-        let mut text = String::new();
-        File::open(path).map_err(at(path))?.take(256).read_to_string(&mut text).map_err(at(path))?;
-        let digest: Digest = text.trim().parse().map_err(|_| VaultError::BadKeyFile { file: path.into() })?;
-        Ok(Self(digest.0))
+        let key = Self::from_file(file).map_err(at(path))?;
+        key.ok_or_else(|| VaultError::BadKeyFile { file: path.into() })
+    }
+
+    /// The key in the bytes of a key file; nothing when they are anything else than its digits, with white space around.
+    fn from_file(bytes: impl Read) -> io::Result<Option<Self>> {
+        let mut held = Vec::new();
+        bytes.take(MAX_KEY_FILE + 1).read_to_end(&mut held)?;
+        if held.len() as u64 > MAX_KEY_FILE {
+            return Ok(None);
+        }
+        let digits = core::str::from_utf8(&held).ok().map(str::trim);
+        Ok(digits.and_then(|digits| digits.parse::<Digest>().ok()).map(|key| Self(key.0)))
+    }
+
+    /// The bytes of its key file.
+    fn to_file(&self) -> String {
+        format!("{}\n", Digest(self.0))
     }
 
     /// A key for one other purpose beside the vault, such as a spool of what has not reached it yet.
@@ -136,9 +153,7 @@ impl VaultKey {
         let key = Self::generate()?;
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at(path))?;
-        file.write_all(format!("{}\n", Digest(key.0)).as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(at(path))?;
+        file.write_all(key.to_file().as_bytes()).and_then(|()| file.sync_all()).map_err(at(path))?;
         if let Some(parent) = path.parent() {
             sync_directory(parent)?;
         }

@@ -118,23 +118,11 @@ pub(super) fn response(is_transaction: bool, entries: Vec<Value>) -> Value {
 
 /// A page of a search. What was not looked at is said in the page and left out of its links.
 pub(super) fn searchset(surface: &Surface, search: &Search, page: Page) -> Result<Value, Fail> {
-    let link = |extra: &[(&str, &str)]| {
-        let mut query: Vec<String> = search
-            .applied
-            .iter()
-            .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
-            .collect();
-        query.extend(extra.iter().map(|(name, value)| format!("{name}={}", encoded(value))));
-        format!("{}/{}?{}", surface.address, search.of.word(), query.join("&"))
-    };
-    let count = search.count.to_string();
-    let here: Vec<(&str, &str)> = [("_count", count.as_str())]
-        .into_iter()
-        .chain(search.after.as_deref().map(|at| ("_cursor", at)))
-        .collect();
-    let mut links = vec![json!({ "relation": "self", "url": link(&here) })];
+    let link =
+        |after: Option<&str>| format!("{}/{}?{}", surface.address, search.of.word(), search.query(after));
+    let mut links = vec![json!({ "relation": "self", "url": link(search.after.as_deref()) })];
     if let Some(next) = &page.next {
-        links.push(json!({ "relation": "next", "url": link(&[("_count", &count), ("_cursor", next)]) }));
+        links.push(json!({ "relation": "next", "url": link(Some(next)) }));
     }
     let mut bundle = json!({ "resourceType": "Bundle", "type": "searchset", "link": links });
     if let (Some(total), Some(object)) = (page.total, bundle.as_object_mut()) {
@@ -216,27 +204,5 @@ pub(super) fn collection(surface: &Surface, found: &[Found]) -> Value {
 fn with_entries(bundle: &mut Value, entries: Vec<Value>) {
     if let (false, Some(object)) = (entries.is_empty(), bundle.as_object_mut()) {
         object.insert("entry".into(), Value::Array(entries));
-    }
-}
-
-/// Percent-encoding of everything that is not unreserved (RFC 3986, section 2.3).
-fn encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(byte).to_string()
-            }
-            byte => format!("%{byte:02X}"),
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::encoded;
-
-    #[test]
-    fn links_survive_what_identifiers_hold() {
-        assert_eq!(encoded("urn:oid:1.2|A&B=ü"), "urn%3Aoid%3A1.2%7CA%26B%3D%C3%BC");
     }
 }

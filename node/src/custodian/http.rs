@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use custos_custodian::fhir::catalogue::Found;
 use custos_custodian::fhir::outcome::{self, Issue, operation_outcome};
+use custos_custodian::fhir::query;
 use custos_custodian::fhir::request::{self, ResourceType};
 use custos_custodian::fhir::search::Search;
 use custos_custodian::fhir::{Outcome, Refusal, Release};
@@ -33,7 +34,7 @@ use super::{Surface, UNIT, bundle, capability, stated_release};
 
 mod wire;
 
-use wire::{accepted, http_date, media_type, pairs, preference, single, unsupported_media};
+use wire::{accepted, http_date, media_type, preference, single, unsupported_media};
 
 const FHIR_JSON: &str = "application/fhir+json";
 /// How long an answer may take: a request may wait for one that is under way, and then for its own block.
@@ -338,7 +339,8 @@ async fn search(
     Path(of): Path<String>,
     parts: Parts,
 ) -> Result<Response, Fail> {
-    let pairs = pairs(parts.uri.query().unwrap_or_default().as_bytes());
+    surface.caller(&parts)?;
+    let pairs = pairs(parts.uri.query().unwrap_or_default().as_bytes())?;
     searched(surface, of, pairs, parts, None).await
 }
 
@@ -354,9 +356,13 @@ async fn search_posted(
         return Err(unsupported_media("application/x-www-form-urlencoded"));
     }
     let (bytes, _room) = surface.body(&parts, body).await?;
-    let mut all = pairs(parts.uri.query().unwrap_or_default().as_bytes());
-    all.extend(pairs(&bytes));
+    let mut all = pairs(parts.uri.query().unwrap_or_default().as_bytes())?;
+    all.extend(pairs(&bytes)?);
     searched(Arc::clone(&surface), of, all, parts, Some(bytes)).await
+}
+
+fn pairs(query: &[u8]) -> Result<Vec<(String, String)>, Fail> {
+    query::pairs(query).map_err(|refusal| Fail { status: 400, ..refusal.into() })
 }
 
 async fn searched(

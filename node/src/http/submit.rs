@@ -13,8 +13,8 @@ use custos_api::answers::{
     HandedIn, ItemPlace, Rejection, SubmissionAnswer, SubmissionState, SubmissionsAnswer,
 };
 use custos_api::problem::codes;
-use custos_api::{CBOR, MAX_TOGETHER, MAX_WAIT_MS, base64};
-use custos_proof::cbor::{DecodeError, Reader, Wire as _};
+use custos_api::{CBOR, MAX_TOGETHER, MAX_WAIT_MS, base64, together};
+use custos_proof::cbor::Wire as _;
 use custos_proof::hash::{ItemHash, SubmissionId};
 use custos_proof::submission::{Envelope, MAX_SUBMISSION_BYTES};
 use custos_state::changes::Placed;
@@ -121,9 +121,10 @@ pub(super) async fn submit_many(
 ) -> Result<Response, Fail> {
     let (parts, body) = request.into_parts();
     let bytes = read_body(&api, &parts, body).await?;
-    let all = several(&bytes).map_err(|error| {
+    let all = together::read(&bytes).map_err(|error| {
         Fail::bad_request(format!("the body is not 1 to {MAX_TOGETHER} byte strings in an array: {error}"))
     })?;
+    let all = all.into_iter().map(|one| bytes.slice_ref(one)).collect();
     api.takes()?;
     api.chain.room_for_clients()?;
     let answers = api.intake.submit_together(all)?;
@@ -139,20 +140,6 @@ pub(super) async fn submit_many(
     }
     let submissions = answers.into_iter().map(handed_in).collect();
     Ok(axum::Json(SubmissionsAnswer { submissions }).into_response())
-}
-
-/// The byte strings of an array.
-fn several(bytes: &Bytes) -> Result<Vec<Bytes>, DecodeError> {
-    let mut r = Reader::new(bytes);
-    let count = r.array_up_to(MAX_TOGETHER)?;
-    if count == 0 {
-        return Err(DecodeError::OutOfBounds { at: 0, what: "the number of submissions" });
-    }
-    let all = (0..count)
-        .map(|_| r.bytes(MAX_SUBMISSION_BYTES).map(|one| bytes.slice_ref(one)))
-        .collect::<Result<_, _>>()?;
-    r.finish()?;
-    Ok(all)
 }
 
 fn handed_in(answer: Answer) -> HandedIn {

@@ -110,6 +110,8 @@ const TOML: &[&str] = &[
     "9223372036854775808",
     "[custodian]",
     "[spool]",
+    "[[participants]]",
+    "power = 0",
     "#",
 ];
 const WORDS: &[&str] = &[
@@ -133,6 +135,36 @@ const WORDS: &[&str] = &[
     "\n",
     "sha-256=:",
     "18446744073709551616",
+];
+
+const QUERY: &[&str] = &[
+    "&",
+    "=",
+    "+",
+    "%",
+    "%2",
+    "%zz",
+    "%00",
+    "%ff",
+    "%C3%BC",
+    "%26",
+    "%3D",
+    "%25",
+    "%5C,",
+    ",",
+    "|",
+    "\\",
+    "_count=",
+    "_cursor=",
+    "_id=",
+    "_format=json",
+    "patient=",
+    "patient.identifier=",
+    "date=ge2026",
+    "date=",
+    "status=",
+    "actor:identifier=",
+    ":missing",
 ];
 
 /// A source of numbers: SplitMix64.
@@ -232,6 +264,7 @@ fn mutate(bytes: &mut Vec<u8>, other: &[u8], text: Text, rng: &mut Rng) {
                 Text::Json => JSON,
                 Text::Xml => XML,
                 Text::Toml => TOML,
+                Text::Query => QUERY,
                 Text::Words | Text::Bytes => WORDS,
             };
             let word = words[rng.below(words.len())].as_bytes();
@@ -337,7 +370,7 @@ mod tests {
     fn the_same_numbers_give_the_same_inputs_within_bounds() {
         let corpus =
             vec![b"{\"a\": [1, 22, 333]}".to_vec(), vec![0x83, 0x01, 0x42, 0x00, 0x00, 0x18, 0x20], vec![]];
-        for text in [Text::Bytes, Text::Json, Text::Xml, Text::Toml, Text::Words] {
+        for text in [Text::Bytes, Text::Json, Text::Xml, Text::Toml, Text::Words, Text::Query] {
             let (mut one, mut two) = (Rng::new(7), Rng::new(7));
             let mut different = std::collections::BTreeSet::new();
             for _ in 0..5_000 {

@@ -25,12 +25,13 @@ impl Outcome {
     pub fn class(&self) -> String {
         let Outcome::Refused(reason) = self else { return "accepted".into() };
         let mut class = String::new();
-        let mut quoted = false;
+        let mut quoted = None;
         for c in reason.chars().take(400) {
-            match c {
-                '"' => quoted = !quoted,
-                _ if quoted || c.is_ascii_digit() || !c.is_ascii() => {}
-                c => class.push(c),
+            match (quoted, c) {
+                (None, '"' | '`') => quoted = Some(c),
+                (Some(quote), c) if quote == c => quoted = None,
+                (None, c) if !c.is_ascii_digit() && c.is_ascii() => class.push(c),
+                _ => {}
             }
         }
         class
@@ -50,6 +51,8 @@ pub enum Text {
     Toml,
     /// Headers and words.
     Words,
+    /// Names and values in an address, percent-encoded.
+    Query,
 }
 
 /// One decoder.
@@ -82,6 +85,7 @@ mod tests {
         let class = |text: &str| Outcome::Refused(text.into()).class();
         assert_eq!(class("ends early, at byte 7"), class("ends early, at byte 19"));
         assert_eq!(class("is \"a\", not this"), class("is \"bcd\", not this"));
+        assert_eq!(class("unknown field `a\"`, not this"), class("unknown field `\"b`, not this"));
         assert_ne!(class("ends early"), class("ends late"));
         assert_eq!(Outcome::of(Ok::<_, String>(1)).class(), "accepted");
     }

@@ -5,12 +5,14 @@
 //!   interfaces   what people and programs write: HTTP headers, JSON, TOML, codes
 //!   health       what hospitals' systems send: FHIR, DICOM audit XML, syslog
 //!   peers        what validators send each other: frames, bundles of submissions, engine messages
+//!   files        what people write into files: lists, descriptions, requests, keys
 //!   disks        what was written here before: rows, logs, snapshots, bodies, vaults, spools
 //! ```
 
 use crate::target::Target;
 
 mod disks;
+mod files;
 mod formats;
 mod health;
 mod interfaces;
@@ -24,11 +26,14 @@ pub fn all() -> Vec<Target> {
         formats::TARGETS,
         interfaces::TARGETS,
         health::TARGETS,
+        files::VAULT,
         disks::VAULT,
         #[cfg(feature = "node")]
         interfaces::CONFIGS,
         #[cfg(feature = "node")]
         health::FEED,
+        #[cfg(feature = "node")]
+        files::TARGETS,
         #[cfg(feature = "node")]
         peers::TARGETS,
         #[cfg(feature = "node")]

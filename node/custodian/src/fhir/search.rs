@@ -24,6 +24,7 @@ use custos_proof::sealed_values::{
     Agent, Coding, Concept, Evidence, Identifier, Moment, Party, Provision, Purpose, Resource, Rule,
 };
 
+use super::query::{self, MAX_PARAMETERS};
 use super::request::ResourceType;
 use super::{Refusal, RefusalCode, absolute};
 use crate::draft::{AccessValues, SubjectKey};
@@ -33,12 +34,14 @@ use crate::vault::{SubjectId, Vault};
 pub const DEFAULT_COUNT: usize = 50;
 /// The most that a page has.
 pub const MAX_COUNT: usize = 500;
-/// The most parameters of a search.
-const MAX_PARAMETERS: usize = 64;
 /// The most alternatives of one parameter.
 const MAX_ALTERNATIVES: usize = 64;
 /// The longest value of a parameter, in bytes.
 const MAX_VALUE: usize = 4096;
+/// The most parameters of a search besides those of paging, which every link has.
+const MAX_APPLIED: usize = MAX_PARAMETERS - 2;
+/// How much of a name that is not known is said again, in characters.
+const SHOWN: usize = 64;
 
 /// The parameters of each type, with FHIR's type of parameter, for the capability statement.
 #[must_use]
@@ -149,12 +152,16 @@ impl Search {
             base: base.into(),
         };
         if parameters.len() > MAX_PARAMETERS {
-            return Err(bad("", format!("more than {MAX_PARAMETERS} parameters")));
+            return Err(query::too_many());
         }
         for (name, value) in parameters {
             search.add(name, value)?;
         }
-        Ok(search)
+        // A link says them all again, with its own two.
+        match search.applied.len() > MAX_APPLIED {
+            true => Err(bad("", format!("more than {MAX_APPLIED} parameters besides those of paging"))),
+            false => Ok(search),
+        }
     }
 
     fn add(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
@@ -207,12 +214,21 @@ impl Search {
                 if name.contains(':') && parameters(of).iter().any(|(parameter, _)| *parameter == known) {
                     return Err(bad(name, "this modifier is not known".into()));
                 }
-                self.unknown.push(name.chars().take(64).collect());
+                self.unknown.push(shown(name));
                 return Ok(());
             }
         }
         self.applied.push((name.into(), value.into()));
         Ok(())
+    }
+
+    /// The query that asks for the same again: the page that begins behind `after`.
+    #[must_use]
+    pub fn query(&self, after: Option<&str>) -> String {
+        let count = self.count.to_string();
+        let applied = self.applied.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let paging = [("_count", count.as_str())].into_iter().chain(after.map(|at| ("_cursor", at)));
+        query::written(applied.chain(paging))
     }
 
     /// The subjects that the search is about; none if it is about all.
@@ -336,8 +352,16 @@ fn subjects_named(vault: &Vault, name: &Name, base: &str) -> Vec<SubjectId> {
 }
 
 fn bad(name: &str, message: String) -> Refusal {
-    let element = if name.is_empty() { "query".into() } else { format!("query parameter {name}") };
+    let element = match name {
+        "" => "query".into(),
+        name => format!("query parameter {}", shown(name)),
+    };
     Refusal { code: RefusalCode::Unsupported, element, message }
+}
+
+/// A name as an answer says it again: as a client may have sent a mebibyte, its beginning.
+fn shown(name: &str) -> String {
+    name.chars().take(SHOWN).collect()
 }
 
 fn is_json(format: &str) -> bool {
@@ -540,5 +564,16 @@ mod tests {
         assert!(parse(ResourceType::Consent, &[("actor", &"x,".repeat(100))]).is_err());
         assert!(parse(ResourceType::Consent, &[("actor", &"x".repeat(5000))]).is_err());
         assert!(parse(ResourceType::Consent, &vec![("status", "active"); 65]).is_err());
+        // As many as leave room for a link's own: every link can be followed.
+        let search = parse(ResourceType::Consent, &vec![("status", "active"); MAX_APPLIED]).unwrap();
+        let link = query::pairs(search.query(Some("x")).as_bytes()).unwrap();
+        assert_eq!(
+            Search::parse(search.of, &link, "https://a.example/fhir").unwrap().applied,
+            search.applied
+        );
+        assert!(parse(ResourceType::Consent, &vec![("status", "active"); MAX_APPLIED + 1]).is_err());
+        // A name that a client made long is not sent back to it whole.
+        let refusal = parse(ResourceType::Consent, &[(&"n".repeat(1 << 20), &"x".repeat(5000))]).unwrap_err();
+        assert!(refusal.element.len() < 128, "{}", refusal.element.len());
     }
 }

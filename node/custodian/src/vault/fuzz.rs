@@ -1,4 +1,4 @@
-//! An entrance for fuzzing: a subject's file and its entries, as a damaged disk could give them.
+//! An entrance for fuzzing: a subject's file and its entries, as a damaged disk could give them, and the vault's key file.
 //!
 //! The form of these files is private to the vault, and stays so; `testnet/fuzz` asks here what
 //! becomes of bytes. Deliberately absent: the directory, whose stories are tests of the vault.
@@ -8,7 +8,9 @@ use custos_proof::ids::{Height, Random16};
 use custos_proof::kinds::Kind;
 
 use super::entry::{Entry, StoredItem, Trail, decode_scope, encode_scope};
-use super::{Chain, Frame, ItemState, Scope, SubjectId, SubjectKey, frames, read_frame};
+use super::{
+    Chain, Frame, ItemState, MAX_KEY_FILE, Scope, SubjectId, SubjectKey, VaultKey, frames, read_frame,
+};
 
 const DATA_KEY: [u8; 32] = [7; 32];
 const ID: SubjectId = SubjectId(Random16([9; 16]));
@@ -86,6 +88,34 @@ pub fn samples() -> Vec<Vec<u8>> {
     let chain = custos_proof::hash::ChainId([8; 32]);
     samples.extend(custodian.map(|custodian| encode_scope(&Scope { chain, custodian })));
     samples
+}
+
+/// Reads bytes as the vault's key file.
+///
+/// # Errors
+/// When they are none.
+///
+/// # Panics
+/// When a key that was read is not the digits in the file, or is written otherwise.
+pub fn key_file(bytes: &[u8]) -> Result<(), String> {
+    let key = VaultKey::from_file(bytes).map_err(|error| error.to_string())?.ok_or("no key file")?;
+    assert!(bytes.len() as u64 <= MAX_KEY_FILE, "a key file beyond its bound");
+    let written = key.to_file();
+    let digits = core::str::from_utf8(bytes).map(str::trim);
+    assert!(digits == Ok(written.trim()), "a key file says something else than its key");
+    let again = VaultKey::from_file(written.as_bytes()).ok().flatten();
+    assert!(again.is_some_and(|again| again.0 == key.0), "a key file that was written cannot be read");
+    Ok(())
+}
+
+/// Key files as they are written, by a vault and by people.
+#[must_use]
+pub fn key_files() -> Vec<Vec<u8>> {
+    let written = VaultKey::new(core::array::from_fn(|place| place as u8 * 7)).to_file();
+    let typed = format!("  {}\r\n\n", written.trim());
+    [written.clone(), typed, format!("{written}{}", " ".repeat(MAX_KEY_FILE as usize - written.len()))]
+        .map(String::into_bytes)
+        .to_vec()
 }
 
 /// Whether a vault that keeps these names, and this item, can be opened again.

@@ -147,6 +147,28 @@ fn key_files_are_for_their_owner_alone() {
 }
 
 #[test]
+fn a_key_file_holds_nothing_behind_its_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("vault.key");
+    VaultKey::create(&path).unwrap();
+    let good = fs::read_to_string(&path).unwrap();
+    let load = |text: &str| {
+        fs::write(&path, text).unwrap();
+        VaultKey::load(&path)
+    };
+    for text in [good.clone(), good.trim().to_owned(), format!("\n {good}\r\n")] {
+        assert_eq!(load(&text).unwrap().to_file(), good);
+    }
+    // Where the first 256 bytes are a key and white space, what stands behind them counts, too.
+    let padded = format!("{good}{}", " ".repeat(256));
+    for text in
+        [format!("{padded}{good}"), padded, format!("{good}{good}"), good.to_uppercase(), "\u{fffd}".into()]
+    {
+        assert!(matches!(load(&text), Err(VaultError::BadKeyFile { .. })), "{text:?}");
+    }
+}
+
+#[test]
 fn a_file_cut_anywhere_loses_only_what_was_not_acknowledged() {
     let (directory, a, _) = filled();
     let path = directory.path().join(SUBJECTS).join(a.to_string());

@@ -1,4 +1,4 @@
-//! Headers and queries, as a FHIR client spells them.
+//! Headers, as a FHIR client spells them.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use custos_custodian::fhir::Release;
@@ -57,40 +57,6 @@ pub(super) fn preference(headers: &HeaderMap, name: &str) -> Option<String> {
         .map(|(_, value)| value.trim_matches('"').to_owned())
 }
 
-/// The pairs of a query or form. What is not UTF-8 becomes the replacement character and matches nothing.
-pub(super) fn pairs(query: &[u8]) -> Vec<(String, String)> {
-    let decode = |bytes: &[u8]| {
-        let mut out = Vec::with_capacity(bytes.len());
-        let mut rest = bytes.iter().copied();
-        while let Some(byte) = rest.next() {
-            let hex = |digit: u8| char::from(digit).to_digit(16);
-            match byte {
-                b'+' => out.push(b' '),
-                b'%' => {
-                    let mut ahead = rest.clone();
-                    match (ahead.next().and_then(hex), ahead.next().and_then(hex)) {
-                        (Some(high), Some(low)) => {
-                            out.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
-                            rest = ahead;
-                        }
-                        _ => out.push(b'%'),
-                    }
-                }
-                byte => out.push(byte),
-            }
-        }
-        String::from_utf8_lossy(&out).into_owned()
-    };
-    query
-        .split(|byte| *byte == b'&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
-            (decode(&pair[..at]), decode(pair.get(at + 1..).unwrap_or_default()))
-        })
-        .collect()
-}
-
 /// RFC 9110, 5.6.7.
 pub(super) fn http_date(time: TimeMs) -> Option<HeaderValue> {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -115,15 +81,6 @@ mod tests {
         // From `date -u -R`.
         assert_eq!(http_date(TimeMs(1_773_309_600_000)).unwrap(), "Thu, 12 Mar 2026 10:00:00 GMT");
         assert_eq!(http_date(TimeMs(0)).unwrap(), "Thu, 01 Jan 1970 00:00:00 GMT");
-    }
-
-    #[test]
-    fn queries_are_decoded_once() {
-        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-        assert_eq!(
-            pairs(b"a=1&&b=x%7Cy+z&c&d=%25%2&e=%zz"),
-            [pair("a", "1"), pair("b", "x|y z"), pair("c", ""), pair("d", "%%2"), pair("e", "%zz")]
-        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use custos_custodian::draft::{AccessEventDraft, AccessValues, RuleDraft};
 use custos_custodian::fhir::export::{About, audit_event};
+use custos_custodian::fhir::query::{self, MAX_PARAMETERS};
 use custos_custodian::fhir::request::{ResourceType, read_bundle, read_one};
 use custos_custodian::fhir::search::Search;
 use custos_custodian::fhir::{self, Options, Refusal, Release};
@@ -43,6 +44,13 @@ pub(super) const TARGETS: &[Target] = &[
         text: Text::Words,
         run: searched,
         seeds: searches,
+    },
+    Target {
+        name: "fhir_query",
+        reads: "the query of a FHIR search as an address or a form spells it",
+        text: Text::Query,
+        run: asked,
+        seeds: queries,
     },
 ];
 
@@ -222,6 +230,74 @@ fn searches() -> Vec<Vec<u8>> {
     ]
     .map(|text| text.as_bytes().to_vec())
     .to_vec()
+}
+
+fn asked(bytes: &[u8]) -> Outcome {
+    let pairs = match query::pairs(bytes) {
+        Ok(pairs) => pairs,
+        Err(refusal) => return brief(&refusal),
+    };
+    let pieces = bytes.split(|byte| *byte == b'&').filter(|piece| !piece.is_empty()).count();
+    assert!(
+        pairs.len() == pieces && pieces <= MAX_PARAMETERS,
+        "a parameter was dropped, or one too many taken"
+    );
+    let written = query::written(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    assert!(written.bytes().all(|byte| byte.is_ascii_graphic()), "a query that is none: {written}");
+    assert!(query::pairs(written.as_bytes()).as_ref() == Ok(&pairs), "a query changes when it is written");
+    let mut outcome = Outcome::Refused(String::new());
+    for of in ResourceType::ALL {
+        let search = match Search::parse(of, &pairs, BASE) {
+            Ok(search) => search,
+            Err(refusal) if outcome == Outcome::Accepted => {
+                let _ = brief(&refusal);
+                continue;
+            }
+            Err(refusal) => {
+                outcome = brief(&refusal);
+                continue;
+            }
+        };
+        // The link to this page, and to the next one, asks for the same.
+        for after in [search.after.clone(), Some("a cursor & more".into())] {
+            let link = search.query(after.as_deref());
+            let pairs = query::pairs(link.as_bytes()).expect("a link that cannot be read");
+            let again = Search::parse(of, &pairs, BASE).expect("a link that is refused");
+            assert!(
+                (&again.applied, again.count, again.after) == (&search.applied, search.count, after),
+                "a link asks for something else"
+            );
+            assert!(again.unknown.is_empty(), "a link asks for what is not known");
+        }
+        outcome = Outcome::Accepted;
+    }
+    outcome
+}
+
+/// The refusal as an outcome. It MUST NOT send a long name back.
+fn brief(refusal: &Refusal) -> Outcome {
+    assert!(refusal.element.len() < 300, "a refusal repeats a name of any length");
+    let _ = named(refusal);
+    // Names are whatever the client likes, and no sign of another line of the reader.
+    Outcome::Refused(format!("{}: {}", refusal.code, refusal.message))
+}
+
+/// The searches, encoded; with everything that may be left out or written otherwise; and one too long.
+fn queries() -> Vec<Vec<u8>> {
+    let encoded = |lines: Vec<u8>| {
+        let text = String::from_utf8_lossy(&lines).into_owned();
+        query::written(text.lines().filter_map(|line| line.split_once('='))).into_bytes()
+    };
+    let mut queries: Vec<Vec<u8>> = searches().into_iter().map(encoded).collect();
+    let more = [
+        "",
+        "&patient=Patient/17&&_count=0&",
+        "date=ge2026-01-01T10:00:00+01:00&_sort",
+        "=&%zz=%ff&_id=a\\,b,c",
+    ];
+    queries.extend(more.map(|text| text.as_bytes().to_vec()));
+    queries.extend([MAX_PARAMETERS - 2, MAX_PARAMETERS, 500].map(|count| b"status=active&".repeat(count)));
+    queries
 }
 
 #[cfg(feature = "node")]

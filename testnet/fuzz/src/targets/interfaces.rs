@@ -5,7 +5,9 @@ use std::str::FromStr;
 use custos_api::answers;
 use custos_api::problem::Problem;
 use custos_api::signature::{Claim, Request, sign};
-use custos_api::view::{given, json};
+use custos_api::together::{self, MAX_BODY_BYTES, MAX_TOGETHER};
+use custos_api::view::json;
+use custos_api::written;
 use custos_custodian::code::PatientCode;
 use custos_proof::cbor::Wire as _;
 use custos_proof::given::{Given, GivenError};
@@ -16,6 +18,7 @@ use custos_proof::keys::{PublicKey, SignError, Signature, Signer};
 use custos_proof::kinds::Kind;
 use custos_proof::policy::DecisionPolicy;
 use custos_proof::sealed_values;
+use custos_proof::submission::Submission;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json as value};
@@ -30,6 +33,13 @@ pub(super) const TARGETS: &[Target] = &[
         text: Text::Words,
         run: signature,
         seeds: signatures,
+    },
+    Target {
+        name: "many_submissions",
+        reads: "the body of a request that hands in several submissions",
+        text: Text::Bytes,
+        run: together,
+        seeds: several,
     },
     Target {
         name: "api_answer",
@@ -138,6 +148,26 @@ fn signatures() -> Vec<Vec<u8>> {
     [None, Some(&b"body"[..]), Some(b"")].into_iter().filter_map(seed).collect()
 }
 
+fn together(bytes: &[u8]) -> Outcome {
+    Outcome::of(together::read(bytes).map(|submissions| {
+        assert!((1..=MAX_TOGETHER).contains(&submissions.len()), "too many submissions, or none");
+        assert!(bytes.len() <= MAX_BODY_BYTES, "a body beyond its bound");
+        assert!(together::write(&submissions) == bytes, "a body has another spelling");
+        submissions.iter().for_each(|submission| drop(Submission::decode(submission)));
+    }))
+}
+
+/// The submissions of the vectors: one by one, all, and as many as go into one request.
+fn several() -> Vec<Vec<u8>> {
+    let vectors = corpus::vectors();
+    let all: Vec<&[u8]> =
+        vectors.iter().map(Vec::as_slice).filter(|bytes| Submission::decode(bytes).is_ok()).collect();
+    let mut bodies: Vec<Vec<u8>> = all.iter().map(|one| together::write(&[*one])).collect();
+    bodies.extend(all.chunks(8).map(together::write));
+    bodies.push(together::write(&[&[0x80][..]; MAX_TOGETHER]));
+    bodies
+}
+
 /// A JSON document that is read, written and read again is the same.
 fn same<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(bytes: &[u8]) -> Outcome {
     Outcome::of(serde_json::from_slice::<T>(bytes).map(|answer| {
@@ -190,8 +220,7 @@ fn example_answers() -> Vec<Vec<u8>> {
 }
 
 fn read(bytes: &[u8]) -> Result<Given, String> {
-    let parsed: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    given(&parsed).map_err(|error| error.to_string())
+    written::read(bytes).map_err(|error| error.to_string())
 }
 
 fn read_as<T>(bytes: &[u8], of: impl FnOnce(&Given) -> Result<T, GivenError>) -> Result<T, String> {

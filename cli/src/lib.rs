@@ -4,7 +4,10 @@
 //! code that a script can rely on: 0 verified or done, 1 evidence against what was shown, 2 could
 //! not tell or could not do.
 //!
-//! Deliberately absent: everything else. Commands are in [`commands`], words for people in
+//! A library, of which the program is one line, so that hostile bytes reach its readers as well ([`fuzz`]). Nothing else is
+//! there for others to call.
+//!
+//! Deliberately absent: everything else. Commands are in `commands`, words for people in
 //! `custos_people`, and rules, proofs and formats in the crates below.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -20,10 +23,9 @@ mod desk;
 mod evidence;
 mod exit;
 mod files;
+pub mod fuzz;
 mod gathered;
 mod hand_in;
-#[cfg(test)]
-mod hostile;
 mod keyfile;
 mod language;
 mod network;
@@ -39,7 +41,9 @@ mod words;
 /// As many files as a process may have open, if the system lets us.
 const OPEN_FILES: u64 = 65_536;
 
-fn main() -> ExitCode {
+/// Runs the command line of this process, and says how it ended.
+#[must_use]
+pub fn run() -> ExitCode {
     allow_files();
     // Before the arguments: an age such as 30d among them is counted from this clock.
     let ahead = time::set_ahead();
