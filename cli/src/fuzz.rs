@@ -70,7 +70,12 @@ pub fn description(bytes: &[u8]) -> Result<(), String> {
         in_toml(bytes).map_err(|error| error.lines().last().unwrap_or_default().to_owned())?;
     let genesis = description.begin(&key).map_err(|failed| {
         assert!(failed.exit == Exit::Unable && !failed.message.is_empty(), "a refusal without words");
-        failed.message
+        // Names are whatever people like, and no sign of another line of the reader.
+        let named = |word: &&str| {
+            let word = word.trim_end_matches([':', ',']);
+            word.len() > 16 || description.participants.iter().any(|one| one.id == word)
+        };
+        failed.message.split(' ').filter(|word| !named(word)).collect::<Vec<_>>().join(" ")
     })?;
     match file::decode(&genesis.to_bytes()) {
         Ok(File::Genesis(again)) => assert!(again == genesis, "a genesis changes when it is written"),

@@ -125,7 +125,9 @@ impl RosterFile {
             let by_reference = person.reference.as_ref().map(|reference| (0u8, reference.to_bytes()));
             let by_identifier = person.identifier.as_ref().map(|identifier| (1u8, identifier.to_bytes()));
             let names: Vec<_> = [by_reference, by_identifier].into_iter().flatten().collect();
-            names.into_iter().fold(false, |twice, name| !known.insert(name) || twice)
+            let is_known = names.iter().any(|name| known.contains(name));
+            known.extend(names);
+            is_known
         })
     }
 

@@ -53,7 +53,7 @@ mod tests {
         let many: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
         let body = write(&many);
         assert_eq!(read(&body), Ok(many));
-        assert!(read(&write(&[&[]; MAX_TOGETHER + 1])).is_err());
+        assert!(read(&write(&[&[][..]; MAX_TOGETHER + 1])).is_err());
         assert!(read(&write(&[])).is_err());
     }
 

@@ -26,10 +26,13 @@ impl Outcome {
         let Outcome::Refused(reason) = self else { return "accepted".into() };
         let mut class = String::new();
         let mut quoted = None;
-        for c in reason.chars().take(400) {
+        let mut chars = reason.chars().take(400);
+        while let Some(c) = chars.next() {
             match (quoted, c) {
                 (None, '"' | '`') => quoted = Some(c),
                 (Some(quote), c) if quote == c => quoted = None,
+                // What is escaped, a quote perhaps, ends nothing.
+                (Some('"'), '\\') => drop(chars.next()),
                 (None, c) if !c.is_ascii_digit() && c.is_ascii() => class.push(c),
                 _ => {}
             }
@@ -85,6 +88,7 @@ mod tests {
         let class = |text: &str| Outcome::Refused(text.into()).class();
         assert_eq!(class("ends early, at byte 7"), class("ends early, at byte 19"));
         assert_eq!(class("is \"a\", not this"), class("is \"bcd\", not this"));
+        assert_eq!(class(r#"found "a\"b", not this"#), class(r#"found "\\", not this"#));
         assert_eq!(class("unknown field `a\"`, not this"), class("unknown field `\"b`, not this"));
         assert_ne!(class("ends early"), class("ends late"));
         assert_eq!(Outcome::of(Ok::<_, String>(1)).class(), "accepted");
