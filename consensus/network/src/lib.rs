@@ -24,6 +24,7 @@ mod frame;
 #[doc(hidden)]
 pub mod fuzz;
 mod gate;
+mod hangup;
 mod peer;
 mod shared;
 mod stream;
@@ -36,9 +37,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use libp2p::core::Multiaddr;
 use libp2p::core::transport::TransportError;
+use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::swarm::StreamProtocol;
-use libp2p::{SwarmBuilder, noise, tcp, yamux};
+use libp2p::{SwarmBuilder, Transport as _, noise, tcp, yamux};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -55,6 +57,7 @@ pub use shared::{Counters, MAX_INBOUND_REQUESTS_PER_PEER};
 
 use frame::{Class, REQUEST_ID_BYTES};
 use gate::{Gate, Protocols};
+use hangup::HangsUp;
 use shared::Shared;
 use stream::Sinks;
 use swarm::{Command, Dial, Task};
@@ -192,7 +195,12 @@ pub async fn start(config: Config) -> Result<(Network, Inbound), NetworkError> {
     let gate = Gate::new(protocols(&config.chain)?, Arc::clone(&shared), config.allowed);
     let mut swarm = SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+        .with_other_transport(|keypair| {
+            let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
+            let secured = tcp.upgrade(Version::V1Lazy).authenticate(noise::Config::new(keypair)?);
+            let connection = secured.multiplex(yamux::Config::default());
+            Ok(connection.map(|(peer, muxer), _| (peer, HangsUp(muxer))))
+        })
         .map_err(|e| transport(e.to_string()))?
         .with_dns()
         .map_err(|e| transport(e.to_string()))?

@@ -1,7 +1,7 @@
 //! One stream: its writer, which empties a queue, and its reader, which fills one.
 //!
-//! A writer that cannot write for [`WRITE_TIMEOUT`], and a reader of the votes stream that hears
-//! nothing for [`SILENCE`], give the connection up: a peer whose machine lost power sends no goodbye.
+//! A writer that cannot write for [`WRITE_TIMEOUT`] gives the connection up, and a reader of the votes stream that
+//! hears nothing for [`SILENCE`] gives the peer up: one whose machine lost power sends no goodbye.
 //! A reader judges each header before it reads the payload; a breach of the protocol gives the
 //! connection up as well and is charged to the peer.
 //!
@@ -57,8 +57,10 @@ pub(crate) struct Sinks {
 /// Why a stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// The connection failed, or went silent, or we are stopping.
+    /// The connection failed, or we are stopping.
     Lost,
+    /// The peer says nothing any more, not even that it is alive.
+    Silent,
     /// The peer broke the protocol.
     Breach(&'static str),
 }
@@ -112,7 +114,10 @@ pub(crate) async fn read(
     loop {
         let mut header = [0; HEADER_BYTES];
         let arrived = match class {
-            Class::Votes => timeout(SILENCE, stream.read_exact(&mut header)).await.unwrap_or(Err(silence())),
+            Class::Votes => match timeout(SILENCE, stream.read_exact(&mut header)).await {
+                Ok(arrived) => arrived,
+                Err(_) => return Ended::Silent,
+            },
             _ => stream.read_exact(&mut header).await,
         };
         if arrived.is_err() {
@@ -226,10 +231,6 @@ async fn skip(stream: &mut (impl AsyncRead + Unpin), mut bytes: usize) -> std::i
         bytes -= step;
     }
     Ok(())
-}
-
-fn silence() -> std::io::Error {
-    std::io::Error::from(std::io::ErrorKind::TimedOut)
 }
 
 /// Slows a peer that sends more than any honest one would; what it sent meanwhile waits in its own

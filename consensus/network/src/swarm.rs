@@ -4,6 +4,12 @@
 //! one stream per class, for what we send. The peer does the same on the connection that is active
 //! for it, which need not be ours: both may dial at once, and a second connection does no harm.
 //! When the active connection closes, another one becomes active, or the peer is dialed again.
+//!
+//! A connection whose packets vanish stands on both sides, and each notices for itself. Because what we send and what
+//! we hear need not be on the same one, no connection is judged alone:
+//! * a peer that is silent has all its connections closed, also those on which only we speak;
+//! * so has one that does not begin to speak;
+//! * who dials has given up what stood before, and so do we.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,11 +25,12 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, info, warn};
 
-use crate::SyncEvent;
+use crate::frame::Class;
 use crate::gate::{Gate, GateEvent, HandlerEvent};
 use crate::peer::PeerKey;
 use crate::shared::Shared;
-use crate::stream::{self, Ended, Sinks};
+use crate::stream::{self, Ended, SILENCE, Sinks};
+use crate::{HANDSHAKE_TIMEOUT, SyncEvent};
 
 /// How often unconnected peers are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -64,10 +71,28 @@ impl Dial {
     }
 }
 
-#[derive(Default)]
 pub(crate) struct Connections {
-    all: Vec<ConnectionId>,
+    all: Vec<Connection>,
     active: Option<ConnectionId>,
+    /// Since when the peer has had no votes stream on any of them, if it has none.
+    mute_since: Instant,
+}
+
+struct Connection {
+    id: ConnectionId,
+    since: Instant,
+    /// Whether the peer has opened its votes stream here.
+    speaks: bool,
+}
+
+impl Connections {
+    fn new(now: Instant) -> Self {
+        Self { all: Vec::new(), active: None, mute_since: now }
+    }
+
+    fn is_mute(&self) -> bool {
+        !self.all.iter().any(|connection| connection.speaks)
+    }
 }
 
 impl Task {
@@ -138,11 +163,23 @@ impl Task {
         if let Some(dial) = self.dials.get_mut(&peer) {
             dial.wait = REDIAL_MIN;
         }
-        let connections = self.connections.entry(peer).or_default();
-        connections.all.push(connection);
+        let now = Instant::now();
+        let connections = self.connections.entry(peer).or_insert_with(|| Connections::new(now));
+        // Nobody dials who has a connection. What is older than a dial can be was given up by the peer.
+        let given_up: Vec<ConnectionId> = connections
+            .all
+            .iter()
+            .filter(|other| now.duration_since(other.since) > HANDSHAKE_TIMEOUT)
+            .map(|other| other.id)
+            .collect();
+        connections.all.push(Connection { id: connection, since: now, speaks: false });
         if connections.active.is_none() {
             connections.active = Some(connection);
             self.swarm.behaviour_mut().open_streams(peer_id, connection);
+        }
+        for other in given_up {
+            debug!(%peer, "connected anew; closing the connection that stood");
+            self.swarm.close_connection(other);
         }
     }
 
@@ -151,11 +188,15 @@ impl Task {
             task.abort();
         }
         let Some(connections) = self.connections.get_mut(&peer) else { return };
-        connections.all.retain(|other| *other != connection);
+        let spoke = !connections.is_mute();
+        connections.all.retain(|other| other.id != connection);
+        if spoke && connections.is_mute() {
+            connections.mute_since = Instant::now();
+        }
         if connections.active != Some(connection) {
             return;
         }
-        connections.active = connections.all.first().copied();
+        connections.active = connections.all.first().map(|other| other.id);
         let next = connections.active;
         if next.is_none() {
             self.connections.remove(&peer);
@@ -180,6 +221,12 @@ impl Task {
             }
             HandlerEvent::Accepted(class, stream) => {
                 self.shared.count_stream();
+                if class == Class::Votes
+                    && let Some(connections) = self.connections.get_mut(&peer)
+                    && let Some(here) = connections.all.iter_mut().find(|other| other.id == connection)
+                {
+                    here.speaks = true;
+                }
                 let read = stream::read(stream, peer, class, Arc::clone(&self.shared), self.sinks.clone());
                 self.spawn(peer, connection, read);
             }
@@ -208,8 +255,15 @@ impl Task {
             Ended::Lost => {
                 self.swarm.close_connection(connection);
             }
+            Ended::Silent => self.silent(peer),
             Ended::Breach(what) => self.breach(peer, connection, what),
         }
+    }
+
+    /// Gives up a peer from which nothing is heard.
+    fn silent(&mut self, peer: PeerKey) {
+        info!(%peer, seconds = SILENCE.as_secs(), "nothing is heard of a peer; closing its connections");
+        self.cut(peer);
     }
 
     fn breach(&mut self, peer: PeerKey, connection: ConnectionId, what: &str) {
@@ -238,7 +292,7 @@ impl Task {
     /// Stops all traffic with a peer now; its connections close right after.
     fn cut(&mut self, peer: PeerKey) {
         for connection in self.connections.get(&peer).into_iter().flat_map(|c| c.all.iter()) {
-            for task in self.stream_tasks.remove(connection).unwrap_or_default() {
+            for task in self.stream_tasks.remove(&connection.id).unwrap_or_default() {
                 task.abort();
             }
         }
@@ -258,6 +312,14 @@ impl Task {
             let _ = self.sinks.sync.try_send(SyncEvent::Failed { peer, id });
         }
         let now = Instant::now();
+        let mut mute = Vec::new();
+        for (peer, connections) in &mut self.connections {
+            if connections.is_mute() && now.duration_since(connections.mute_since) > SILENCE {
+                connections.mute_since = now;
+                mute.push(*peer);
+            }
+        }
+        mute.into_iter().for_each(|peer| self.silent(peer));
         for (peer, dial) in &mut self.dials {
             let wanted = self.swarm.behaviour().is_allowed(peer) && !self.connections.contains_key(peer);
             if !wanted || dial.next > now {
