@@ -95,6 +95,20 @@ impl Network {
         index
     }
 
+    /// Notes that a node's API has another address: its configuration was changed.
+    ///
+    /// # Panics
+    /// When the network's state cannot be written.
+    pub fn move_api(&mut self, index: usize, api: &str) {
+        let path = self.folder().join("network.json");
+        let state = std::fs::read(&path).expect("because the network has a state file");
+        let mut state: Value = serde_json::from_slice(&state).expect("because the command wrote it");
+        for nodes in [&mut state["nodes"], &mut self.described["nodes"]] {
+            nodes[index - 1]["api"] = api.into();
+        }
+        std::fs::write(&path, format!("{state:#}")).expect("because the folder is ours");
+    }
+
     /// Sends a signal to a node's process.
     ///
     /// # Panics

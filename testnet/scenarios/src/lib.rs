@@ -18,6 +18,7 @@ pub mod privileges;
 pub mod proxy;
 pub mod report;
 pub mod stories;
+pub mod wires;
 
 use checks::Checked;
 

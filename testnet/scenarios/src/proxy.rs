@@ -14,7 +14,7 @@
 //! Flips        bits are turned                                        the same, worse
 //! ```
 //!
-//! Deliberately absent: bandwidth limits, and faults below TCP, which TCP hides but for time.
+//! Deliberately absent: bandwidth limits, and faults below TCP, which are made in `wires.rs`.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -8,6 +8,7 @@ use custos_testnet::Network;
 use crate::Story;
 
 mod all_down;
+mod below_tcp;
 mod bit_flip;
 mod flood;
 mod full_disk;
@@ -26,12 +27,13 @@ mod syscalls;
 mod wrong_clock;
 
 /// All of them, in the order in which they are told.
-pub const ALL: [Story; 18] = [
+pub const ALL: [Story; 19] = [
     kill_loop::STORY,
     all_down::STORY,
     pause::STORY,
     gone::STORY,
     partition::STORY,
+    below_tcp::STORY,
     long_halt::STORY,
     wrong_clock::STORY,
     rogue::STORY,

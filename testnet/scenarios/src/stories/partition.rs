@@ -1,8 +1,8 @@
 //! Partition and heal: every connection between the nodes runs through a proxy that cuts, silences,
 //! delays, loses and turns bits.
 //!
-//! Deliberately absent: network namespaces and packet filters. All nodes live on one loopback interface, and what
-//! happens to packets below TCP is not attacked.
+//! Deliberately absent: network namespaces. All nodes live on one loopback interface; what happens below TCP is the
+//! story of `below_tcp.rs`.
 
 use std::time::Duration;
 
