@@ -7,8 +7,8 @@
 //! on logs that are not recycled, and on a sync after every batch).
 
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompactionStyle, DBCompressionType,
-    DBRecoveryMode, Options, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompactionStyle,
+    DBCompressionType, DBRecoveryMode, Options, WriteOptions,
 };
 
 use crate::tables::{Table, Use};
