@@ -7,6 +7,7 @@ mod common;
 use std::path::Path;
 
 use common::Network;
+use common::files::fill;
 use custos_store::{Checks, Damage, Mend, Store, StoreError, Table, fsck, rebuild};
 use rocksdb::{DB, IteratorMode, Options};
 
@@ -18,15 +19,7 @@ fn store() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mut network = Network::new();
     let store = Store::create(dir.path(), &network.genesis, &network.start).unwrap();
-    for height in 0..BLOCKS {
-        let block = if height == 6 {
-            let submission = network.accesses(&store.snapshot().unwrap(), "hospital-c", 600);
-            network.decide(&store.snapshot().unwrap(), vec![submission])
-        } else {
-            network.varied(&store.snapshot().unwrap())
-        };
-        store.commit(&block.changes, &block.certificate).unwrap();
-    }
+    fill(&store, &mut network, BLOCKS);
     store.compact().unwrap();
     dir
 }

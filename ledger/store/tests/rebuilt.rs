@@ -13,7 +13,7 @@ mod common;
 use std::path::Path;
 
 use common::Network;
-use common::files::{Rows, copy, files, folder, rows};
+use common::files::{Rows, copy, files, fill, folder, rows};
 use custos_proof::ids::{Height, LogIndex};
 use custos_store::{Checks, Damage, Mend, Store, StoreError, Table, fsck, rebuild};
 use rocksdb::{DB, IteratorMode, Options};
@@ -30,16 +30,7 @@ fn store(prepare: impl FnOnce(&Store)) -> (TempDir, Network) {
     let dir = folder();
     let mut network = Network::new();
     let store = Store::create(dir.path(), &network.genesis, &network.start).unwrap();
-    for height in 0..BLOCKS {
-        let block = if height == 6 {
-            // More than 256 records in one trail: it has tiles.
-            let submission = network.accesses(&store.snapshot().unwrap(), "hospital-c", 600);
-            network.decide(&store.snapshot().unwrap(), vec![submission])
-        } else {
-            network.varied(&store.snapshot().unwrap())
-        };
-        store.commit(&block.changes, &block.certificate).unwrap();
-    }
+    fill(&store, &mut network, BLOCKS);
     prepare(&store);
     store.compact().unwrap();
     drop(store);

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use custos_store::Table;
+use custos_store::{Store, Table};
 use rocksdb::{DB, IteratorMode, Options};
 use tempfile::TempDir;
+
+use super::Network;
 
 type Row = (Box<[u8]>, Box<[u8]>);
 /// All rows of all tables, in order.
@@ -66,4 +68,19 @@ pub fn headers(log: &[u8]) -> Vec<usize> {
         at += 7 + usize::from(u16::from_le_bytes([log[at + 4], log[at + 5]]));
     }
     found
+}
+
+/// Puts blocks with rows in every table into a store; the seventh has a trail of more than 256 records, which has tiles.
+pub fn fill(store: &Store, network: &mut Network, blocks: u64) {
+    for height in 0..blocks {
+        let snapshot = store.snapshot().unwrap();
+        let block = if height == 6 {
+            let submission = network.accesses(&snapshot, "hospital-c", 600);
+            network.decide(&snapshot, vec![submission])
+        } else {
+            network.varied(&snapshot)
+        };
+        drop(snapshot);
+        store.commit(&block.changes, &block.certificate).unwrap();
+    }
 }
